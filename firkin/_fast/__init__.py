@@ -1,0 +1,19 @@
+"""Compiled kernels. A missing extension is an error; FIRKIN_PURE_PYTHON=1 chooses the readable twins."""
+
+import os
+from typing import TYPE_CHECKING
+
+PURE_PYTHON = os.environ.get("FIRKIN_PURE_PYTHON") == "1"
+
+if TYPE_CHECKING or PURE_PYTHON:
+    from ._paths_py import clean_member_name, guest_path_problem, id_problem, relative_path_problem
+else:
+    try:
+        from .paths import clean_member_name, guest_path_problem, id_problem, relative_path_problem
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "firkin's compiled kernels are not built: run `pip install .` (or, in a checkout, `make build`); "
+            "FIRKIN_PURE_PYTHON=1 uses the slow Python twins instead"
+        ) from error
+
+__all__ = ["PURE_PYTHON", "clean_member_name", "guest_path_problem", "id_problem", "relative_path_problem"]

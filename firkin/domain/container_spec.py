@@ -1,0 +1,184 @@
+"""What a container of a pod is to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Self
+
+import msgspec
+from msgspec.structs import replace
+
+from .guest_path import GuestPath
+from .ids import ContainerId, VolumeName
+from .mounts import Mount
+from .process import Stdio, StdioOptions
+from .rootfs_source import AnyRootfs
+from .volumes import EmptyDirMount
+
+DEFAULT_GRACE_SECONDS = 10.0
+
+
+class ResourceLimits(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a container may use at most.
+
+    Attributes:
+        memory_bytes: memory and page cache together, or None.
+        cpus: processors' worth of time (0.5 is half of one), or None.
+        pids: processes and threads, or None.
+    """
+
+    memory_bytes: int | None = None
+    cpus: float | None = None
+    pids: int | None = None
+
+
+class ResourceLimit(msgspec.Struct, frozen=True):
+    """One POSIX rlimit, by the name that setrlimit(2) has for it (`RLIMIT_NOFILE`)."""
+
+    type: str
+    soft: int
+    hard: int
+
+
+class ProcessOptions(msgspec.Struct, frozen=True):
+    """How a process is to be run; what is None or empty comes from the image (or, for an exec, the container).
+
+    Attributes:
+        args: the command and its arguments; replaces entrypoint and command of the image.
+        environment: variables in the order they were given; each overrides the image's variable of that name.
+        working_dir: where it starts.
+        user: `name`, `uid`, `name:group` or `uid:gid`.
+        capabilities_add, capabilities_drop: changes to the default set; `ALL` is understood.
+        rlimits: POSIX limits.
+        terminal: whether it gets a pseudo terminal.
+        no_new_privileges: whether set-uid programs are without effect.
+    """
+
+    args: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    working_dir: str | None = None
+    user: str | None = None
+    capabilities_add: tuple[str, ...] = ()
+    capabilities_drop: tuple[str, ...] = ()
+    rlimits: tuple[ResourceLimit, ...] = ()
+    terminal: bool = False
+    no_new_privileges: bool = True
+
+
+class _ContainerFields(msgspec.Struct, frozen=True):
+    id: ContainerId
+    rootfs: AnyRootfs
+    process: ProcessOptions = ProcessOptions()
+    stdio: StdioOptions = StdioOptions()
+    mounts: tuple[Mount, ...] = ()
+    empty_dir_mounts: tuple[EmptyDirMount, ...] = ()
+    host_name: str | None = None
+    resources: ResourceLimits = ResourceLimits()
+    root_read_only: bool = False
+    grace_seconds: float = DEFAULT_GRACE_SECONDS
+
+
+class PodContainerSpec(_ContainerFields, frozen=True):
+    """A container of a pod. Every setter returns a new spec:
+
+        PodContainerSpec("web", RootfsSource.oci_bundle(bundle)).command("sh", "-c", "id").env("K", "V")
+
+    Attributes:
+        id: unique in the pod.
+        rootfs: from where its root filesystem comes.
+        process, stdio: how its init process runs, and where its streams go.
+        mounts: mounts beside the standard ones.
+        empty_dir_mounts: which of the pod's volumes it sees, and where.
+        host_name: its host name; the pod's id when None.
+        resources: its limits.
+        root_read_only: whether its root filesystem refuses writing.
+        grace_seconds: how long a stop waits, after asking, before it kills.
+    """
+
+    def __post_init__(self) -> None:
+        if type(self.id) is not ContainerId:
+            msgspec.structs.force_setattr(self, "id", ContainerId(self.id))
+
+    def _with_process(self, **changes: object) -> Self:
+        return replace(self, process=replace(self.process, **changes))
+
+    def _with_stdio(self, **changes: Stdio) -> Self:
+        return replace(self, stdio=replace(self.stdio, **changes))
+
+    def command(self, *args: str) -> Self:
+        """Run `args` instead of the image's entrypoint and command."""
+        return self._with_process(args=args)
+
+    def env(self, key: str, value: str) -> Self:
+        """Set one environment variable, whatever the image has."""
+        return self._with_process(environment=(*self.process.environment, (key, value)))
+
+    def envs(self, variables: Mapping[str, str] | Iterable[tuple[str, str]]) -> Self:
+        """Set several environment variables."""
+        pairs = variables.items() if isinstance(variables, Mapping) else variables
+        return self._with_process(environment=(*self.process.environment, *pairs))
+
+    def working_dir(self, path: str) -> Self:
+        """Start in `path`; it is made when it does not exist."""
+        return self._with_process(working_dir=path)
+
+    def user(self, user: str | int) -> Self:
+        """Run as `name`, `uid`, `name:group` or `uid:gid`; names are those of the rootfs."""
+        return self._with_process(user=str(user))
+
+    def capabilities(self, add: Iterable[str] = (), drop: Iterable[str] = ()) -> Self:
+        """Change the default capabilities."""
+        return self._with_process(capabilities_add=tuple(add), capabilities_drop=tuple(drop))
+
+    def rlimits(self, *limits: ResourceLimit) -> Self:
+        """Set POSIX limits."""
+        return self._with_process(rlimits=limits)
+
+    def tty(self, enabled: bool = True) -> Self:
+        """Give the process a pseudo terminal."""
+        return self._with_process(terminal=enabled)
+
+    def new_privileges(self, allowed: bool = True) -> Self:
+        """Allow set-uid programs to raise privileges, which is refused by default."""
+        return self._with_process(no_new_privileges=not allowed)
+
+    def stdin(self, stdio: Stdio) -> Self:
+        """Where standard input comes from."""
+        return self._with_stdio(stdin=stdio)
+
+    def stdout(self, stdio: Stdio) -> Self:
+        """Where standard output goes."""
+        return self._with_stdio(stdout=stdio)
+
+    def stderr(self, stdio: Stdio) -> Self:
+        """Where standard error goes."""
+        return self._with_stdio(stderr=stdio)
+
+    def mount(self, mount: Mount) -> Self:
+        """Add a mount beside the standard ones."""
+        return replace(self, mounts=(*self.mounts, mount))
+
+    def empty_dir_mount(self, name: str, path: str, read_only: bool = False) -> Self:
+        """Show the pod's emptyDir `name` at `path`.
+
+        Raises:
+            InvalidId, InvalidGuestPath: one of them breaks its rule.
+        """
+        added = EmptyDirMount(VolumeName(name), GuestPath(path), read_only)
+        return replace(self, empty_dir_mounts=(*self.empty_dir_mounts, added))
+
+    def hostname(self, name: str) -> Self:
+        """Set the host name that the container sees."""
+        return replace(self, host_name=name)
+
+    def limits(self, *, memory: int | None = None, cpus: float | None = None, pids: int | None = None) -> Self:
+        """Limit memory (bytes), processors' worth of time, and the number of processes."""
+        return replace(self, resources=ResourceLimits(memory, cpus, pids))
+
+    def read_only_rootfs(self, enabled: bool = True) -> Self:
+        """Refuse writing to the root filesystem."""
+        return replace(self, root_read_only=enabled)
+
+    def stop_grace(self, seconds: float) -> Self:
+        """Wait `seconds` between asking the container to end and killing it."""
+        return replace(self, grace_seconds=seconds)

@@ -1,0 +1,58 @@
+"""The caller's surroundings do not allow what was asked."""
+
+from __future__ import annotations
+
+from .base import FirkinError
+from .values import SpecProblem
+
+
+class ConfigurationError(FirkinError):
+    """A setting of firkin that cannot be used."""
+
+    code = "configuration"
+
+
+class MissingTool(FirkinError):
+    """A program that firkin runs is not installed; the message carries the command that mends it."""
+
+    code = "missing-tool"
+
+    def __init__(self, tool: str, purpose: str, package: str) -> None:
+        super().__init__(f"{tool} is not installed, and {purpose} needs it: run `apt-get install {package}`")
+        self.tool = tool
+        self.purpose = purpose
+        self.package = package
+
+
+class PermissionMissing(FirkinError):
+    """The caller may not do this on this machine."""
+
+    code = "permission-missing"
+
+    def __init__(self, action: str, remedy: str) -> None:
+        super().__init__(f"no permission to {action}: {remedy}")
+        self.action = action
+        self.remedy = remedy
+
+
+class UnsupportedFeature(FirkinError):
+    """Something well formed that this adapter cannot honour, and therefore refuses."""
+
+    code = "unsupported-feature"
+
+    def __init__(self, feature: str, reason: str) -> None:
+        super().__init__(f"{feature} is not supported here: {reason}")
+        self.feature = feature
+        self.reason = reason
+
+
+class ManifestError(FirkinError):
+    """A pod manifest that cannot be honoured in full; every problem carries its field."""
+
+    code = "manifest"
+
+    def __init__(self, source: str, problems: tuple[SpecProblem, ...]) -> None:
+        listed = "; ".join(str(problem) for problem in problems)
+        super().__init__(f"manifest {source} cannot be used: {listed}")
+        self.source = source
+        self.problems = problems

@@ -1,0 +1,105 @@
+"""What a pod cannot do in the state it is in."""
+
+from __future__ import annotations
+
+from .base import FirkinError
+
+
+class PodExists(FirkinError):
+    """A pod of this id is running on this store."""
+
+    code = "pod-exists"
+
+    def __init__(self, pod_id: str) -> None:
+        super().__init__(f"pod {pod_id!r} is already running on this store")
+        self.pod_id = pod_id
+
+
+class PodNotRunning(FirkinError):
+    """The pod is stopping, stopped or failed."""
+
+    code = "pod-not-running"
+
+    def __init__(self, pod_id: str, phase: str) -> None:
+        super().__init__(f"pod {pod_id!r} is {phase}, not running")
+        self.pod_id = pod_id
+        self.phase = phase
+
+
+class ContainerExists(FirkinError):
+    """The pod has, or is adding, a container of this id."""
+
+    code = "container-exists"
+
+    def __init__(self, pod_id: str, container_id: str) -> None:
+        super().__init__(f"container {container_id!r} already exists in pod {pod_id!r}")
+        self.pod_id = pod_id
+        self.container_id = container_id
+
+
+class ContainerNotFound(FirkinError):
+    """The pod has no container of this id."""
+
+    code = "container-not-found"
+
+    def __init__(self, pod_id: str, container_id: str) -> None:
+        super().__init__(f"pod {pod_id!r} has no container {container_id!r}")
+        self.pod_id = pod_id
+        self.container_id = container_id
+
+
+class ContainerNotPending(FirkinError):
+    """The container cannot be committed: its add was aborted, committed, or belongs to another pod."""
+
+    code = "container-not-pending"
+
+    def __init__(self, pod_id: str, container_id: str) -> None:
+        super().__init__(f"container {container_id!r} is not pending on pod {pod_id!r}")
+        self.pod_id = pod_id
+        self.container_id = container_id
+
+
+class ContainerNotRunning(FirkinError):
+    """The container has no running process to act on."""
+
+    code = "container-not-running"
+
+    def __init__(self, container_id: str, phase: str) -> None:
+        super().__init__(f"container {container_id!r} is {phase}, not running")
+        self.container_id = container_id
+        self.phase = phase
+
+
+class VolumeNotFound(FirkinError):
+    """The pod declares no emptyDir of this name."""
+
+    code = "volume-not-found"
+
+    def __init__(self, pod_id: str, volume: str) -> None:
+        super().__init__(f"pod {pod_id!r} declares no emptyDir {volume!r}")
+        self.pod_id = pod_id
+        self.volume = volume
+
+
+class IllegalTransition(FirkinError):
+    """An event that the lifecycle table does not allow in this phase: a defect of the caller or of firkin."""
+
+    code = "illegal-transition"
+
+    def __init__(self, subject: str, phase: str, event: str) -> None:
+        super().__init__(f"{subject} is {phase}: {event} is not possible now")
+        self.subject = subject
+        self.phase = phase
+        self.event = event
+
+
+class OutputLimitExceeded(FirkinError):
+    """A captured stream grew past the limit; the process went on, the rest was read and dropped."""
+
+    code = "output-limit-exceeded"
+
+    def __init__(self, container_id: str, stream: str, limit_bytes: int) -> None:
+        super().__init__(f"{stream} of container {container_id!r} exceeded the capture limit of {limit_bytes} bytes")
+        self.container_id = container_id
+        self.stream = stream
+        self.limit_bytes = limit_bytes

@@ -1,0 +1,56 @@
+"""A process that could not be started, by what the user can do about it."""
+
+from __future__ import annotations
+
+from .base import FirkinError
+
+
+class StartFailed(FirkinError):
+    """The process was not started; nothing of it is left."""
+
+    code = "start-failed"
+
+
+class CommandNotFound(StartFailed):
+    """The command does not exist in the rootfs (exit code 127, as docker and shells have it)."""
+
+    code = "command-not-found"
+    exit_code = 127
+
+    def __init__(self, command: str, reason: str = "no such file in the rootfs or on its PATH") -> None:
+        super().__init__(f"command {command!r} was not found: {reason}")
+        self.command = command
+
+
+class CommandNotExecutable(StartFailed):
+    """The command exists but cannot be executed (exit code 126)."""
+
+    code = "command-not-executable"
+    exit_code = 126
+
+    def __init__(self, command: str, reason: str) -> None:
+        super().__init__(f"command {command!r} cannot be executed: {reason}")
+        self.command = command
+        self.reason = reason
+
+
+class UserUnknown(StartFailed):
+    """The user or group is not in the rootfs's passwd or group file."""
+
+    code = "user-unknown"
+
+    def __init__(self, user: str, reason: str) -> None:
+        super().__init__(f"user {user!r} cannot be used: {reason}")
+        self.user = user
+        self.reason = reason
+
+
+class RuntimeFailed(StartFailed):
+    """The OCI runtime refused the container for a reason of its own, which the message carries."""
+
+    code = "runtime-failed"
+
+    def __init__(self, runtime: str, reason: str) -> None:
+        super().__init__(f"{runtime} could not start the process: {reason}")
+        self.runtime = runtime
+        self.reason = reason

@@ -1,0 +1,87 @@
+"""The sandbox or its agent did not do what it was asked."""
+
+from __future__ import annotations
+
+import os
+
+from .base import FirkinError
+
+
+class SandboxError(FirkinError):
+    """The sandbox as a whole failed."""
+
+    code = "sandbox"
+
+
+class BootFailed(SandboxError):
+    """The sandbox did not come up; `console_tail` holds the last lines it wrote."""
+
+    code = "boot-failed"
+
+    def __init__(self, phase: str, reason: str, console_tail: str = "") -> None:
+        tail = f"\nlast lines of its console:\n{console_tail}" if console_tail else ""
+        super().__init__(f"sandbox failed to boot ({phase}): {reason}{tail}")
+        self.phase = phase
+        self.reason = reason
+        self.console_tail = console_tail
+
+
+class SandboxDied(SandboxError):
+    """The sandbox ended while it was needed."""
+
+    code = "sandbox-died"
+
+    def __init__(self, reason: str, console_tail: str = "") -> None:
+        tail = f"\nlast lines of its console:\n{console_tail}" if console_tail else ""
+        super().__init__(f"sandbox died: {reason}{tail}")
+        self.reason = reason
+        self.console_tail = console_tail
+
+
+class AgentUnreachable(FirkinError):
+    """The guest agent does not answer any more, or not yet."""
+
+    code = "agent-unreachable"
+    retryable = True
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"guest agent is unreachable: {reason}")
+        self.reason = reason
+
+
+class DeadlineExceeded(FirkinError):
+    """An operation took longer than its deadline allows."""
+
+    code = "deadline-exceeded"
+    retryable = True
+
+    def __init__(self, operation: str, seconds: float) -> None:
+        super().__init__(f"{operation} did not finish within {seconds:g} s")
+        self.operation = operation
+        self.seconds = seconds
+
+
+class AgentError(FirkinError):
+    """The guest agent could not do something; `errno` (0 when unknown) and `path` tell what stood in the way."""
+
+    code = "agent"
+
+    def __init__(self, operation: str, reason: str, *, path: str = "", errno: int = 0) -> None:
+        at = f" {path}" if path else ""
+        why = f" ({os.strerror(errno)})" if errno and os.strerror(errno) not in reason else ""
+        super().__init__(f"guest agent failed to {operation}{at}: {reason}{why}")
+        self.operation = operation
+        self.reason = reason
+        self.path = path
+        self.errno = errno
+
+
+class PathRefused(FirkinError):
+    """A path led out of the place it must stay in, for example through a symlink that a container planted."""
+
+    code = "path-refused"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"path {path!r} was refused: {reason}")
+        self.path = path
+        self.reason = reason

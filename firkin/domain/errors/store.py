@@ -1,0 +1,55 @@
+"""The pod store cannot be used."""
+
+from __future__ import annotations
+
+from .base import FirkinError
+
+
+class StoreError(FirkinError):
+    """A pod store that cannot be used as asked."""
+
+    code = "store"
+
+
+class StoreFull(StoreError):
+    """No space (or inodes) left in the pod store."""
+
+    code = "store-full"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"pod store is full: no space left for {path}; give it a larger size, or remove pods from it")
+        self.path = path
+
+
+class StoreInUse(StoreError):
+    """Another pod holds this store."""
+
+    code = "store-in-use"
+    retryable = True
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"pod store {path} is in use by another pod")
+        self.path = path
+
+
+class StoreDamaged(StoreError):
+    """The store's image is not a usable filesystem."""
+
+    code = "store-damaged"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"pod store {path} is damaged: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class StoreTooSmall(StoreError):
+    """The requested size cannot hold a filesystem."""
+
+    code = "store-too-small"
+
+    def __init__(self, path: str, size_bytes: int, minimum_bytes: int) -> None:
+        super().__init__(f"pod store {path} of {size_bytes} bytes is too small: at least {minimum_bytes} are needed")
+        self.path = path
+        self.size_bytes = size_bytes
+        self.minimum_bytes = minimum_bytes

@@ -1,0 +1,103 @@
+"""Values that break a rule, found before anything happens."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .base import FirkinError
+
+
+class InvalidArgument(FirkinError, ValueError):
+    """A value that no operation of firkin can take."""
+
+    code = "invalid-argument"
+
+
+class InvalidId(InvalidArgument):
+    """A pod, container, process or volume id that breaks the rule of ids."""
+
+    code = "invalid-id"
+
+    def __init__(self, kind: str, value: str, reason: str) -> None:
+        super().__init__(f"{kind} id {value!r} is invalid: {reason}")
+        self.kind = kind
+        self.value = value
+        self.reason = reason
+
+
+class InvalidGuestPath(InvalidArgument):
+    """A path that cannot be used inside a sandbox or container."""
+
+    code = "invalid-guest-path"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"guest path {path!r} is invalid: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class InvalidRelativePath(InvalidArgument):
+    """A path that may leave the volume it is relative to."""
+
+    code = "invalid-relative-path"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"relative path {path!r} is invalid: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class InvalidSize(InvalidArgument):
+    """A size that is negative or cannot be read."""
+
+    code = "invalid-size"
+
+    def __init__(self, value: object) -> None:
+        super().__init__(
+            f"size {value!r} is invalid: give bytes, or a number with B, KiB, MiB, GiB, TiB (or Ki, M, ...)"
+        )
+        self.value = value
+
+
+class InvalidDigest(InvalidArgument):
+    """A digest that is not `sha256:` and 64 lower-case hexadecimal digits."""
+
+    code = "invalid-digest"
+
+    def __init__(self, value: str) -> None:
+        super().__init__(f"digest {value!r} is invalid: expected sha256: and 64 hexadecimal digits (0-9, a-f)")
+        self.value = value
+
+
+class InvalidReference(InvalidArgument):
+    """An image reference that no configured image source understands."""
+
+    code = "invalid-reference"
+
+    def __init__(self, reference: str, reason: str) -> None:
+        super().__init__(f"image reference {reference!r} is invalid: {reason}")
+        self.reference = reference
+        self.reason = reason
+
+
+class SpecProblem(NamedTuple):
+    """One thing that is wrong with a pod spec: where (`containers[1].env[0]`), its code, and a sentence."""
+
+    where: str
+    code: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}"
+
+
+class InvalidPodSpec(InvalidArgument):
+    """A pod spec with at least one problem; all of them are in `problems`."""
+
+    code = "invalid-pod-spec"
+
+    def __init__(self, pod_id: str, problems: tuple[SpecProblem, ...]) -> None:
+        listed = "; ".join(str(problem) for problem in problems)
+        super().__init__(f"pod {pod_id!r} cannot run: {listed}")
+        self.pod_id = pod_id
+        self.problems = problems

@@ -1,0 +1,48 @@
+"""Paths inside a sandbox or a container."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from firkin._fast import guest_path_problem, relative_path_problem
+
+from .errors import InvalidGuestPath, InvalidRelativePath
+
+
+class GuestPath(str):
+    """An absolute, normalised path that is not `/`: no NUL, no empty, `.` or `..` component."""
+
+    __slots__ = ()
+
+    def __new__(cls, path: str) -> Self:
+        """Check `path`.
+
+        Raises:
+            InvalidGuestPath: the path breaks the rule.
+        """
+        if type(path) is cls:
+            return path
+        problem = guest_path_problem(path.encode("utf-8", "surrogateescape"))
+        if problem is not None:
+            raise InvalidGuestPath(path, problem)
+        return super().__new__(cls, path)
+
+    def below(self, relative_path: str) -> GuestPath:
+        """Return the path of `relative_path` below this directory.
+
+        Raises:
+            InvalidRelativePath: the path is absolute, not normalised, empty or has NUL.
+        """
+        return GuestPath(f"{self}/{checked_relative_path(relative_path)}")
+
+
+def checked_relative_path(path: str) -> str:
+    """Return `path` when it names something below a directory by text alone.
+
+    Raises:
+        InvalidRelativePath: the path is absolute, not normalised, empty or has NUL.
+    """
+    problem = relative_path_problem(path.encode("utf-8", "surrogateescape"))
+    if problem is not None:
+        raise InvalidRelativePath(path, problem)
+    return path

@@ -1,0 +1,82 @@
+"""Where everything lies inside the sandbox."""
+
+from __future__ import annotations
+
+import msgspec
+
+from .digest import Digest
+from .guest_path import GuestPath
+from .ids import ContainerId, PodId, VolumeName
+
+POD_STORE_MOUNT = GuestPath("/run/firkin/pod-store")
+CONTAINER_BUNDLES = GuestPath("/run/container")
+
+
+class OverlayLayout(msgspec.Struct, frozen=True):
+    """The directories of one container's overlay on a template."""
+
+    base: GuestPath
+
+    @property
+    def upper(self) -> GuestPath:
+        """What the container wrote."""
+        return self.base.below("upper")
+
+    @property
+    def work(self) -> GuestPath:
+        """Scratch of the overlay filesystem."""
+        return self.base.below("work")
+
+    @property
+    def merged(self) -> GuestPath:
+        """The container's rootfs: upper over the template."""
+        return self.base.below("merged")
+
+
+class StoreLayout(msgspec.Struct, frozen=True):
+    """The directories of a pod store that is mounted at `mount`."""
+
+    mount: GuestPath = POD_STORE_MOUNT
+
+    @property
+    def templates(self) -> GuestPath:
+        """The templates, shared by every pod and image of the store."""
+        return self.mount.below("templates")
+
+    @property
+    def pods(self) -> GuestPath:
+        """The pods' own directories."""
+        return self.mount.below("pods")
+
+    def template(self, chain_id: Digest) -> GuestPath:
+        """The directory of one template; it exists only when the template is complete."""
+        return self.templates.below(f"sha256-{chain_id.hex}")
+
+    def template_rootfs(self, chain_id: Digest) -> GuestPath:
+        """The read-only rootfs of one template."""
+        return self.template(chain_id).below("rootfs")
+
+    def pod(self, pod_id: PodId) -> GuestPath:
+        """Everything of one pod that is not shared."""
+        return self.pods.below(pod_id)
+
+    def empty_dir(self, pod_id: PodId, volume: VolumeName) -> GuestPath:
+        """One emptyDir."""
+        return self.pod(pod_id).below("emptydir").below(volume)
+
+    def empty_dir_file(self, pod_id: PodId, volume: VolumeName, relative_path: str) -> GuestPath:
+        """A file of an emptyDir, by text alone; the agent resolves it without following links.
+
+        Raises:
+            InvalidRelativePath: the path is absolute, not normalised, empty or has NUL.
+        """
+        return self.empty_dir(pod_id, volume).below(relative_path)
+
+    def overlay(self, pod_id: PodId, container_id: ContainerId) -> OverlayLayout:
+        """The overlay of one container."""
+        return OverlayLayout(self.pod(pod_id).below("containers").below(container_id))
+
+
+def container_bundle(container_id: ContainerId) -> GuestPath:
+    """The OCI bundle directory of a container (runtime-spec, bundle.md)."""
+    return CONTAINER_BUNDLES.below(container_id)

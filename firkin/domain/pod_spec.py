@@ -1,0 +1,120 @@
+"""What a pod is to be."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import msgspec
+from msgspec.structs import replace
+
+from .container_spec import PodContainerSpec
+from .errors import InvalidPodSpec
+from .ids import PodId
+from .store_spec import PodStoreSpec
+from .validation import pod_problems
+from .vm_config import VmConfig
+from .volumes import EmptyDirVolume
+
+
+class PodSpec(msgspec.Struct, frozen=True):
+    """A pod that passed validation; made by `PodBuilder.build`.
+
+    Attributes:
+        id: unique among the pods that live on the store.
+        vm_config: its sandbox.
+        pod_store: its store.
+        empty_dirs: the volumes that its containers may mount.
+        containers: those that start with the pod; more can be added while it runs.
+        host_name: what the sandbox and its containers see as host name; the id when None.
+    """
+
+    id: PodId
+    vm_config: VmConfig = VmConfig()
+    pod_store: PodStoreSpec = PodStoreSpec()
+    empty_dirs: tuple[EmptyDirVolume, ...] = ()
+    containers: tuple[PodContainerSpec, ...] = ()
+    host_name: str | None = None
+
+
+class PodBuilder:
+    """Collects a pod; every setter returns a new builder."""
+
+    __slots__ = ("_spec",)
+
+    def __init__(
+        self,
+        id: str,  # noqa: A002 - the public name of this parameter
+        vm_config: VmConfig | None = None,
+        pod_store: PodStoreSpec | None = None,
+    ) -> None:
+        """Begin a pod.
+
+        Raises:
+            InvalidId: the id breaks the rule of ids.
+        """
+        self._spec = PodSpec(PodId(id), vm_config or VmConfig(), pod_store or PodStoreSpec())
+
+    def _with(self, spec: PodSpec) -> Self:
+        builder = type(self)(spec.id)
+        builder._spec = spec
+        return builder
+
+    @property
+    def id(self) -> PodId:
+        """The pod's id."""
+        return self._spec.id
+
+    @property
+    def pod_store(self) -> PodStoreSpec:
+        """The pod's store."""
+        return self._spec.pod_store
+
+    @property
+    def empty_dirs(self) -> tuple[EmptyDirVolume, ...]:
+        """The volumes so far."""
+        return self._spec.empty_dirs
+
+    @property
+    def containers(self) -> tuple[PodContainerSpec, ...]:
+        """The containers so far."""
+        return self._spec.containers
+
+    def empty_dir(self, volume: EmptyDirVolume) -> Self:
+        """Declare an emptyDir."""
+        return self._with(replace(self._spec, empty_dirs=(*self.empty_dirs, volume)))
+
+    def container(self, container: PodContainerSpec) -> Self:
+        """Add a container that starts with the pod."""
+        return self._with(replace(self._spec, containers=(*self.containers, container)))
+
+    def hostname(self, name: str) -> Self:
+        """Set the pod's host name."""
+        return self._with(replace(self._spec, host_name=name))
+
+    def validate(self) -> None:
+        """Check the whole pod.
+
+        Raises:
+            InvalidPodSpec: with every problem there is.
+        """
+        validate_pod(self._spec)
+
+    def build(self) -> PodSpec:
+        """Return the pod's spec.
+
+        Raises:
+            InvalidPodSpec: with every problem there is.
+        """
+        validate_pod(self._spec)
+        return self._spec
+
+
+def validate_pod(spec: PodSpec) -> None:
+    """Check a pod before anything boots.
+
+    Raises:
+        InvalidPodSpec: with every problem there is.
+    """
+    problems = tuple(pod_problems(spec.empty_dirs, spec.containers, spec.vm_config, spec.host_name))
+    if problems:
+        raise InvalidPodSpec(spec.id, problems)

@@ -1,0 +1,111 @@
+"""Processes: where their streams go, how they end."""
+
+from __future__ import annotations
+
+import enum
+import signal as signals
+
+import msgspec
+
+
+class Stdio(enum.StrEnum):
+    """Where a standard stream of a container's process goes."""
+
+    NULL = "null"
+    """Nowhere: /dev/null inside the container. The default."""
+    PIPED = "piped"
+    """To the caller, as a stream of the container's handle."""
+    INHERIT = "inherit"
+    """To the stream of the same name of the caller's own process."""
+
+
+class StdioOptions(msgspec.Struct, frozen=True):
+    """Where the three standard streams go."""
+
+    stdin: Stdio = Stdio.NULL
+    stdout: Stdio = Stdio.NULL
+    stderr: Stdio = Stdio.NULL
+
+
+class ExitReason(enum.StrEnum):
+    """Who or what ended a process."""
+
+    EXITED = "exited"
+    SIGNALED = "signaled"
+    OOM_KILLED = "oom-killed"
+    SANDBOX_DIED = "sandbox-died"
+
+
+class ExitStatus(msgspec.Struct, frozen=True):
+    """How a process ended.
+
+    Attributes:
+        code: the exit code; 128 + n when signal n ended the process, as shells have it.
+        signal: the number of the signal that ended it, or None.
+        reason: what ended it.
+    """
+
+    code: int
+    signal: int | None = None
+    reason: ExitReason = ExitReason.EXITED
+
+    @classmethod
+    def from_signal(cls, signal: int, reason: ExitReason = ExitReason.SIGNALED) -> ExitStatus:
+        """The status of a process that signal number `signal` ended."""
+        return cls(128 + signal, signal, reason)
+
+    @property
+    def success(self) -> bool:
+        """True for exit code 0."""
+        return self.code == 0
+
+    def __str__(self) -> str:
+        if self.signal is None:
+            return f"exit code {self.code}"
+        try:
+            name = signals.Signals(self.signal).name
+        except ValueError:
+            name = f"signal {self.signal}"
+        return f"killed by {name} ({self.reason})" if self.reason != ExitReason.SIGNALED else f"killed by {name}"
+
+
+class Output(msgspec.Struct, frozen=True):
+    """What a process left: its status and the bytes of its piped streams (empty when not piped)."""
+
+    status: ExitStatus
+    stdout: bytes = b""
+    stderr: bytes = b""
+
+
+class ProcessRef(msgspec.Struct, frozen=True):
+    """Addresses a process in the sandbox: `process_id` equals `container_id` for a container's init."""
+
+    container_id: str
+    process_id: str
+
+    @property
+    def is_init(self) -> bool:
+        """True for a container's init process."""
+        return self.container_id == self.process_id
+
+
+class ContainerStartupTiming(msgspec.Struct, frozen=True):
+    """Where the time of one container start went, in seconds.
+
+    Attributes:
+        template_seconds: finding or materialising the image's template.
+        prepare_seconds: directories and overlay mount, when done in a call of their own.
+        spec_build_seconds: lowering image config and spec to an OCI runtime spec, and encoding it.
+        stdio_prepare_seconds: opening the listeners of the piped streams.
+        start_rpc_seconds: the agent's call that creates and starts the process, as seen by the host.
+        runtime_seconds: the part of it that the OCI runtime took, as seen by the agent.
+        total_seconds: begin to started.
+    """
+
+    template_seconds: float = 0.0
+    prepare_seconds: float = 0.0
+    spec_build_seconds: float = 0.0
+    stdio_prepare_seconds: float = 0.0
+    start_rpc_seconds: float = 0.0
+    runtime_seconds: float = 0.0
+    total_seconds: float = 0.0

@@ -1,0 +1,188 @@
+"""Everything that can be wrong with a pod's spec, found without touching anything."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from .container_spec import PodContainerSpec
+from .errors import SpecProblem
+from .guest_path import GuestPath
+from .linux_capabilities import normalised_capability
+from .process import Stdio
+from .rootfs_source import Ext4ImageRootfs, GuestPathRootfs, OciBundleRootfs
+from .vm_config import MINIMUM_MEMORY, VmConfig
+from .volumes import EmptyDirVolume
+
+RESERVED_DESTINATIONS = ("/proc", "/sys", "/dev")
+_RLIMIT_TYPES = frozenset(
+    "RLIMIT_" + name
+    for name in (
+        "AS", "CORE", "CPU", "DATA", "FSIZE", "LOCKS", "MEMLOCK", "MSGQUEUE", "NICE", "NOFILE", "NPROC", "RSS",
+        "RTPRIO", "RTTIME", "SIGPENDING", "STACK",
+    )
+)  # fmt: skip
+_HOST_NAME = re.compile(
+    r"(?=.{1,64}\Z)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
+)
+
+
+def pod_problems(
+    empty_dirs: Iterable[EmptyDirVolume],
+    containers: Iterable[PodContainerSpec],
+    vm_config: VmConfig,
+    host_name: str | None,
+) -> Iterator[SpecProblem]:
+    """Yield every problem of a pod."""
+    volumes, containers = tuple(empty_dirs), tuple(containers)
+    yield from _vm_problems(vm_config)
+    yield from _host_name_problems("hostname", host_name)
+    yield from _duplicates("emptyDirs", "duplicate-volume", "emptyDir", [volume.name for volume in volumes])
+    yield from _duplicates("containers", "duplicate-container", "container", [one.id for one in containers])
+    for index, volume in enumerate(volumes):
+        if volume.size_limit == 0:
+            message = f"emptyDir {volume.name!r} has a size limit of 0"
+            yield SpecProblem(f"emptyDirs[{index}].sizeLimit", "zero-size", message)
+    for index, container in enumerate(containers):
+        yield from container_problems(container, volumes, f"containers[{index}]")
+
+
+def container_problems(
+    spec: PodContainerSpec, empty_dirs: Iterable[EmptyDirVolume], where: str = "container"
+) -> Iterator[SpecProblem]:
+    """Yield every problem of one container of a pod that declares `empty_dirs`."""
+    yield from _rootfs_problems(spec, where)
+    yield from _process_problems(spec, where)
+    yield from _host_name_problems(f"{where}.hostname", spec.host_name)
+    yield from _mount_problems(spec, {volume.name for volume in empty_dirs}, where)
+    yield from _limit_problems(spec, where)
+
+
+def _vm_problems(config: VmConfig) -> Iterator[SpecProblem]:
+    if config.cpus is not None and config.cpus < 1:
+        yield SpecProblem("vm.cpus", "cpus", f"a VM needs at least one processor, not {config.cpus}")
+    if config.memory is not None and config.memory < MINIMUM_MEMORY:
+        yield SpecProblem("vm.memory", "memory", f"a VM needs at least {MINIMUM_MEMORY}, not {config.memory}")
+    if not config.boot_timeout_seconds > 0:
+        yield SpecProblem("vm.bootTimeoutSeconds", "timeout", "the boot timeout must be more than 0 s")
+
+
+def _host_name_problems(where: str, name: str | None) -> Iterator[SpecProblem]:
+    if name is not None and _HOST_NAME.fullmatch(name) is None:
+        message = f"host name {name!r} is not 1 to 64 characters of dot-separated letters, digits and inner hyphens"
+        yield SpecProblem(where, "host-name", message)
+
+
+def _duplicates(where: str, code: str, kind: str, names: list[str]) -> Iterator[SpecProblem]:
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield SpecProblem(where, code, f"{kind} {name!r} is declared {count} times")
+
+
+def _rootfs_problems(spec: PodContainerSpec, where: str) -> Iterator[SpecProblem]:
+    match spec.rootfs:
+        case Ext4ImageRootfs(path):
+            message = f"ext4 image {path} cannot be a rootfs yet: use an OCI bundle or a guest path"
+            yield SpecProblem(f"{where}.rootfs", "rootfs-unsupported", message)
+        case GuestPathRootfs(path):
+            if _covers(path, RESERVED_DESTINATIONS):
+                yield SpecProblem(f"{where}.rootfs", "rootfs-reserved", f"{path} is the kernel's own and no rootfs")
+            if not spec.process.args:
+                message = "a rootfs without an image needs a command"
+                yield SpecProblem(f"{where}.command", "command-missing", message)
+        case OciBundleRootfs(bundle):
+            if not (spec.process.args or bundle.config.entrypoint or bundle.config.command):
+                message = f"neither the spec nor image {bundle.reference!r} has a command"
+                yield SpecProblem(f"{where}.command", "command-missing", message)
+
+
+def _process_problems(spec: PodContainerSpec, where: str) -> Iterator[SpecProblem]:
+    process = spec.process
+    for index, argument in enumerate(process.args):
+        yield from _text_problems(f"{where}.command[{index}]", argument)
+    if process.args and not process.args[0]:
+        yield SpecProblem(f"{where}.command[0]", "command-missing", "the command is empty")
+    for index, (key, value) in enumerate(process.environment):
+        at = f"{where}.env[{index}]"
+        if not key or "=" in key:
+            yield SpecProblem(at, "env-key", f"environment variable {key!r} is empty or contains '='")
+        yield from _text_problems(at, key)
+        yield from _text_problems(at, value)
+    if process.working_dir is not None:
+        yield from _text_problems(f"{where}.workingDir", process.working_dir)
+        if not process.working_dir.startswith("/"):
+            message = f"working directory {process.working_dir!r} is not absolute"
+            yield SpecProblem(f"{where}.workingDir", "working-dir", message)
+    if process.user is not None and (not process.user or process.user.count(":") > 1):
+        message = f"user {process.user!r} is not `user` or `user:group`"
+        yield SpecProblem(f"{where}.user", "user", message)
+    for name in (*process.capabilities_add, *process.capabilities_drop):
+        try:
+            if name.upper() != "ALL":
+                normalised_capability(name)
+        except ValueError as error:
+            yield SpecProblem(f"{where}.capabilities", "capability", str(error))
+    if process.terminal and spec.stdio.stderr != Stdio.NULL:
+        message = "with a terminal, everything arrives on stdout: stderr cannot go elsewhere"
+        yield SpecProblem(f"{where}.stderr", "terminal-stderr", message)
+
+
+def _text_problems(where: str, text: str) -> Iterator[SpecProblem]:
+    if "\0" in text:
+        yield SpecProblem(where, "nul", f"{text!r} contains NUL")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        yield SpecProblem(where, "not-utf-8", f"{text!r} cannot be written as UTF-8")
+
+
+def _mount_problems(spec: PodContainerSpec, volumes: set[str], where: str) -> Iterator[SpecProblem]:
+    for index, mounted in enumerate(spec.empty_dir_mounts):
+        if mounted.volume not in volumes:
+            message = f"container {spec.id!r} references unknown emptyDir {mounted.volume!r}"
+            yield SpecProblem(f"{where}.emptyDirMounts[{index}]", "unknown-volume", message)
+    destinations = [mount.destination for mount in spec.mounts]
+    for index, destination in enumerate(destinations):
+        problem = _destination_problem(destination)
+        if problem is not None:
+            yield SpecProblem(f"{where}.mounts[{index}]", "mount-destination", problem)
+    destinations += [mounted.container_path for mounted in spec.empty_dir_mounts]
+    for index, destination in enumerate(destinations):
+        if _covers(destination, RESERVED_DESTINATIONS) and destination != "/dev/shm":
+            message = f"{destination} belongs to the container's standard mounts"
+            yield SpecProblem(f"{where}.mounts[{index}]", "mount-reserved", message)
+    yield from _duplicates(f"{where}.mounts", "duplicate-mount", "mount destination", destinations)
+
+
+def _destination_problem(destination: str) -> str | None:
+    try:
+        GuestPath(destination)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _covers(path: str, roots: tuple[str, ...]) -> bool:
+    return any(path == root or path.startswith(root + "/") for root in roots)
+
+
+def _limit_problems(spec: PodContainerSpec, where: str) -> Iterator[SpecProblem]:
+    amounts = {
+        "memory": spec.resources.memory_bytes,
+        "cpus": spec.resources.cpus,
+        "pids": spec.resources.pids,
+    }
+    for name, amount in amounts.items():
+        if amount is not None and not amount > 0:
+            yield SpecProblem(
+                f"{where}.limits.{name}", "limit", f"the limit of {name} must be more than 0, not {amount}"
+            )
+    for limit in spec.process.rlimits:
+        if limit.type not in _RLIMIT_TYPES:
+            yield SpecProblem(f"{where}.rlimits", "rlimit", f"{limit.type!r} is not a limit of setrlimit(2)")
+        elif not 0 <= limit.soft <= limit.hard:
+            message = f"{limit.type}: soft limit {limit.soft} must lie between 0 and the hard limit {limit.hard}"
+            yield SpecProblem(f"{where}.rlimits", "rlimit", message)
+    if not spec.grace_seconds >= 0:
+        yield SpecProblem(f"{where}.grace", "grace", "the grace period must be 0 s or more")

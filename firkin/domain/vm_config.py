@@ -1,0 +1,31 @@
+"""The sandbox of a pod."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from .size import Size
+
+MINIMUM_MEMORY = Size.mib(128)
+
+
+class VmConfig(msgspec.Struct, frozen=True):
+    """How a pod's sandbox is made; a namespace sandbox has the host's kernel and takes no kernel settings.
+
+    Attributes:
+        cpus: processors of a VM; None for the adapter's default.
+        memory: memory of a VM in bytes, at least 128 MiB; None for the adapter's default.
+        kernel: kernel file of a VM; None for the one that firkin brings.
+        command_line_extra: appended to the kernel's command line.
+        boot_log: host file that receives what the sandbox's console says; None keeps the tail only.
+        boot_timeout_seconds: how long boot and the agent's first answer may take.
+    """
+
+    cpus: int | None = None
+    memory: Size | None = None
+    kernel: Path | None = None
+    command_line_extra: tuple[str, ...] = ()
+    boot_log: Path | None = None
+    boot_timeout_seconds: float = 60.0

@@ -1,0 +1,70 @@
+"""The agent's part in containers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from firkin.domain.guest_path import GuestPath
+from firkin.domain.ids import ContainerId
+from firkin.domain.layout import OverlayLayout
+from firkin.domain.process import StdioOptions
+
+from .agent_processes import StartedProcess
+
+
+class OverlayRequest(msgspec.Struct, frozen=True):
+    """A container's overlay: `layout.merged` shows `layout.upper` over the template's rootfs `lower`."""
+
+    container_id: ContainerId
+    layout: OverlayLayout
+    lower: GuestPath
+
+
+class ContainerLaunch(msgspec.Struct, frozen=True):
+    """A container's init, ready to run.
+
+    Attributes:
+        container_id: which container.
+        runtime_spec: OCI runtime-spec configuration, as JSON.
+        stdio: which streams the host wants.
+        overlay: prepared in the same call when given; None when it was prepared before, or is not needed.
+    """
+
+    container_id: ContainerId
+    runtime_spec: bytes
+    stdio: StdioOptions
+    overlay: OverlayRequest | None = None
+
+
+class AgentContainers(Protocol):
+    """Root filesystems and init processes of containers."""
+
+    async def prepare_overlay(self, request: OverlayRequest) -> None:
+        """Make the overlay's directories and mount it; undone by `remove_container`.
+
+        Raises:
+            StoreFull: no space left.
+        """
+        ...
+
+    async def start_container(self, launch: ContainerLaunch) -> StartedProcess:
+        """Create the container and start its init; returns once the command was executed.
+
+        A start that fails leaves no process and no runtime state; an overlay that was prepared stays until
+        `remove_container`.
+
+        Raises:
+            CommandNotFound, CommandNotExecutable, UserUnknown, RuntimeFailed, MissingTool: it cannot start.
+            StoreFull: no space left.
+        """
+        ...
+
+    async def remove_container(self, container_id: ContainerId, overlay: OverlayLayout | None) -> Sequence[str]:
+        """Kill whatever runs in it and remove it with its overlay; an unknown container is removed already.
+
+        Returns what could not be done, in sentences; empty for a clean removal.
+        """
+        ...

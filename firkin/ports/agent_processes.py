@@ -1,0 +1,81 @@
+"""The agent's part in processes."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from firkin.domain.process import ExitStatus, ProcessRef, StdioOptions
+
+from .streams import ByteSink, ByteSource
+
+
+class ProcessLaunch(msgspec.Struct, frozen=True):
+    """A further process of a running container (an exec).
+
+    Attributes:
+        ref: which container, and the process's own id.
+        runtime_spec: OCI runtime-spec configuration as JSON, of which `process` counts.
+        stdio: which streams the host wants.
+    """
+
+    ref: ProcessRef
+    runtime_spec: bytes
+    stdio: StdioOptions
+
+
+class ProcessStreams(msgspec.Struct, frozen=True):
+    """The host's ends of the streams that are piped; None for every other."""
+
+    stdin: ByteSink | None = None
+    stdout: ByteSource | None = None
+    stderr: ByteSource | None = None
+
+
+class StartedProcess(msgspec.Struct, frozen=True):
+    """A process that runs.
+
+    Attributes:
+        pid: in the sandbox's process namespace.
+        streams: those that were asked for as piped. Inherited ones are connected to the caller's own already.
+        runtime_seconds: what the OCI runtime took of the call.
+        stdio_seconds: what opening the streams took of it.
+    """
+
+    pid: int
+    streams: ProcessStreams = ProcessStreams()
+    runtime_seconds: float = 0.0
+    stdio_seconds: float = 0.0
+
+
+class AgentProcesses(Protocol):
+    """Processes of running containers."""
+
+    async def start_process(self, launch: ProcessLaunch) -> StartedProcess:
+        """Run a further process in a container; returns once the command was executed.
+
+        Raises:
+            ContainerNotRunning: the container's init does not run.
+            CommandNotFound, CommandNotExecutable, UserUnknown, RuntimeFailed: it cannot start.
+        """
+        ...
+
+    async def wait_process(self, ref: ProcessRef) -> ExitStatus:
+        """Wait for the end of a process, for as long as it takes; many may wait, also after the end.
+
+        When it returns, all that the process wrote has left the sandbox: it is in the host's ends of the
+        streams, or (inherited ones) in the caller's own.
+        """
+        ...
+
+    async def kill_process(self, ref: ProcessRef, signal: int) -> None:
+        """Send a signal; a process that has ended ignores it."""
+        ...
+
+    async def remove_process(self, ref: ProcessRef) -> None:
+        """Forget a process that has ended, killing it if it runs; its container's overlay stays.
+
+        An unknown process is removed already.
+        """
+        ...

@@ -1,0 +1,49 @@
+"""The agent's part in templates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from firkin.domain.image import ImageBundle
+from firkin.domain.layout import StoreLayout
+
+
+class TemplateProgress(msgspec.Struct, frozen=True):
+    """How far a materialisation is; byte counts are of the blobs as they lie on the host."""
+
+    layer_index: int
+    layer_count: int
+    done_bytes: int
+    total_bytes: int
+
+
+class TemplateResult(msgspec.Struct, frozen=True):
+    """What a materialisation did: `created` is False when the template was there already."""
+
+    created: bool
+    entries: int = 0
+    seconds: float = 0.0
+
+
+ProgressCallback = Callable[[TemplateProgress], None]
+
+
+class AgentTemplates(Protocol):
+    """Turning images into read-only templates of the store."""
+
+    async def ensure_template(
+        self, bundle: ImageBundle, layout: StoreLayout, progress: ProgressCallback | None = None
+    ) -> TemplateResult:
+        """Make the template of `bundle.chain_id`, unless it is complete already.
+
+        It is written aside while the digest and the diff id of every layer are checked, synced, and renamed
+        into place: a template that exists is whole. A failed or cancelled call removes what it wrote.
+
+        Raises:
+            BlobCorrupt, DiffIdMismatch, MediaTypeUnsupported, LayerRefused: the image is broken or hostile.
+            StoreFull: it does not fit.
+        """
+        ...

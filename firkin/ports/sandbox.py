@@ -1,0 +1,40 @@
+"""A running sandbox."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from firkin.domain.mounts import Mount
+from firkin.domain.reports import SandboxExit
+
+
+class Sandbox(Protocol):
+    """A sandbox that was booted and not yet ended."""
+
+    @property
+    def id(self) -> str:
+        """Unique on this host while the sandbox lives."""
+        ...
+
+    @property
+    def socket_directory(self) -> Path:
+        """Private directory of unix sockets, the two ends of every connection with the guest.
+
+        `guest-<port>.sock`: the guest listens, the host connects. `host-<port>.sock`: the host listens, the
+        guest connects.
+        """
+        ...
+
+    @property
+    def store_mount(self) -> Mount:
+        """The mount by which the agent gets the pod store, in the sandbox's own names."""
+        ...
+
+    async def wait_ended(self) -> SandboxExit:
+        """Wait until the sandbox has ended, and tell why; may be awaited by many, and after the end."""
+        ...
+
+    async def stop(self, grace_seconds: float) -> SandboxExit:
+        """Ask the sandbox to end, then kill it after the grace period; twice is fine."""
+        ...

@@ -1,0 +1,48 @@
+"""Where pod stores come from."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from firkin.domain.ids import PodId
+from firkin.domain.store_spec import PodStoreSpec
+
+
+class StoreMedium(msgspec.Struct, frozen=True):
+    """What a VMM shows to the sandbox as the pod store.
+
+    Attributes:
+        path: a directory of the host, or the file of a filesystem image.
+        filesystem: the image's filesystem ("ext4"), or "" for a directory.
+        identity: the same for two media exactly when they hold the same templates.
+    """
+
+    path: Path
+    filesystem: str
+    identity: str
+
+    @property
+    def is_directory(self) -> bool:
+        """True for a directory of the host."""
+        return not self.filesystem
+
+
+class PodStore(Protocol):
+    """A kind of pod store."""
+
+    def opened(self, spec: PodStoreSpec, pod_id: PodId) -> AbstractAsyncContextManager[StoreMedium]:
+        """Make or find the store and hold it for this pod.
+
+        Leaving removes what the pod left in the store (all of it but templates), and the store itself
+        when it was the pod's own, also after the sandbox died.
+
+        Raises:
+            StoreInUse, PodExists: somebody else holds the store, or this pod id on it.
+            StoreDamaged, StoreTooSmall, StoreFull: it cannot be used.
+            MissingTool, PermissionMissing: the machine lacks something.
+        """
+        ...

@@ -1,0 +1,45 @@
+"""Who makes sandboxes."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+import msgspec
+
+from firkin.domain.ids import PodId
+from firkin.domain.reports import Capabilities
+from firkin.domain.vm_config import VmConfig
+
+from .sandbox import Sandbox
+from .store import StoreMedium
+
+
+class SandboxRequest(msgspec.Struct, frozen=True):
+    """The sandbox that a pod needs."""
+
+    pod_id: PodId
+    config: VmConfig
+    store: StoreMedium
+    host_name: str
+
+
+class Vmm(Protocol):
+    """Makes sandboxes of one kind."""
+
+    def capabilities(self) -> Capabilities:
+        """What sandboxes of this kind enforce on this machine; touches nothing."""
+        ...
+
+    def booted(self, request: SandboxRequest) -> AbstractAsyncContextManager[Sandbox]:
+        """Boot a sandbox whose init is the guest agent.
+
+        Entering returns once the sandbox runs; its agent may need longer to answer. Leaving ends the sandbox
+        within a bounded time, whatever its state, and leaves nothing of it on the host.
+
+        Raises:
+            BootFailed: it did not come up; nothing is left of it.
+            UnsupportedFeature: this kind of sandbox cannot do what the request asks.
+            MissingTool, PermissionMissing: the machine lacks something.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""Generated from protos/ by `make wire`; not edited by hand."""
