@@ -1,0 +1,1 @@
+"""One folder per port and technology; adapters never import each other."""
