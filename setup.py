@@ -2,11 +2,15 @@
 
 import os
 
+import Cython.Compiler.Options
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 # FIRKIN_TRACE=1 builds extensions that coverage and profilers can see into.
 trace = os.environ.get("FIRKIN_TRACE") == "1"
+
+# With line tracing every `noexcept` function warns, so warnings are errors in the normal build only.
+Cython.Compiler.Options.warning_errors = not trace
 
 setup(
     ext_modules=cythonize(
