@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from .agent import Agent
 from .sandbox import Sandbox
 
 
+@runtime_checkable
 class AgentConnector(Protocol):
     """Dials guest agents."""
 

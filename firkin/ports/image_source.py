@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from firkin.domain.image import ImageBundle, Platform
 
 
+@runtime_checkable
 class ImageSource(Protocol):
     """Resolves references of one scheme (`oci:`) to images whose layers are files of the host."""
 

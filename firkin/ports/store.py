@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -31,6 +31,7 @@ class StoreMedium(msgspec.Struct, frozen=True):
         return not self.filesystem
 
 
+@runtime_checkable
 class PodStore(Protocol):
     """A kind of pod store."""
 

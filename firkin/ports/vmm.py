@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -24,6 +24,7 @@ class SandboxRequest(msgspec.Struct, frozen=True):
     host_name: str
 
 
+@runtime_checkable
 class Vmm(Protocol):
     """Makes sandboxes of one kind."""
 

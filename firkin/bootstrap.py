@@ -1,0 +1,152 @@
+"""The composition root: which class stands behind which port."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from dependency_injector import containers, providers
+
+from firkin.application.images import Images
+from firkin.application.runtime import Runtime
+from firkin.config import AnyImageSource, RuntimeConfig, load_config
+from firkin.ports.agent_connector import AgentConnector
+from firkin.ports.image_source import ImageSource
+from firkin.ports.store import PodStore
+from firkin.ports.vmm import Vmm
+
+# Each adapter is imported when it is chosen: what is not used costs no start-up time.
+
+
+def _namespace_vmm(config: RuntimeConfig) -> Vmm:
+    from firkin.adapters.vmm_namespace import NamespaceVmm
+
+    return NamespaceVmm(_directory(config.runtime_dir))
+
+
+def _memory_vmm() -> Vmm:
+    from firkin.adapters.memory import MemoryVmm
+
+    return MemoryVmm()
+
+
+def _ext4_store(config: RuntimeConfig) -> PodStore:
+    from firkin.adapters.store_ext4 import Ext4PodStore
+
+    return Ext4PodStore(_directory(config.state_dir))
+
+
+def _directory_store(config: RuntimeConfig) -> PodStore:
+    from firkin.adapters.store_directory import DirectoryPodStore
+
+    return DirectoryPodStore(_directory(config.state_dir))
+
+
+def _memory_store() -> PodStore:
+    from firkin.adapters.memory import MemoryPodStore
+
+    return MemoryPodStore()
+
+
+def _grpc_agents() -> AgentConnector:
+    from firkin.adapters.agent_grpc import GrpcAgentConnector
+
+    return GrpcAgentConnector()
+
+
+def _memory_agents() -> AgentConnector:
+    from firkin.adapters.memory import MemoryAgentConnector
+
+    return MemoryAgentConnector()
+
+
+def _oci_images() -> ImageSource:
+    from firkin.adapters.images_oci_layout import OciLayoutImageSource
+
+    return OciLayoutImageSource()
+
+
+def _memory_images() -> ImageSource:
+    from firkin.adapters.memory import MemoryImageSource
+
+    return MemoryImageSource()
+
+
+def _directory(path: Path | None) -> Path:
+    assert path is not None, "RuntimeConfig.placed() fills in the directories"
+    return path
+
+
+def _images(
+    chosen: Iterable[AnyImageSource], named: dict[str, providers.Provider[ImageSource]], config: RuntimeConfig
+) -> Images:
+    sources = [named[source]() if isinstance(source, str) else source for source in chosen]
+    return Images(sources, config.platform)
+
+
+class Wiring(containers.DeclarativeContainer):
+    """Constructs a runtime; it owns no lifetime. An object of the caller's own overrides its port's provider."""
+
+    config = providers.Dependency(instance_of=RuntimeConfig)
+
+    vmm: providers.Provider[Vmm] = providers.Selector(
+        config.provided.vmm,
+        namespace=providers.Singleton(_namespace_vmm, config),
+        memory=providers.Singleton(_memory_vmm),
+    )
+    store: providers.Provider[PodStore] = providers.Selector(
+        config.provided.store,
+        ext4=providers.Singleton(_ext4_store, config),
+        directory=providers.Singleton(_directory_store, config),
+        memory=providers.Singleton(_memory_store),
+    )
+    agents: providers.Provider[AgentConnector] = providers.Selector(
+        config.provided.agents,
+        grpc=providers.Singleton(_grpc_agents),
+        memory=providers.Singleton(_memory_agents),
+    )
+    image_sources: providers.Provider[dict[str, providers.Provider[ImageSource]]] = providers.Object(
+        {"oci": providers.Singleton(_oci_images), "memory": providers.Singleton(_memory_images)}
+    )
+    images = providers.Singleton(_images, config.provided.image_sources, image_sources, config)
+    runtime = providers.Factory(
+        Runtime,
+        vmm=vmm,
+        store=store,
+        agents=agents,
+        images=images,
+        start_concurrency=config.provided.start_concurrency,
+    )
+
+
+T = TypeVar("T")
+
+
+def _override_by_object(provider: providers.Provider[T], chosen: str | T) -> None:
+    if not isinstance(chosen, str):
+        provider.override(providers.Object(chosen))
+
+
+def wired(config: RuntimeConfig) -> Wiring:
+    """Bind the wiring to a configuration."""
+    wiring = Wiring(config=providers.Object(config))
+    _override_by_object(wiring.vmm, config.vmm)
+    _override_by_object(wiring.store, config.store)
+    _override_by_object(wiring.agents, config.agents)
+    return wiring
+
+
+@asynccontextmanager
+async def open_runtime(config: RuntimeConfig | None = None) -> AsyncIterator[Runtime]:
+    """Open a runtime; leaving it stops every pod that still runs.
+
+    Without a configuration, the file and the environment decide (`load_config`).
+
+    Raises:
+        ConfigurationError: the configuration cannot be used.
+    """
+    wiring = wired((config or load_config()).placed())
+    async with wiring.runtime() as runtime:
+        yield runtime

@@ -1,0 +1,194 @@
+"""Settings of a runtime: the only reader of environment variables and configuration files."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
+
+from firkin.domain.errors import ConfigurationError
+from firkin.domain.image import Platform
+from firkin.ports.agent_connector import AgentConnector
+from firkin.ports.image_source import ImageSource
+from firkin.ports.store import PodStore
+from firkin.ports.vmm import Vmm
+
+VMM_NAMES = ("namespace", "memory")
+STORE_NAMES = ("ext4", "directory", "memory")
+IMAGE_SOURCE_NAMES = ("oci", "memory")
+AGENT_NAMES = ("grpc", "memory")
+
+SYSTEM_CONFIG_FILE = Path("/etc/firkin.toml")
+
+AnyImageSource = str | ImageSource
+
+
+class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Which adapters a runtime is made of, and where it keeps its files.
+
+    Each port is a name or any object that keeps the port's Protocol.
+
+    Attributes:
+        vmm: who makes sandboxes: `namespace` (Linux namespaces), `memory` (a fake for tests).
+        store: who makes pod stores: `ext4`, `directory`, `memory`.
+        images: one image source or several, `oci` or `memory`; each serves the references of its scheme.
+        agents: who dials guest agents: `grpc`, `memory`.
+        state_dir: what outlives a pod (stores and templates). None: FIRKIN_STATE_DIR, else /var/lib/firkin for
+            root and $XDG_STATE_HOME/firkin for everybody else.
+        runtime_dir: what does not outlive a pod (sockets). None: FIRKIN_RUNTIME_DIR, else /run/firkin for root
+            and $XDG_RUNTIME_DIR/firkin, or `run` in the state directory, for everybody else.
+        start_concurrency: how many containers of a pod are started at the same time, at least 1.
+        platform: which images are chosen when an index offers several; None is this machine's.
+
+    Raises:
+        ConfigurationError: a name that is none of the choices, or an object that lacks part of its Protocol.
+    """
+
+    vmm: str | Vmm = "namespace"
+    store: str | PodStore = "ext4"
+    images: AnyImageSource | tuple[AnyImageSource, ...] = ("oci",)
+    agents: str | AgentConnector = "grpc"
+    state_dir: Path | None = None
+    runtime_dir: Path | None = None
+    start_concurrency: int = 8
+    platform: Platform | None = None
+
+    def __post_init__(self) -> None:
+        _check_choice("vmm", self.vmm, VMM_NAMES, Vmm)
+        _check_choice("store", self.store, STORE_NAMES, PodStore)
+        _check_choice("agents", self.agents, AGENT_NAMES, AgentConnector)
+        if not self.image_sources:
+            raise ConfigurationError(f"images must name at least one source: {', '.join(IMAGE_SOURCE_NAMES)}")
+        for source in self.image_sources:
+            _check_choice("images", source, IMAGE_SOURCE_NAMES, ImageSource)
+        if self.start_concurrency < 1:
+            raise ConfigurationError(f"start_concurrency is {self.start_concurrency}; it must be at least 1")
+
+    @property
+    def image_sources(self) -> tuple[AnyImageSource, ...]:
+        """`images`, always as a tuple."""
+        return tuple(self.images) if isinstance(self.images, tuple | list) else (self.images,)
+
+    def placed(self, environment: Mapping[str, str] | None = None) -> RuntimeConfig:
+        """Return this configuration with both directories filled in."""
+        variables = os.environ if environment is None else environment
+        return replace(
+            self,
+            state_dir=(self.state_dir or _default_state_dir(variables)).absolute(),
+            runtime_dir=(self.runtime_dir or _default_runtime_dir(variables)).absolute(),
+        )
+
+
+class _FileSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    vmm: str | None = None
+    store: str | None = None
+    images: str | tuple[str, ...] | None = None
+    agents: str | None = None
+    state_dir: Path | None = None
+    runtime_dir: Path | None = None
+    start_concurrency: int | None = None
+    platform: str | None = None
+
+
+def load_config(environment: Mapping[str, str] | None = None) -> RuntimeConfig:
+    """Read the configuration file, if there is one, and then the environment, which overrides it.
+
+    The file is $FIRKIN_CONFIG, or else the first that exists of $XDG_CONFIG_HOME/firkin/firkin.toml and
+    /etc/firkin.toml; its keys are the fields of RuntimeConfig. Variables: FIRKIN_VMM, FIRKIN_STORE,
+    FIRKIN_STATE_DIR, FIRKIN_RUNTIME_DIR.
+
+    Raises:
+        ConfigurationError: the file cannot be read, has an unknown key, or something in it cannot be used.
+    """
+    variables = os.environ if environment is None else environment
+    path = _config_file(variables)
+    settings = _read_settings(path) if path is not None else _FileSettings()
+    choices: dict[str, object] = {
+        name: value for name in settings.__struct_fields__ if (value := getattr(settings, name)) is not None
+    }
+    if settings.platform is not None:
+        choices["platform"] = Platform.parse(settings.platform)
+    choices |= {
+        field: variables[name]
+        for field, name in (("vmm", "FIRKIN_VMM"), ("store", "FIRKIN_STORE"))
+        if variables.get(name)
+    }
+    choices |= {
+        field: Path(variables[name])
+        for field, name in (("state_dir", "FIRKIN_STATE_DIR"), ("runtime_dir", "FIRKIN_RUNTIME_DIR"))
+        if variables.get(name)
+    }
+    return replace(RuntimeConfig(), **choices).placed(variables)
+
+
+def traceback_wanted(environment: Mapping[str, str] | None = None) -> bool:
+    """True when FIRKIN_DEBUG=1 asks for tracebacks of unexpected errors."""
+    variables = os.environ if environment is None else environment
+    return variables.get("FIRKIN_DEBUG") == "1"
+
+
+def _check_choice(setting: str, value: object, names: tuple[str, ...], protocol: type) -> None:
+    if isinstance(value, str):
+        if value not in names:
+            raise ConfigurationError(f"{setting} is {value!r}; it must be one of {', '.join(names)}")
+    elif isinstance(value, type) or not isinstance(value, protocol):
+        raise ConfigurationError(
+            f"{setting} must be one of {', '.join(names)}, or an object that keeps the Protocol "
+            f"{protocol.__name__}, which {value!r} does not"
+        )
+
+
+def _config_file(variables: Mapping[str, str]) -> Path | None:
+    named = variables.get("FIRKIN_CONFIG")
+    if named:
+        return Path(named)
+    personal = _xdg(variables, "XDG_CONFIG_HOME", ".config") / "firkin" / "firkin.toml"
+    return next((path for path in (personal, SYSTEM_CONFIG_FILE) if path.is_file()), None)
+
+
+def _read_settings(path: Path) -> _FileSettings:
+    try:
+        document = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"configuration file {path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"configuration file {path} is not TOML: {error}") from error
+    unknown = sorted(document.keys() - set(_FileSettings.__struct_fields__))
+    if unknown:
+        known = ", ".join(_FileSettings.__struct_fields__)
+        raise ConfigurationError(f"configuration file {path} has unknown keys: {', '.join(unknown)}; known are {known}")
+    try:
+        return msgspec.convert(document, _FileSettings)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"configuration file {path}: {error}") from error
+
+
+def _default_state_dir(variables: Mapping[str, str]) -> Path:
+    if named := variables.get("FIRKIN_STATE_DIR"):
+        return Path(named)
+    return (
+        Path("/var/lib/firkin") if os.geteuid() == 0 else _xdg(variables, "XDG_STATE_HOME", ".local/state") / "firkin"
+    )
+
+
+def _default_runtime_dir(variables: Mapping[str, str]) -> Path:
+    if named := variables.get("FIRKIN_RUNTIME_DIR"):
+        return Path(named)
+    if os.geteuid() == 0:
+        return Path("/run/firkin")
+    base = variables.get("XDG_RUNTIME_DIR", "")
+    # Below the state directory rather than in /tmp, where somebody else could be first to make it.
+    return Path(base) / "firkin" if base.startswith("/") else _default_state_dir(variables) / "run"
+
+
+def _xdg(variables: Mapping[str, str], name: str, below_home: str) -> Path:
+    # The XDG base directory specification has relative paths ignored.
+    value = variables.get(name, "")
+    if value.startswith("/"):
+        return Path(value)
+    home = variables.get("HOME")
+    return (Path(home) if home else Path.home()) / below_home
