@@ -34,17 +34,27 @@ def normalised_capability(name: str) -> str:
     return full
 
 
-def chosen_capabilities(add: Iterable[str], drop: Iterable[str]) -> tuple[str, ...]:
-    """The default set, with `add` and without `drop`; `ALL` in either means every capability.
+def chosen_capabilities(
+    add: Iterable[str], drop: Iterable[str], start: Iterable[str] = DEFAULT_CAPABILITIES
+) -> tuple[str, ...]:
+    """The set `start` without `drop` and with `add`, in the kernel's order.
+
+    As docker has it: `ALL` dropped leaves `add` alone, and `ALL` added means all but those dropped.
 
     Raises:
         ValueError: a name is not a capability.
     """
-    chosen = set(DEFAULT_CAPABILITIES)
-    dropped = [name.upper() for name in drop]
-    if "ALL" in dropped:
-        chosen.clear()
-    chosen.difference_update(normalised_capability(name) for name in dropped if name != "ALL")
-    for name in add:
-        chosen.update(ALL_CAPABILITIES if name.upper() == "ALL" else [normalised_capability(name)])
+    added, add_all = _named(add)
+    dropped, drop_all = _named(drop)
+    if drop_all:
+        chosen = set(ALL_CAPABILITIES) if add_all else added
+    elif add_all:
+        chosen = set(ALL_CAPABILITIES) - dropped
+    else:
+        chosen = (set(start) - dropped) | added
     return tuple(name for name in ALL_CAPABILITIES if name in chosen)
+
+
+def _named(names: Iterable[str]) -> tuple[set[str], bool]:
+    upper = {name.upper() for name in names}
+    return {normalised_capability(name) for name in upper - {"ALL"}}, "ALL" in upper

@@ -64,3 +64,9 @@ class Mount(msgspec.Struct, frozen=True, omit_defaults=True):
         """The same mount with further options, each once."""
         added = tuple(option for option in options if option not in self.options)
         return msgspec.structs.replace(self, options=(*self.options, *added))
+
+
+def normalised_destination(destination: str) -> str:
+    """`destination` without empty and `.` components; what is relative stays so, and `..` stays too."""
+    start = "/" if destination.startswith("/") else ""
+    return start + "/".join(part for part in destination.split("/") if part not in ("", "."))

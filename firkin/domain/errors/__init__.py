@@ -29,6 +29,7 @@ from .pods import (
     OutputLimitExceeded,
     PodExists,
     PodNotRunning,
+    RemovalIncomplete,
     VolumeNotFound,
 )
 from .process import (
@@ -99,6 +100,7 @@ __all__ = [
     "PlatformMissing",
     "PodExists",
     "PodNotRunning",
+    "RemovalIncomplete",
     "RuntimeFailed",
     "SandboxDied",
     "SandboxError",

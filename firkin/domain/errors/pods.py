@@ -103,3 +103,14 @@ class OutputLimitExceeded(FirkinError):
         self.container_id = container_id
         self.stream = stream
         self.limit_bytes = limit_bytes
+
+
+class RemovalIncomplete(FirkinError):
+    """A container left the pod, but not all of it could be stopped or cleaned up; the reasons are in the message."""
+
+    code = "removal-incomplete"
+
+    def __init__(self, container_id: str, reasons: str) -> None:
+        super().__init__(f"container {container_id!r} was removed from the pod, but not cleanly: {reasons}")
+        self.container_id = container_id
+        self.reasons = reasons
