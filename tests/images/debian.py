@@ -20,7 +20,11 @@ RETURNED_FILE = "etc/debian_version"
 
 
 def debian_layouts() -> Path:
-    """A directory of OCI layouts `gzip`, `zstd`, `plain` of one image (tag `latest`), and `rootfs`, what umoci makes of it."""
+    """A directory of the OCI layouts `gzip`, `zstd` and `plain` of one image, and `rootfs`, what umoci makes of it.
+
+    The tag is `latest`. The two upper layers end, as umoci 0.4.7 writes them, without the padding and the zero
+    blocks of tar(5): Go's reader and so every container engine accepts that.
+    """
     return cached("debian", _make, ("debian.py",))
 
 
