@@ -1,0 +1,104 @@
+"""`firkin`, and `python -m firkin`: hands the command line what it calls. Nothing is loaded before it is needed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from firkin.adapters.cli import CliServices, run_program
+from firkin.adapters.cli.services import LayerFile, LayerReport, Resolve
+
+if TYPE_CHECKING:
+    from firkin.application.runtime import Runtime
+    from firkin.domain.image import Platform
+    from firkin.domain.pod_spec import PodSpec
+    from firkin.domain.store_spec import PodStoreSpec
+
+
+def _open_runtime(
+    *, store: str | None = None, platform: Platform | None = None
+) -> AbstractAsyncContextManager[Runtime]:
+    from msgspec.structs import replace
+
+    from firkin.bootstrap import open_runtime
+    from firkin.config import load_config
+
+    config = load_config()
+    return open_runtime(replace(config, store=store or config.store, platform=platform or config.platform))
+
+
+async def _read_pod(text: str, source: str, resolve: Resolve, pod_store: PodStoreSpec) -> PodSpec:
+    from firkin.adapters.pod_manifest import load_manifest, pod_spec
+    from firkin.domain.process import Stdio, StdioOptions
+    from firkin.domain.vm_config import VmConfig
+
+    manifest = load_manifest(text, source)
+    stdio = StdioOptions(Stdio.NULL, Stdio.PIPED, Stdio.PIPED)
+    return await pod_spec(manifest, resolve, vm_config=VmConfig(), pod_store=pod_store, stdio=stdio)
+
+
+def _apply_layer(rootfs: Path, layer: LayerFile, progress: Callable[[int], None]) -> LayerReport:
+
+    raise SystemExit
+
+
+def _run_vminitd(arguments: Sequence[str]) -> int:
+    from firkin.vminitd.__main__ import main as run_agent
+
+    return run_agent(arguments)
+
+
+def _directories() -> tuple[Path, Path]:
+    from firkin.config import load_config
+
+    config = load_config()
+    assert config.state_dir is not None
+    assert config.runtime_dir is not None
+    return config.state_dir, config.runtime_dir
+
+
+def _traceback_wanted() -> bool:
+    from firkin.config import traceback_wanted
+
+    return traceback_wanted()
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("firkin")
+    except PackageNotFoundError:
+        return "(run from a source tree that is not installed)"
+
+
+def _hold_standard_streams() -> None:
+    """Open /dev/null for a standard stream that was closed, lest the next file or socket become it."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
+def main() -> None:
+    """Run the command line of this process and exit with its code."""
+    _hold_standard_streams()
+    services = CliServices(
+        open_runtime=_open_runtime,
+        read_pod=_read_pod,
+        apply_layer=_apply_layer,
+        run_vminitd=_run_vminitd,
+        directories=_directories,
+        traceback_wanted=_traceback_wanted,
+        version=_version,
+    )
+    sys.exit(run_program(sys.argv[1:], services))
+
+
+if __name__ == "__main__":
+    main()

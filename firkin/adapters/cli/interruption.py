@@ -1,0 +1,85 @@
+"""Ctrl-C and SIGTERM: the first stops the pod within its grace period, the second kills it at once."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+Reaction = Callable[[], Awaitable[object]]
+
+
+class Interrupted(Exception):
+    """A signal ended the command before there was anything to stop."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"interrupted by signal {number}")
+        self.exit_code = 128 + number
+
+
+class Interruptions:
+    """Turns signals into what is to be done about them.
+
+    Until `guarded` is entered, a signal cancels the command, which undoes what it began. Inside it, the first
+    signal stops and the second kills; after it, signals are ignored, so that nothing is left half removed.
+    """
+
+    def __init__(self) -> None:
+        self._command: asyncio.Task[object] | None = None
+        self._reactions: asyncio.Queue[int] | None = None
+        self._number = 0
+
+    async def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run the command `work`.
+
+        Raises:
+            Interrupted: a signal came before `guarded` was entered.
+        """
+        loop = asyncio.get_running_loop()
+        async with asyncio.TaskGroup() as group:
+            self._command = command = group.create_task(work)
+            for number in _SIGNALS:
+                loop.add_signal_handler(number, self._received, number)
+            try:
+                return await command
+            except asyncio.CancelledError:
+                if self._number:
+                    raise Interrupted(self._number) from None
+                raise
+            finally:
+                for number in _SIGNALS:
+                    loop.remove_signal_handler(number)
+
+    def _received(self, number: int) -> None:
+        if self._reactions is not None:
+            self._reactions.put_nowait(number)
+        elif self._command is not None:
+            self._number = self._number or number
+            self._command.cancel()
+
+    async def guarded(self, work: Awaitable[T], *, stop: Reaction, kill: Reaction) -> T:
+        """Await `work`, which the two reactions make end."""
+        self._reactions = reactions = asyncio.Queue[int]()
+        async with asyncio.TaskGroup() as group:
+            reacting = group.create_task(_react(reactions, group, stop, kill))
+            try:
+                return await work
+            finally:
+                reacting.cancel()
+
+
+async def _react(signals: asyncio.Queue[int], group: asyncio.TaskGroup, stop: Reaction, kill: Reaction) -> None:
+    await signals.get()
+    stopping = group.create_task(_awaited(stop))
+    await signals.get()
+    await kill()
+    await stopping
+
+
+async def _awaited(reaction: Reaction) -> None:
+    await reaction()

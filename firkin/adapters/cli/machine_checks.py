@@ -1,0 +1,184 @@
+"""What firkin needs of a machine, one check each; nothing is changed by looking."""
+
+from __future__ import annotations
+
+import enum
+import errno
+import fcntl
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple
+
+from firkin.domain.size import Size
+
+_KVM_GET_API_VERSION = 0xAE00
+_SPACE_WANTED = Size.gib(2)
+_NAMESPACES = ("mnt", "pid", "uts", "ipc", "net", "cgroup")
+_VERSION_SECONDS = 10
+
+
+class Verdict(enum.StrEnum):
+    """How a check ended."""
+
+    OK = "ok"
+    NOTE = "note"
+    """Works without it, or with less."""
+    MISSING = "missing"
+    """Pods cannot run without it."""
+
+
+class Check(NamedTuple):
+    """One finding: what was looked at, how it is, and the command that mends it ("" when none does or needs to)."""
+
+    name: str
+    verdict: Verdict
+    detail: str
+    remedy: str = ""
+
+
+def machine_checks(state_dir: Path, runtime_dir: Path) -> Iterator[Check]:
+    """Look at this machine, one check after the other."""
+    yield _python()
+    yield _kernel()
+    yield _compiled_kernels()
+    yield _root()
+    yield from (_namespaces(), _filesystem("overlay", "overlayfs"), _loop_devices(), _control_groups())
+    yield _tool("crun", "crun", "runs the containers", Verdict.MISSING, ["--version"])
+    yield _tool("unshare", "util-linux", "makes the sandbox", Verdict.MISSING, ["--version"])
+    yield _tool("mke2fs", "e2fsprogs", "makes ext4 stores", Verdict.NOTE, ["-V"])
+    yield _space(state_dir)
+    yield _writable("runtime directory", runtime_dir)
+    yield _kvm()
+
+
+def _python() -> Check:
+    return Check("python", Verdict.OK, f"{platform.python_version()} at {sys.executable}")
+
+
+def _kernel() -> Check:
+    return Check("kernel", Verdict.OK, f"{platform.system()} {platform.release()} on {platform.machine()}")
+
+
+def _compiled_kernels() -> Check:
+    try:
+        kernels = import_module("firkin._fast")
+    except ImportError as error:
+        return Check("compiled kernels", Verdict.MISSING, str(error), "make build")
+    if getattr(kernels, "PURE_PYTHON", False):
+        return Check("compiled kernels", Verdict.NOTE, "FIRKIN_PURE_PYTHON=1 asks for the slow ones in Python")
+    return Check("compiled kernels", Verdict.OK, "loaded")
+
+
+def _root() -> Check:
+    if os.geteuid() == 0:
+        return Check("user", Verdict.OK, "root")
+    return Check("user", Verdict.MISSING, f"uid {os.geteuid()}; namespace sandboxes need root", "sudo -i")
+
+
+def _namespaces() -> Check:
+    lacking = [name for name in _NAMESPACES if not Path(f"/proc/self/ns/{name}").exists()]
+    required = [name for name in lacking if name != "cgroup"]
+    if required:
+        return Check("namespaces", Verdict.MISSING, f"the kernel lacks: {', '.join(required)}", "use another kernel")
+    if lacking:
+        return Check("namespaces", Verdict.NOTE, "the kernel lacks cgroup namespaces; the others are there")
+    return Check("namespaces", Verdict.OK, ", ".join(_NAMESPACES))
+
+
+def _filesystem(filesystem: str, name: str) -> Check:
+    known = {line.split()[-1] for line in Path("/proc/filesystems").read_text("ascii").splitlines() if line.strip()}
+    if filesystem in known:
+        return Check(name, Verdict.OK, "the kernel has it")
+    if Path("/lib/modules", platform.release(), "kernel/fs", f"{filesystem}fs").is_dir():
+        return Check(name, Verdict.NOTE, "a module that is loaded at the first mount", f"modprobe {filesystem}")
+    return Check(name, Verdict.MISSING, "the kernel does not have it", f"modprobe {filesystem}")
+
+
+def _loop_devices() -> Check:
+    control = Path("/dev/loop-control")
+    if not control.exists():
+        detail = "there is no /dev/loop-control, so ext4 stores cannot be mounted; directory stores can"
+        return Check("loop devices", Verdict.NOTE, detail, "modprobe loop")
+    if not os.access(control, os.R_OK | os.W_OK):
+        return Check("loop devices", Verdict.NOTE, f"{control} may not be opened by this user", "sudo -i")
+    return Check("loop devices", Verdict.OK, str(control))
+
+
+def _control_groups() -> Check:
+    root = Path("/sys/fs/cgroup")
+    if (root / "cgroup.controllers").is_file():
+        controllers = (root / "cgroup.controllers").read_text("ascii").split()
+        return Check("control groups", Verdict.OK, f"version 2: {', '.join(controllers) or 'no controllers'}")
+    first = (
+        sorted(path.name for path in root.iterdir() if path.is_dir() and path.name != "unified")
+        if root.is_dir()
+        else []
+    )
+    if not first:
+        return Check("control groups", Verdict.NOTE, "none are mounted: limits of containers are not enforced")
+    if (root / "unified" / "cgroup.procs").is_file():
+        detail = "hybrid of versions 1 and 2: sandboxes see version 1 only, limits are enforced by its controllers"
+        return Check("control groups", Verdict.OK, f"{detail} ({', '.join(first)})")
+    return Check("control groups", Verdict.OK, f"version 1: {', '.join(first)}")
+
+
+def _tool(name: str, package: str, purpose: str, verdict: Verdict, version: list[str]) -> Check:
+    found = shutil.which(name)
+    if found is None:
+        return Check(name, verdict, f"not installed; it {purpose}", f"apt-get install {package}")
+    return Check(name, Verdict.OK, f"{_version_line([found, *version]) or 'version unknown'} at {found}")
+
+
+def _version_line(command: list[str]) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_VERSION_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    # mke2fs says its version on standard error.
+    return (done.stdout or done.stderr).strip().partition("\n")[0]
+
+
+def _space(state_dir: Path) -> Check:
+    existing = _existing_parent(state_dir)
+    free = Size(shutil.disk_usage(existing).free)
+    if not os.access(existing, os.W_OK):
+        return Check("state directory", Verdict.MISSING, f"{state_dir} may not be written", f"chown $USER {existing}")
+    if free < _SPACE_WANTED:
+        detail = f"{state_dir} has {free} free; images need their unpacked size"
+        return Check("state directory", Verdict.NOTE, detail, "export FIRKIN_STATE_DIR=...")
+    return Check("state directory", Verdict.OK, f"{state_dir}, {free} free")
+
+
+def _writable(name: str, directory: Path) -> Check:
+    existing = _existing_parent(directory)
+    if os.access(existing, os.W_OK):
+        return Check(name, Verdict.OK, str(directory))
+    return Check(name, Verdict.MISSING, f"{directory} may not be written", "export FIRKIN_RUNTIME_DIR=...")
+
+
+def _existing_parent(path: Path) -> Path:
+    return next(each for each in (path, *path.parents) if each.exists())
+
+
+def _kvm() -> Check:
+    later = "sandboxes are namespaces in this version, virtual machines are not built yet"
+    try:
+        descriptor = os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC)
+    except OSError as error:
+        reason = "there is no /dev/kvm" if error.errno == errno.ENOENT else f"/dev/kvm: {os.strerror(error.errno or 0)}"
+        return Check("kvm", Verdict.NOTE, f"{reason}; not needed: {later}")
+    try:
+        version = fcntl.ioctl(descriptor, _KVM_GET_API_VERSION)
+        return Check(
+            "kvm", Verdict.NOTE, f"/dev/kvm opens (API {version}), which does not prove that it works; {later}"
+        )
+    except OSError as error:
+        return Check("kvm", Verdict.NOTE, f"/dev/kvm opens but does not answer: {error.strerror}; not needed: {later}")
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,106 @@
+"""`firkin pod run`: all containers of a manifest, until they end."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .interruption import Interrupted, Interruptions
+from .pod_end import tell, tell_end
+from .services import CliServices
+from .store_choice import StoreChoice, StoreChoiceType
+
+if TYPE_CHECKING:
+    from firkin.application.container import Container
+    from firkin.domain.process import ExitStatus
+
+_RUN_HELP = """Run all containers of a Kubernetes Pod manifest until they end; `-` reads it from standard input.
+
+\b
+  firkin pod run examples/hello-pod.yaml
+  firkin pod run -v --store ext4:2GiB pod.yaml
+
+Each line of output begins with the name of the container that wrote it; what containers write to standard output
+and to standard error stays apart. A field of the manifest that firkin does not honour is an error that names it.
+
+Ctrl-C or SIGTERM asks all containers to stop, and kills each after its grace period
+(terminationGracePeriodSeconds); a second one kills them at once.
+
+\b
+Exit codes: 0 when every container exited with 0; otherwise that of the first container, in the manifest's order,
+  that did not (128+N when signal N ended it); 125 when firkin itself failed."""
+
+
+@click.group("pod", help="Run pods from Kubernetes manifests.")
+def command() -> None: ...
+
+
+@command.command("run", help=_RUN_HELP)
+@click.option(
+    "--store",
+    type=StoreChoiceType(),
+    default="directory",
+    show_default=True,
+    help="Kind of store: directory (images stay unpacked for the next pod), or ext4[:SIZE] (the pod's own).",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Tell on standard error what happens and how long it takes.")
+@click.argument("manifest", metavar="POD.yaml")
+@click.pass_obj
+def run(services: CliServices, store: StoreChoice, verbose: bool, manifest: str) -> int:
+    text = sys.stdin.read() if manifest == "-" else Path(manifest).read_text("utf-8")
+    source = "of standard input" if manifest == "-" else manifest
+    interruptions = Interruptions()
+    try:
+        return asyncio.run(interruptions.run(_run(text, source, store, verbose, services, interruptions)))
+    except Interrupted as interrupted:
+        return interrupted.exit_code
+
+
+async def _run(
+    text: str, source: str, store: StoreChoice, verbose: bool, services: CliServices, interruptions: Interruptions
+) -> int:
+    from .template_progress import TemplateProgressDisplay
+
+    async with services.open_runtime(store=store.kind) as runtime:
+        spec = await services.read_pod(text, source, runtime.images.resolve, store.spec())
+        with TemplateProgressDisplay(plain_lines=True) as display:
+            async with runtime.spawn(spec, progress=display) as pod:
+                display.close()
+                if verbose:
+                    tell(f"pod {pod.id}: {len(pod.containers())} containers run")
+                statuses = await _ended(pod.containers(), interruptions)
+                report = await pod.stop()
+                outcome = ", ".join(f"{name}: {status}" for name, status in statuses.items())
+                tell_end(report, outcome, verbose=verbose)
+    return next((status.code for status in statuses.values() if not status.success), 0)
+
+
+async def _ended(containers: Iterable[Container], interruptions: Interruptions) -> dict[str, ExitStatus]:
+    """Show the output of all containers until each has ended."""
+    containers = tuple(containers)
+    return await interruptions.guarded(
+        _shown(containers),
+        stop=lambda: asyncio.gather(*(container.stop() for container in containers)),
+        kill=lambda: asyncio.gather(*(container.kill(signal.SIGKILL) for container in containers)),
+    )
+
+
+async def _shown(containers: tuple[Container, ...]) -> dict[str, ExitStatus]:
+    from .prefixed_output import LineWriter, prefixes
+
+    names = [str(container.id) for container in containers]
+    writers = LineWriter(1), LineWriter(2)
+    prefix = prefixes(names, 1), prefixes(names, 2)
+    async with writers[0].writing(), writers[1].writing(), asyncio.TaskGroup() as group:
+        for name, container in zip(names, containers, strict=True):
+            for index, stream in enumerate((container.stdout, container.stderr)):
+                if stream is not None:
+                    group.create_task(writers[index].copy(stream, prefix[index][name]))
+        waits = [group.create_task(container.wait()) for container in containers]
+    return {name: wait.result() for name, wait in zip(names, waits, strict=True)}

@@ -1,0 +1,154 @@
+"""The `firkin` program: its commands, and what becomes of errors."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from .services import CliServices
+
+OWN_FAILURE = 125
+BROKEN_PIPE = 128 + 13
+
+# Where each command is, and what the list of commands says of it without loading it.
+_COMMANDS = {
+    "run": ("run_command", "Run one container in a pod of its own."),
+    "pod": ("pod_command", "Run pods from Kubernetes manifests."),
+    "doctor": ("doctor_command", "Say what this machine can do, and mend what is missing."),
+    "layer": ("layer_command", "Apply image layers to a directory."),
+    "vminitd": ("vminitd_command", "Run the guest agent by itself."),
+}
+
+_HELP = """Run pods: several containers of OCI images in one sandbox, sharing network and volumes.
+
+\b
+  firkin doctor                                what this machine can do
+  firkin run oci:IMAGES:busybox -- id          one command in a container
+  firkin pod run examples/hello-pod.yaml       a pod from its manifest
+
+Images are referenced as oci:DIRECTORY[:TAG], an OCI image layout as skopeo, umoci and buildah write it.
+`firkin COMMAND --help` explains a command, with examples.
+
+\b
+Environment: FIRKIN_CONFIG names a TOML file of settings; FIRKIN_STATE_DIR, FIRKIN_RUNTIME_DIR, FIRKIN_STORE
+and FIRKIN_VMM override it; FIRKIN_DEBUG=1 shows tracebacks of errors."""
+
+
+class _LazyCommands(click.Group):
+    """Loads a command's module when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = import_module(f"{__package__}.{_COMMANDS[cmd_name][0]}")
+        command = module.command
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in _COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            near = difflib.get_close_matches(name, _COMMANDS)
+            guess = f"Did you mean {' or '.join(map(repr, near))}?" if near else f"There are: {', '.join(_COMMANDS)}."
+            ctx.fail(f"No such command {name!r}. {guess}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
+
+
+def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        services = ctx.find_object(CliServices)
+        click.echo(f"firkin {services.version() if services else ''}")
+        ctx.exit()
+
+
+_program = _LazyCommands(
+    "firkin",
+    help=_HELP,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    no_args_is_help=True,
+    params=[
+        click.Option(
+            ["--version"],
+            is_flag=True,
+            expose_value=False,
+            is_eager=True,
+            callback=_print_version,
+            help="Show the version and exit.",
+        )
+    ],
+)
+
+
+def run_program(arguments: Sequence[str], services: CliServices) -> int:
+    """Run a command line and return what the process is to exit with; never lets an error through."""
+    try:
+        result = _program.main(list(arguments), prog_name="firkin", standalone_mode=False, obj=services)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return _usage_exit_code(error)
+    except (KeyboardInterrupt, click.Abort):
+        return 128 + 2
+    except BrokenPipeError:
+        # Whoever read the output went away; the interpreter must not complain about it again while it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except Exception as error:
+        return _report(error, services)
+
+
+def _usage_exit_code(error: click.ClickException) -> int:
+    # An exit code of `run` and `pod run` below 125 is the container's.
+    command = getattr(error, "ctx", None)
+    runs_a_pod = isinstance(command, click.Context) and command.command.name == "run"
+    return OWN_FAILURE if runs_a_pod else error.exit_code
+
+
+def _report(error: Exception, services: CliServices) -> int:
+    from firkin.domain.errors import FirkinError
+
+    if services.traceback_wanted():
+        traceback.print_exception(error)
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, FirkinError):
+        _print_error(str(error))
+        return error.exit_code
+    if isinstance(error, OSError):
+        _print_error(os_error_sentence(error))
+        return OWN_FAILURE
+    told = f"{type(error).__name__}: {error}".rstrip(": ")
+    _print_error(f"unexpected {told}; this is a defect of firkin, FIRKIN_DEBUG=1 shows where it happened")
+    return OWN_FAILURE
+
+
+def os_error_sentence(error: OSError) -> str:
+    """What the operating system refused, without errno and class name."""
+    reason = error.strerror or str(error)
+    return f"{error.filename}: {reason}" if error.filename else reason
+
+
+def _print_error(sentence: str) -> None:
+    try:
+        click.echo(f"firkin: error: {sentence}", err=True)
+    except OSError:
+        # Nobody reads standard error any more; the exit code still tells.
+        return

@@ -1,0 +1,217 @@
+"""`firkin run`: one container in a pod of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import signal
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from .interruption import Interrupted, Interruptions
+from .pod_end import tell, tell_end
+from .services import CliServices
+from .store_choice import StoreChoice, StoreChoiceType
+
+if TYPE_CHECKING:
+    from firkin.application.container import Container
+    from firkin.domain.container_spec import PodContainerSpec
+    from firkin.domain.image import ImageBundle
+    from firkin.domain.pod_spec import PodSpec
+    from firkin.domain.process import ExitStatus
+
+_CONTAINER_ID = "main"
+
+_HELP = """Run CMD in a new container of IMAGE; without CMD, run what the image says.
+
+Standard input, standard output, standard error and the exit code are those of the command. Options stand before
+IMAGE or right after it; everything from the first word of CMD on is the command's.
+
+\b
+  firkin run oci:images:busybox -- echo hello
+  echo hello | firkin run oci:images:busybox cat
+  firkin run -e GREETING=hello -w /tmp -u nobody oci:images:debian -- sh -c 'echo $GREETING; id; pwd'
+  firkin run --store ext4:2GiB oci:images:debian -- sh     a root filesystem with a hard limit
+
+The store keeps what the image unpacks to. `directory`, the default here, is the machine's shared store: an image is
+unpacked once and every later run starts from that template. `ext4[:SIZE]` is a filesystem of the pod's own, 8 GiB
+unless SIZE says otherwise: its size is a hard limit, and it goes away with the pod.
+
+Ctrl-C or SIGTERM asks the command to stop (with the image's stop signal), and kills it after the grace period; a
+second one kills it at once.
+
+\b
+Exit codes: those of the command; 128+N when signal N ended it;
+  125  firkin itself failed        126  CMD cannot be executed        127  CMD was not found"""
+
+
+class RunOptions(NamedTuple):
+    """What was asked for on the command line."""
+
+    image: str
+    command: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+    working_dir: str | None
+    user: str | None
+    name: str | None
+    hostname: str | None
+    store: StoreChoice
+    platform: str | None
+    grace_seconds: float
+    verbose: bool
+
+
+class _RunCommand(click.Command):
+    """Takes options before IMAGE and right after it, as in `run IMAGE -e K=V -- CMD`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        before = self._leading_options(args)
+        rest = args[before:]
+        if rest[:1] == ["--"]:
+            return super().parse_args(ctx, args)
+        image, following = rest[:1], rest[1:]
+        after = self._leading_options(following)
+        command = following[after:]
+        options = [*args[:before], *following[:after]]
+        return super().parse_args(ctx, [*options, "--", *image, *(command[1:] if command[:1] == ["--"] else command)])
+
+    def _leading_options(self, args: Sequence[str]) -> int:
+        """How many of the first words are options and their values."""
+        position = 0
+        while position < len(args) and args[position].startswith("-") and args[position] not in ("-", "--"):
+            position += 2 if self._takes_next_word(args[position]) else 1
+        return min(position, len(args))
+
+    def _takes_next_word(self, word: str) -> bool:
+        names = [word] if word.startswith("--") else [f"-{letter}" for letter in word[1:]]
+        for index, name in enumerate(names):
+            option = next((p for p in self.params if isinstance(p, click.Option) and name in p.opts), None)
+            if option is not None and not option.is_flag:
+                return index == len(names) - 1
+        return False
+
+
+class _Variable(click.ParamType[tuple[str, str]]):
+    """`K=V`; as with docker, the value may be empty and may hold further `=`."""
+
+    name = "K=V"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        if isinstance(value, tuple):
+            return value
+        key, equals, text = str(value).partition("=")
+        if not key or not equals:
+            self.fail(f"{value!r} is not of the form K=V", param, ctx)
+        return key, text
+
+
+@click.command("run", cls=_RunCommand, help=_HELP)
+@click.option("-e", "--env", "environment", type=_Variable(), multiple=True, help="Set a variable (repeatable).")
+@click.option("-w", "--workdir", "working_dir", metavar="DIR", help="Start in DIR instead of the image's.")
+@click.option("-u", "--user", metavar="USER", help="Run as name, uid, name:group or uid:gid.")
+@click.option("--name", metavar="ID", help="Id of the pod; made up when not given.")
+@click.option("--hostname", metavar="NAME", help="Host name that the command sees; the pod's id when not given.")
+@click.option(
+    "--store",
+    type=StoreChoiceType(),
+    default="directory",
+    show_default=True,
+    help="Kind of store: directory, or ext4[:SIZE].",
+)
+@click.option("--platform", metavar="OS/ARCH", help="Take the image for this platform instead of the machine's.")
+@click.option(
+    "--grace",
+    "grace_seconds",
+    type=click.FloatRange(min=0),
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a stop waits before it kills.",
+)
+@click.option(
+    "-i", "--interactive", is_flag=True, expose_value=False, help="Accepted for the habit: stdin is always passed on."
+)
+@click.option("-v", "--verbose", is_flag=True, help="Tell on standard error what happens and how long it takes.")
+@click.argument("image")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@click.pass_obj
+def command(
+    services: CliServices,
+    image: str,
+    command: tuple[str, ...],
+    environment: tuple[tuple[str, str], ...],
+    working_dir: str | None,
+    user: str | None,
+    name: str | None,
+    hostname: str | None,
+    store: StoreChoice,
+    platform: str | None,
+    grace_seconds: float,
+    verbose: bool,
+) -> int:
+    options = RunOptions(
+        image, command, environment, working_dir, user, name, hostname, store, platform, grace_seconds, verbose
+    )
+    interruptions = Interruptions()
+    try:
+        return asyncio.run(interruptions.run(_run(options, services, interruptions)))
+    except Interrupted as interrupted:
+        return interrupted.exit_code
+
+
+async def _run(options: RunOptions, services: CliServices, interruptions: Interruptions) -> int:
+    from firkin.domain.image import Platform
+
+    from .template_progress import TemplateProgressDisplay
+
+    platform = Platform.parse(options.platform) if options.platform else None
+    async with services.open_runtime(store=options.store.kind, platform=platform) as runtime:
+        bundle = await runtime.images.resolve(options.image)
+        spec = _pod_spec(options, bundle)
+        with TemplateProgressDisplay(plain_lines=options.verbose) as display:
+            async with runtime.spawn(spec, progress=display) as pod:
+                display.close()
+                container = pod.container(_CONTAINER_ID)
+                if options.verbose:
+                    tell(f"pod {pod.id}: container runs as process {container.pid} of its sandbox")
+                status = await _waited(container, options.grace_seconds, interruptions)
+                report = await pod.stop()
+                tell_end(report, str(status), verbose=options.verbose)
+    return status.code
+
+
+async def _waited(container: Container, grace_seconds: float, interruptions: Interruptions) -> ExitStatus:
+    return await interruptions.guarded(
+        container.wait(),
+        stop=lambda: container.stop(grace_seconds),
+        kill=lambda: container.kill(signal.SIGKILL),
+    )
+
+
+def _pod_spec(options: RunOptions, bundle: ImageBundle) -> PodSpec:
+    from firkin.domain.pod_spec import PodBuilder
+
+    pod_id = options.name if options.name is not None else f"run-{secrets.token_hex(4)}"
+    builder = PodBuilder(pod_id, pod_store=options.store.spec()).container(_container_spec(options, bundle))
+    return (builder.hostname(options.hostname) if options.hostname else builder).build()
+
+
+def _container_spec(options: RunOptions, bundle: ImageBundle) -> PodContainerSpec:
+    from firkin.domain.container_spec import PodContainerSpec
+    from firkin.domain.ids import ContainerId
+    from firkin.domain.process import Stdio
+    from firkin.domain.rootfs_source import RootfsSource
+
+    # The interpreter has no sys.stdin when the descriptor was closed as it started.
+    stdin = Stdio.NULL if sys.stdin is None else Stdio.INHERIT
+    spec = PodContainerSpec(ContainerId(_CONTAINER_ID), RootfsSource.oci_bundle(bundle))
+    spec = spec.stdin(stdin).stdout(Stdio.INHERIT).stderr(Stdio.INHERIT).envs(options.environment)
+    spec = spec.stop_grace(options.grace_seconds)
+    if options.command:
+        spec = spec.command(*options.command)
+    if options.working_dir is not None:
+        spec = spec.working_dir(options.working_dir)
+    return spec if options.user is None else spec.user(options.user)

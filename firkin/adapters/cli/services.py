@@ -1,0 +1,69 @@
+"""What the command line is given by the composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from firkin.application.runtime import Runtime
+    from firkin.domain.image import ImageBundle, Platform
+    from firkin.domain.pod_spec import PodSpec
+    from firkin.domain.store_spec import PodStoreSpec
+
+
+class OpenRuntime(Protocol):
+    """Opens a runtime of the machine's configuration, with another kind of store or another platform if given."""
+
+    def __call__(
+        self, *, store: str | None = None, platform: Platform | None = None
+    ) -> AbstractAsyncContextManager[Runtime]: ...
+
+
+class Resolve(Protocol):
+    """Finds an image; `Runtime.images.resolve` is one."""
+
+    async def __call__(self, reference: str) -> ImageBundle: ...
+
+
+class ReadPod(Protocol):
+    """Makes the spec of a pod from its manifest's text; its containers' output is piped."""
+
+    async def __call__(self, text: str, source: str, resolve: Resolve, pod_store: PodStoreSpec) -> PodSpec: ...
+
+
+class LayerFile(NamedTuple):
+    """A layer to apply, and what is known of it: each of the last three is checked when given."""
+
+    path: Path
+    media_type: str | None = None
+    digest: str | None = None
+    diff_id: str | None = None
+
+
+class LayerReport(NamedTuple):
+    """What applying one layer did; bytes are of the archive inside, uncompressed."""
+
+    entries: int
+    archive_bytes: int
+    diff_id: str
+
+
+class ApplyLayer(Protocol):
+    """Applies one layer to a directory, and tells how many bytes of its file are done."""
+
+    def __call__(self, rootfs: Path, layer: LayerFile, progress: Callable[[int], None]) -> LayerReport: ...
+
+
+class CliServices(NamedTuple):
+    """The parts of firkin that the commands call; each loads what it needs when it is called."""
+
+    open_runtime: OpenRuntime
+    read_pod: ReadPod
+    apply_layer: ApplyLayer
+    run_vminitd: Callable[[Sequence[str]], int]
+    directories: Callable[[], tuple[Path, Path]]
+    traceback_wanted: Callable[[], bool]
+    version: Callable[[], str]
