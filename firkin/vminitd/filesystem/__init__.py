@@ -1,0 +1,1 @@
+"""Mounts, paths and directories of the sandbox."""

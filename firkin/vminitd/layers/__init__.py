@@ -1,0 +1,1 @@
+"""OCI layers and the templates that are made of them."""
