@@ -122,13 +122,35 @@ def exec_runtime_spec(container: RuntimeSpec, options: ProcessOptions) -> Runtim
 
 def encoded(spec: RuntimeSpec) -> bytes:
     """The spec as JSON."""
-    return msgspec.json.encode(spec)
+    return msgspec.json.encode(spec, enc_hook=_plain)
+
+
+def for_strict_agents(spec: RuntimeSpec) -> RuntimeSpec:
+    """The same spec for an agent whose decoder wants keys that crun would take at their word when empty.
+
+    Agents of the first service other than vminitd need `linux.namespaces[].path` and `linux.resources.cpu.cpus/mems`.
+    """
+    namespaces = tuple(replace(one, path=one.path or "") for one in spec.linux.namespaces)
+    resources = spec.linux.resources
+    if resources.cpu is not msgspec.UNSET:
+        cpu = replace(resources.cpu, cpus=resources.cpu.cpus or "", mems=resources.cpu.mems or "")
+        resources = replace(resources, cpu=cpu)
+    return replace(spec, linux=replace(spec.linux, namespaces=namespaces, resources=resources))
 
 
 def stop_signal(image: ImageConfig | None) -> int:
     """The signal that asks a container of this image to end; SIGTERM when the image names none that exists."""
     named = signal_number(image.stop_signal) if image is not None else None
     return SIGTERM if named is None else named
+
+
+def _plain(value: object) -> str | int:
+    """The built-in value behind a GuestPath, an id or a Size, which msgspec does not take for a str or int."""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, int):
+        return int(value)
+    raise TypeError(f"{type(value).__name__} has no place in a runtime spec")
 
 
 def _process(options: ProcessOptions, image: ImageConfig, capabilities: tuple[str, ...]) -> Process:

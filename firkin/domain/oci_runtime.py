@@ -1,7 +1,7 @@
 """The parts of the OCI runtime specification 1.1 that firkin writes (config.md, config-linux.md).
 
-Keys that some agents require are always written, though the specification allows their absence:
-`linux.namespaces[].path`, `linux.resources.devices` and `linux.resources.hugepageLimits`.
+Keys that some agents require are always written, though the specification allows their absence, as long as crun
+takes them when empty: `linux.resources.devices` and `hugepageLimits`. The others are UNSET until asked for.
 """
 
 from __future__ import annotations
@@ -66,10 +66,10 @@ class Process(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class LinuxNamespace(msgspec.Struct, frozen=True):
-    """A namespace: a new one when `path` is empty."""
+    """A namespace: a new one when there is no `path`. crun takes an empty path for a file's name."""
 
     type: str
-    path: str = ""
+    path: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class LinuxDeviceCgroup(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -90,10 +90,12 @@ class LinuxMemory(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class LinuxCpu(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Microseconds of processor time (`quota`) in each `period`."""
+    """Microseconds of processor time (`quota`) in each `period`; lists of processors and memory nodes."""
 
     quota: int | None = None
     period: int | None = None
+    cpus: str | msgspec.UnsetType = msgspec.UNSET
+    mems: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class LinuxPids(msgspec.Struct, frozen=True):
