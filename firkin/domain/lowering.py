@@ -29,6 +29,7 @@ from .oci_runtime import (
     RuntimeSpec,
     User,
 )
+from .rootfs_source import OciBundleRootfs
 from .seccomp import default_seccomp
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -72,13 +73,10 @@ def container_runtime_spec(
     rootfs: GuestPath,
     host_name: str,
     volume_mounts: tuple[Mount, ...] = (),
-    *,
-    architecture: str | None = None,
 ) -> RuntimeSpec:
     """The runtime spec of a container whose root filesystem lies at `rootfs`.
 
     `host_name` is the pod's, for a container that has none of its own; `volume_mounts` bind the pod's volumes.
-    `architecture` (in the words of image platforms) is this machine's when it is not given.
     HOME is left to the agent when nobody set it, for only the rootfs's passwd file knows it.
     """
     image = image or ImageConfig()
@@ -94,7 +92,7 @@ def container_runtime_spec(
             resources=_resources(spec.resources),
             masked_paths=MASKED_PATHS,
             readonly_paths=READONLY_PATHS,
-            seccomp=default_seccomp(capabilities, architecture or Platform.current().architecture),
+            seccomp=default_seccomp(capabilities, _platform(spec).architecture),
         ),
     )
 
@@ -151,6 +149,14 @@ def _plain(value: object) -> str | int:
     if isinstance(value, int):
         return int(value)
     raise TypeError(f"{type(value).__name__} has no place in a runtime spec")
+
+
+def _platform(spec: PodContainerSpec) -> Platform:
+    match spec.rootfs:
+        case OciBundleRootfs(bundle):
+            return bundle.platform
+        case _:
+            return Platform.current()
 
 
 def _process(options: ProcessOptions, image: ImageConfig, capabilities: tuple[str, ...]) -> Process:

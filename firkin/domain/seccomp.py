@@ -81,11 +81,13 @@ _ENOSYS = 38
 _ALLOW = "SCMP_ACT_ALLOW"
 _ERRNO = "SCMP_ACT_ERRNO"
 
+# A filter for each further architecture costs every container 5 to 10 ms of start, so that only those of the image
+# are there: in an amd64 image, the kernel kills a 32-bit program at its first system call.
 _ARCHITECTURES = {
-    "amd64": ("SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"),
-    "arm64": ("SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"),
-    "s390x": ("SCMP_ARCH_S390X", "SCMP_ARCH_S390"),
-}
+    "amd64": ("SCMP_ARCH_X86_64",), "386": ("SCMP_ARCH_X86",),
+    "arm64": ("SCMP_ARCH_AARCH64",), "arm": ("SCMP_ARCH_ARM",),
+    "ppc64le": ("SCMP_ARCH_PPC64LE",), "riscv64": ("SCMP_ARCH_RISCV64",), "s390x": ("SCMP_ARCH_S390X",),
+}  # fmt: skip
 
 # personality(2) may ask for Linux or Linux32, with or without UNAME26, and for what it is now.
 _PERSONALITIES = (0x0, 0x8, 0x20000, 0x20008, 0xFFFFFFFF)
