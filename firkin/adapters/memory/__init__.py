@@ -1,0 +1,27 @@
+"""Every port in memory, with fault injection: for firkin's own tests and for its users'.
+
+The same contract tests that judge the real adapters judge these, so a test on them is a test of the real thing.
+Give all adapters of one runtime the same `MemoryWorld`: it tells what is left, and it injects faults.
+"""
+
+from .agent import MemoryAgent
+from .connector import MemoryAgentConnector
+from .faults import Faults
+from .images import MemoryImageSource
+from .programs import MemoryProcess, Program
+from .store import MemoryPodStore
+from .vmm import MemorySandbox, MemoryVmm
+from .world import MemoryWorld
+
+__all__ = [
+    "Faults",
+    "MemoryAgent",
+    "MemoryAgentConnector",
+    "MemoryImageSource",
+    "MemoryPodStore",
+    "MemoryProcess",
+    "MemorySandbox",
+    "MemoryVmm",
+    "MemoryWorld",
+    "Program",
+]

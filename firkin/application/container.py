@@ -1,0 +1,147 @@
+"""A container of a running pod, for its user."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from firkin.domain.container_spec import PodContainerSpec
+from firkin.domain.errors import ContainerNotRunning
+from firkin.domain.ids import ContainerId
+from firkin.domain.lifecycle import ContainerPhase
+from firkin.domain.process import ContainerStartupTiming, ExitStatus, Output, Stdio, StdioOptions
+
+from .container_exec import Process, start_exec
+from .container_record import ContainerRecord
+from .container_restart import restart_container
+from .open_pod import OpenPod
+from .output_streams import InputStream, OutputStream
+from .running_process import DEFAULT_CAPTURE_BYTES, RunningProcess
+
+
+class Container:
+    """A handle on one container; cheap, and there may be many on the same one."""
+
+    def __init__(self, pod: OpenPod, record: ContainerRecord) -> None:
+        self._pod = pod
+        self._record = record
+
+    @property
+    def id(self) -> ContainerId:
+        """Its id, unique in the pod."""
+        return self._record.id
+
+    @property
+    def spec(self) -> PodContainerSpec:
+        """What it was asked to be."""
+        return self._record.spec
+
+    @property
+    def state(self) -> ContainerPhase:
+        """Where it is in its life."""
+        return self._record.phase
+
+    @property
+    def pid(self) -> int:
+        """The number of its init in the sandbox's process namespace."""
+        return self._process.pid
+
+    @property
+    def startup_timing(self) -> ContainerStartupTiming:
+        """Where the time of its latest start went, in seconds."""
+        return self._record.timing
+
+    @property
+    def stdin(self) -> InputStream | None:
+        """Its standard input, when piped."""
+        return self._process.stdin
+
+    @property
+    def stdout(self) -> OutputStream | None:
+        """Its standard output, when piped."""
+        return self._process.stdout
+
+    @property
+    def stderr(self) -> OutputStream | None:
+        """Its standard error, when piped."""
+        return self._process.stderr
+
+    @property
+    def _process(self) -> RunningProcess:
+        process = self._record.process
+        if process is None:
+            raise ContainerNotRunning(self.id, self.state)
+        return process
+
+    async def wait(self) -> ExitStatus:
+        """Wait for the end of its init; any number of callers may wait, also after the end.
+
+        A container whose piped output nobody reads does not end once its pipe is full: read it, or use
+        `wait_with_output`.
+
+        Raises:
+            SandboxDied: the sandbox ended first.
+        """
+        return await self._process.wait()
+
+    async def wait_with_output(self, limit_bytes: int = DEFAULT_CAPTURE_BYTES) -> Output:
+        """Wait for its end and collect what its piped streams still hold.
+
+        Raises:
+            OutputLimitExceeded: a stream had more than `limit_bytes`.
+            SandboxDied: the sandbox ended first.
+        """
+        return await self._process.wait_with_output(limit_bytes)
+
+    async def kill(self, signal: int) -> None:
+        """Send a signal to its init; nothing happens when it has ended."""
+        await self._process.kill(signal)
+
+    async def stop(self, grace_seconds: float | None = None) -> ExitStatus:
+        """Ask it to end with its image's stop signal, and kill it after the grace (the spec's, when None).
+
+        Stopping a stopped container returns its status again. It stays in the pod, with its files.
+        """
+        plan = self._record.plan
+        if plan is None:
+            raise ContainerNotRunning(self.id, self.state)
+        grace = self._record.spec.grace_seconds if grace_seconds is None else grace_seconds
+        status, _ = await self._process.stop(plan.stop_signal, grace)
+        return status
+
+    async def restart(self) -> None:
+        """Run its command again, after it has ended, on the files that it left.
+
+        Raises:
+            IllegalTransition: it has not ended.
+            StartFailed: and its subclasses: it stays ended.
+        """
+        await restart_container(self._pod, self._record)
+
+    async def exec(
+        self,
+        *args: str,
+        env: Mapping[str, str] | None = None,
+        working_dir: str | None = None,
+        user: str | int | None = None,
+        stdin: Stdio = Stdio.NULL,
+        stdout: Stdio = Stdio.PIPED,
+        stderr: Stdio = Stdio.PIPED,
+    ) -> Process:
+        """Run a further process in it, with the environment, directory and user of its own unless given here.
+
+        Raises:
+            ContainerNotRunning: its init does not run.
+            StartFailed: and its subclasses: the process cannot start.
+        """
+        return await start_exec(
+            self._pod,
+            self._record,
+            args,
+            env=env,
+            working_dir=working_dir,
+            user=None if user is None else str(user),
+            stdio=StdioOptions(stdin, stdout, stderr),
+        )
+
+    def __repr__(self) -> str:
+        return f"<Container {self.id} {self.state}>"

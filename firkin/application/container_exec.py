@@ -1,0 +1,118 @@
+"""Running a further process in a container."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+
+from firkin.domain.container_spec import ProcessOptions
+from firkin.domain.errors import ContainerNotRunning, FirkinError
+from firkin.domain.ids import ProcessId
+from firkin.domain.lifecycle import ContainerPhase
+from firkin.domain.lowering import encoded, exec_runtime_spec
+from firkin.domain.process import ExitStatus, Output, ProcessRef, Stdio, StdioOptions
+from firkin.ports.agent_processes import ProcessLaunch
+
+from .container_record import ContainerRecord
+from .open_pod import OpenPod
+from .output_streams import InputStream, OutputStream
+from .running_process import DEFAULT_CAPTURE_BYTES, RunningProcess
+
+PIPED_OUTPUT = StdioOptions(stdout=Stdio.PIPED, stderr=Stdio.PIPED)
+_EXEC_NUMBERS = itertools.count(1)
+
+
+class Process:
+    """A process beside a container's init. `async with` kills it, when it still runs, and forgets it."""
+
+    def __init__(self, pod: OpenPod, record: ContainerRecord, process: RunningProcess) -> None:
+        self._pod = pod
+        self._record = record
+        self._process = process
+
+    @property
+    def id(self) -> ProcessId:
+        """Its id, unique in the container."""
+        return ProcessId(self._process.ref.process_id)
+
+    @property
+    def pid(self) -> int:
+        """Its number in the sandbox's process namespace."""
+        return self._process.pid
+
+    @property
+    def stdin(self) -> InputStream | None:
+        """Its standard input, when piped."""
+        return self._process.stdin
+
+    @property
+    def stdout(self) -> OutputStream | None:
+        """Its standard output, when piped."""
+        return self._process.stdout
+
+    @property
+    def stderr(self) -> OutputStream | None:
+        """Its standard error, when piped."""
+        return self._process.stderr
+
+    async def wait(self) -> ExitStatus:
+        """Wait for its end; cancelling the wait leaves the process running."""
+        return await self._process.wait()
+
+    async def wait_with_output(self, limit_bytes: int = DEFAULT_CAPTURE_BYTES) -> Output:
+        """Wait for its end, collect what its piped streams still hold, and forget it.
+
+        Raises:
+            OutputLimitExceeded: a stream had more than `limit_bytes`.
+        """
+        output = await self._process.wait_with_output(limit_bytes)
+        await self.remove()
+        return output
+
+    async def kill(self, signal: int) -> None:
+        """Send a signal; nothing happens when it has ended."""
+        await self._process.kill(signal)
+
+    async def remove(self) -> None:
+        """Kill it, when it still runs, and forget it; twice is fine."""
+        if self._record.execs.pop(self.id, None) is not None:
+            try:
+                await self._pod.agent.remove_process(self._process.ref)
+            finally:
+                await self._process.aclose()
+
+    async def __aenter__(self) -> Process:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.remove()
+
+
+async def start_exec(
+    pod: OpenPod,
+    record: ContainerRecord,
+    args: tuple[str, ...],
+    *,
+    env: Mapping[str, str] | None = None,
+    working_dir: str | None = None,
+    user: str | None = None,
+    stdio: StdioOptions = PIPED_OUTPUT,
+) -> Process:
+    """Run `args` in a running container, with what the container's own process has unless given here.
+
+    Raises:
+        ContainerNotRunning: its init does not run.
+        StartFailed: and its subclasses: the process cannot start; nothing of it is left.
+    """
+    pod.require_usable()
+    if record.plan is None or record.phase not in (ContainerPhase.STARTED, ContainerPhase.RUNNING):
+        raise ContainerNotRunning(record.id, record.phase)
+    options = ProcessOptions(args, tuple((env or {}).items()), working_dir, user)
+    runtime_spec = encoded(exec_runtime_spec(record.plan.runtime_spec, options))
+    ref = ProcessRef(record.id, f"exec-{next(_EXEC_NUMBERS)}")
+    try:
+        started = await pod.agent.start_process(ProcessLaunch(ref, runtime_spec, stdio))
+    except FirkinError as error:
+        raise error.during("exec in pod container", pod_id=pod.spec.id, container_id=record.id) from error.__cause__
+    process = record.execs[ref.process_id] = RunningProcess(ref, started, pod.agent, pod.scope)
+    return Process(pod, record, process)

@@ -1,0 +1,66 @@
+"""Deciding what a container will be, before anything is done about it."""
+
+from __future__ import annotations
+
+import signal as signals
+
+import msgspec
+
+from firkin.domain.container_spec import PodContainerSpec
+from firkin.domain.errors import UnsupportedFeature
+from firkin.domain.ids import PodId
+from firkin.domain.image import ImageBundle
+from firkin.domain.layout import StoreLayout
+from firkin.domain.lowering import container_runtime_spec, stop_signal
+from firkin.domain.mounts import Mount
+from firkin.domain.oci_runtime import RuntimeSpec
+from firkin.domain.rootfs_source import AnyRootfs, GuestPathRootfs, OciBundleRootfs
+from firkin.domain.volumes import EmptyDirMount
+from firkin.ports.agent_containers import OverlayRequest
+
+
+class ContainerPlan(msgspec.Struct, frozen=True):
+    """What runs where.
+
+    Attributes:
+        runtime_spec: the lowered OCI runtime specification.
+        overlay: the overlay to make; None for a rootfs that is used as it is.
+        stop_signal: the number of the signal that asks the container to end.
+    """
+
+    runtime_spec: RuntimeSpec
+    overlay: OverlayRequest | None
+    stop_signal: int = signals.SIGTERM
+
+
+def bundle_of(rootfs: AnyRootfs) -> ImageBundle | None:
+    """The image that a rootfs is made from, if any."""
+    return rootfs.bundle if isinstance(rootfs, OciBundleRootfs) else None
+
+
+def planned_container(spec: PodContainerSpec, pod_id: PodId, layout: StoreLayout, host_name: str) -> ContainerPlan:
+    """Lower a container of a pod.
+
+    Raises:
+        UnsupportedFeature: nothing can make this kind of rootfs.
+    """
+    volumes = tuple(_volume_mount(layout, pod_id, mounted) for mounted in spec.empty_dir_mounts)
+    name = spec.host_name or host_name
+    match spec.rootfs:
+        case GuestPathRootfs(path):
+            return ContainerPlan(container_runtime_spec(spec, None, path, name, volumes), None)
+        case OciBundleRootfs(bundle):
+            overlay = layout.overlay(pod_id, spec.id)
+            lower = layout.template_rootfs(bundle.chain_id)
+            return ContainerPlan(
+                container_runtime_spec(spec, bundle.config, overlay.merged, name, volumes),
+                OverlayRequest(spec.id, overlay, lower),
+                stop_signal(bundle.config),
+            )
+        case other:
+            raise UnsupportedFeature(type(other).__name__, "use an OCI bundle or a guest path")
+
+
+def _volume_mount(layout: StoreLayout, pod_id: PodId, mounted: EmptyDirMount) -> Mount:
+    mount = Mount.bind(layout.empty_dir(pod_id, mounted.volume), mounted.container_path)
+    return mount.read_only() if mounted.read_only else mount

@@ -1,0 +1,120 @@
+"""What a pod knows of one container, and its table of all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+from firkin.domain.container_spec import PodContainerSpec
+from firkin.domain.errors import ContainerExists, ContainerNotFound
+from firkin.domain.ids import ContainerId, PodId
+from firkin.domain.lifecycle import ContainerEvent, ContainerPhase, container_lifecycle
+from firkin.domain.process import ContainerStartupTiming
+from firkin.domain.reports import ContainerStopReport
+
+from .container_plan import ContainerPlan
+from .running_process import RunningProcess
+
+
+class ContainerRecord:
+    """One container from the moment its id is reserved until it is removed.
+
+    Attributes:
+        spec: as the caller gave it.
+        plan: what is to run where; None until its template exists.
+        lifecycle: where it is in its life.
+        process: its init, the latest one when it was restarted; None before the first start.
+        execs: its further processes, by process id.
+        step: the step of its add that is under way, so that a shutdown can end it.
+        removal: the removal that is under way; whoever wants it gone waits for the same one.
+        timing: of its latest start.
+        is_in_sandbox: whether the agent was ever asked to make anything of it.
+        is_add_over: whether its add was committed.
+    """
+
+    def __init__(self, spec: PodContainerSpec) -> None:
+        self.spec = spec
+        self.plan: ContainerPlan | None = None
+        self.lifecycle = container_lifecycle(spec.id)
+        self.process: RunningProcess | None = None
+        self.execs: dict[str, RunningProcess] = {}
+        self.step: asyncio.Task[object] | None = None
+        self.removal: asyncio.Task[ContainerStopReport] | None = None
+        self.timing = ContainerStartupTiming()
+        self.begun_at = time.perf_counter()
+        self.is_in_sandbox = False
+        self.is_add_over = False
+
+    @property
+    def id(self) -> ContainerId:
+        """The container's id."""
+        return self.spec.id
+
+    @property
+    def phase(self) -> ContainerPhase:
+        """Where it is in its life."""
+        return self.lifecycle.phase
+
+    @property
+    def is_committed(self) -> bool:
+        """True once the container's add is over, until it is removed."""
+        return self.is_add_over and self.phase not in (ContainerPhase.REMOVING, ContainerPhase.REMOVED)
+
+    def run(self, process: RunningProcess) -> None:
+        """Take over a process that was started, and follow it to its end."""
+        self.process = process
+        self.lifecycle.apply(ContainerEvent.PROCESS_STARTED)
+        process.exit.add_done_callback(lambda _: self._ended(process))
+
+    def _ended(self, process: RunningProcess) -> None:
+        if process is self.process and self.lifecycle.can(ContainerEvent.EXITED):
+            self.lifecycle.apply(ContainerEvent.EXITED)
+
+
+class ContainerTable:
+    """The containers of a pod, in the order in which their ids were reserved."""
+
+    def __init__(self, pod_id: PodId) -> None:
+        self._pod_id = pod_id
+        self._records: dict[ContainerId, ContainerRecord] = {}
+
+    def __iter__(self) -> Iterator[ContainerRecord]:
+        return iter(tuple(self._records.values()))
+
+    def removal_of(self, container_id: ContainerId) -> asyncio.Task[ContainerStopReport] | None:
+        """The removal of this container that is under way, if any."""
+        record = self._records.get(container_id)
+        return None if record is None else record.removal
+
+    def reserve(self, spec: PodContainerSpec) -> ContainerRecord:
+        """Take the id for a new container.
+
+        Raises:
+            ContainerExists: the id is taken.
+        """
+        if spec.id in self._records:
+            raise ContainerExists(self._pod_id, spec.id)
+        record = self._records[spec.id] = ContainerRecord(spec)
+        return record
+
+    def find(self, container_id: str) -> ContainerRecord | None:
+        """The record of this id, whatever its phase."""
+        return self._records.get(ContainerId(container_id))
+
+    def committed(self, container_id: str) -> ContainerRecord:
+        """The record of a container whose add is over.
+
+        Raises:
+            ContainerNotFound: there is none.
+            InvalidId: the id breaks the rule of ids.
+        """
+        record = self.find(container_id)
+        if record is None or not record.is_committed:
+            raise ContainerNotFound(self._pod_id, container_id)
+        return record
+
+    def forget(self, record: ContainerRecord) -> None:
+        """Free the id of a container that is removed."""
+        if self._records.get(record.id) is record:
+            del self._records[record.id]

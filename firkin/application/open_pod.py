@@ -1,0 +1,95 @@
+"""A pod whose sandbox, agent and store exist: what the use cases work on."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from firkin.domain.digest import Digest
+from firkin.domain.errors import PodNotRunning
+from firkin.domain.layout import StoreLayout
+from firkin.domain.lifecycle import PodEvent, PodPhase, pod_lifecycle
+from firkin.domain.pod_spec import PodSpec
+from firkin.domain.reports import AgentInfo
+from firkin.domain.store_spec import PodStoreSpec
+from firkin.ports.agent import Agent
+from firkin.ports.agent_pods import PodPreparation
+from firkin.ports.agent_templates import ProgressCallback
+from firkin.ports.sandbox import Sandbox
+from firkin.ports.store import StoreMedium
+
+from .container_record import ContainerTable
+from .task_scope import TaskScope
+from .templates import Templates
+
+
+class MountedPodStore(msgspec.Struct, frozen=True):
+    """The store of a running pod: as it was asked for, what it lies on, and where it is in the sandbox."""
+
+    spec: PodStoreSpec
+    medium: StoreMedium
+    layout: StoreLayout = StoreLayout()
+
+
+class OpenPod:
+    """Everything that the use cases of one pod share."""
+
+    def __init__(
+        self,
+        spec: PodSpec,
+        store: MountedPodStore,
+        sandbox: Sandbox,
+        agent: Agent,
+        scope: TaskScope,
+        templates: Templates,
+        start_concurrency: int,
+    ) -> None:
+        self.spec = spec
+        self.store = store
+        self.sandbox = sandbox
+        self.agent = agent
+        self.agent_info = AgentInfo("")
+        self.scope = scope
+        self.lifecycle = pod_lifecycle(spec.id)
+        self.containers = ContainerTable(spec.id)
+        self.known_templates: set[Digest] = set()
+        self.templates = templates
+        self.start_gate = asyncio.Semaphore(start_concurrency)
+        self.progress: ProgressCallback | None = None
+        self.hurry: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def host_name(self) -> str:
+        """What the sandbox, and every container without a name of its own, has as host name."""
+        return host_name(self.spec)
+
+    @property
+    def preparation(self) -> PodPreparation:
+        """What the agent needs to know before the first container."""
+        mount = self.sandbox.store_mount
+        return PodPreparation(self.spec.id, mount, self.store.layout, self.spec.empty_dirs)
+
+    def require_usable(self) -> None:
+        """Refuse what only a living pod can do.
+
+        Raises:
+            PodNotRunning: the pod is stopping, stopped or failed.
+        """
+        if self.lifecycle.phase not in (PodPhase.STARTING, PodPhase.RUNNING):
+            raise PodNotRunning(self.spec.id, self.lifecycle.phase)
+
+    def hurry_up(self) -> None:
+        """End every grace period that is running in this pod."""
+        if not self.hurry.done():
+            self.hurry.set_result(None)
+
+    def sandbox_died(self) -> None:
+        """Remember that the sandbox ended by itself."""
+        if self.lifecycle.can(PodEvent.SANDBOX_DIED):
+            self.lifecycle.apply(PodEvent.SANDBOX_DIED)
+
+
+def host_name(spec: PodSpec) -> str:
+    """The host name of a pod: its own, or its id as far as a host name allows it."""
+    return spec.host_name or spec.id.replace("_", "-").rstrip(".-")

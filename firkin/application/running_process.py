@@ -1,0 +1,109 @@
+"""A process in the sandbox, from its start until it is forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+import signal as signals
+
+from firkin.domain.errors import FirkinError, OutputLimitExceeded, SandboxDied
+from firkin.domain.process import ExitStatus, Output, ProcessRef
+from firkin.ports.agent import Agent
+from firkin.ports.agent_processes import StartedProcess
+
+from .output_streams import InputStream, OutputStream
+from .task_scope import TaskScope, joined
+
+DEFAULT_CAPTURE_BYTES = 256 * 2**20
+_CAPTURE_DRAIN_SECONDS = 5.0
+_WAIT_ATTEMPTS = 3
+_WAIT_PAUSE_SECONDS = 0.1
+
+
+class RunningProcess:
+    """One start of a process: its exit and its output are learned once and shared by all who ask."""
+
+    def __init__(self, ref: ProcessRef, started: StartedProcess, agent: Agent, scope: TaskScope) -> None:
+        self.ref = ref
+        self.pid = started.pid
+        streams = started.streams
+        self.stdin = None if streams.stdin is None else InputStream(streams.stdin)
+        self.stdout = None if streams.stdout is None else OutputStream(streams.stdout)
+        self.stderr = None if streams.stderr is None else OutputStream(streams.stderr)
+        self._agent = agent
+        self._scope = scope
+        self._exit = scope.start(_ended(agent, ref), f"wait for {ref.process_id}")
+        self._capture: asyncio.Task[Output] | None = None
+
+    @property
+    def exit(self) -> asyncio.Task[ExitStatus]:
+        """Done once the process has ended and its output has left the sandbox."""
+        return self._exit
+
+    async def wait(self) -> ExitStatus:
+        """Wait for the end."""
+        return await joined(self._exit)
+
+    async def kill(self, signal: int) -> None:
+        """Send a signal; nothing happens when the process has ended."""
+        if not self._exit.done():
+            await self._agent.kill_process(self.ref, signal)
+
+    async def stop(
+        self, signal: int, grace_seconds: float, hurry: asyncio.Future[None] | None = None
+    ) -> tuple[ExitStatus, bool]:
+        """Ask the process to end and kill it after the grace; tells the status, and whether it was killed.
+
+        `hurry` ends the grace early.
+        """
+        if self._exit.done():
+            return self._exit.result(), False
+        if grace_seconds > 0:
+            await self._agent.kill_process(self.ref, signal)
+            over: list[asyncio.Future[object]] = [future for future in (self._exit, hurry) if future is not None]
+            await asyncio.wait(over, timeout=grace_seconds, return_when=asyncio.FIRST_COMPLETED)
+        if killed := not self._exit.done():
+            await self._agent.kill_process(self.ref, signals.SIGKILL)
+        return await self.wait(), killed
+
+    async def wait_with_output(self, limit_bytes: int = DEFAULT_CAPTURE_BYTES) -> Output:
+        """Wait for the end and collect what the piped streams still hold.
+
+        Raises:
+            OutputLimitExceeded: a stream had more than `limit_bytes`.
+        """
+        if self._capture is None:
+            self._capture = self._scope.start(self._collect(limit_bytes), f"output of {self.ref.process_id}")
+        return await joined(self._capture)
+
+    async def _collect(self, limit_bytes: int) -> Output:
+        async with asyncio.TaskGroup() as readers:
+            stdout = readers.create_task(_read(self.stdout, limit_bytes))
+            stderr = readers.create_task(_read(self.stderr, limit_bytes))
+        for name, (_, exceeded) in (("stdout", stdout.result()), ("stderr", stderr.result())):
+            if exceeded:
+                raise OutputLimitExceeded(self.ref.container_id, name, limit_bytes)
+        return Output(await self.wait(), stdout.result()[0], stderr.result()[0])
+
+    async def aclose(self) -> None:
+        """Close the host's ends of the streams, after a capture under way has what it can get."""
+        if self._capture is not None and not self._capture.done():
+            await asyncio.wait([self._capture], timeout=_CAPTURE_DRAIN_SECONDS)
+        for stream in (self.stdin, self.stdout, self.stderr):
+            if stream is not None:
+                await stream.aclose()
+
+
+async def _ended(agent: Agent, ref: ProcessRef) -> ExitStatus:
+    """Wait for a process; a wait that fails is repeated, as nothing is lost by asking again."""
+    for _ in range(_WAIT_ATTEMPTS - 1):
+        try:
+            return await agent.wait_process(ref)
+        except SandboxDied:
+            raise
+        except FirkinError:
+            await asyncio.sleep(_WAIT_PAUSE_SECONDS)
+    return await agent.wait_process(ref)
+
+
+async def _read(stream: OutputStream | None, limit_bytes: int) -> tuple[bytes, bool]:
+    return (b"", False) if stream is None else await stream.read_up_to(limit_bytes)
