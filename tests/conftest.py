@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Generator
 
 import pytest
 
+pytest_plugins = ["tests.images.fixtures"]
+
 _SETTLING_SECONDS = 1.0
 
 

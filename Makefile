@@ -1,0 +1,101 @@
+# make demo    install everything that is missing, and run examples/hello-pod.yaml
+# make test    install everything that is missing, and run all tests
+# make check   linters, types, contracts of the architecture, generated code, and the kernels in both forms
+# make build   .venv/ with the command .venv/bin/firkin
+# make wire    generate firkin/wire/ from protos/
+# make bench   measure, beside peers
+#
+# Everything but the Debian packages stays in this directory: .venv/, .demo/, .cache/.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := build
+.PHONY: demo test check build wire bench clean packages-demo packages-test dev
+export DEBIAN_FRONTEND := noninteractive
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+PACKAGES_DEMO := crun e2fsprogs umoci skopeo mmdebstrap busybox-static util-linux mount
+PACKAGES_TEST := $(PACKAGES_DEMO) buildah
+
+# Sandboxes of namespaces are made by root.
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
+	path=$$(command -v $$name) && $$path -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$path && break; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+KERNELS := $(wildcard firkin/_fast/*.pyx firkin/_fast/*.pxd) setup.py
+KERNEL_TESTS := $(wildcard tests/unit/fast tests/unit/_fast)
+PROTOS := $(wildcard protos/*.proto)
+
+demo: packages-demo $(BIN)/firkin .demo/.made
+	$(SUDO) $(BIN)/firkin pod run examples/hello-pod.yaml
+
+.demo/.made: examples/make_demo_image.py | $(BIN)/firkin
+	$(SUDO) $(BIN)/python examples/make_demo_image.py
+	$(SUDO) touch $@
+
+test: packages-test dev
+	$(SUDO) $(BIN)/python -m pytest
+
+check: dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/cython-lint firkin/_fast/*.pyx
+	$(BIN)/lint-imports
+	@echo 'generated code is unchanged:'
+	rm -rf build/wire && mkdir -p build/wire
+	$(call generate_wire,build/wire)
+	diff -r --exclude=__init__.py --exclude=__pycache__ build/wire/firkin/wire firkin/wire
+	$(BIN)/python -m pytest -q $(KERNEL_TESTS)
+	FIRKIN_PURE_PYTHON=1 $(BIN)/python -m pytest -q $(KERNEL_TESTS)
+
+build: $(BIN)/firkin
+
+wire: dev
+	$(call generate_wire,.)
+
+# The plug-ins of protoc are found by PATH. `-I virtual=disk` puts the files where the imports expect them.
+generate_wire = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Ifirkin/wire=protos \
+	--python_out=$(1) --mypy_out=$(1) --grpc_python_out=$(1) --mypy_grpc_out=$(1) $(PROTOS)
+
+bench: packages-test dev
+	$(SUDO) $(BIN)/python -m pytest benchmarks
+
+clean:
+	rm -rf build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info
+
+packages-demo: ; @$(call install_packages,$(PACKAGES_DEMO))
+packages-test: ; @$(call install_packages,$(PACKAGES_TEST))
+
+# Asks dpkg first: apt runs only when something is missing.
+define install_packages
+missing=; for package in $(1); do \
+	[ "$$(dpkg-query -W -f='$${Status}' $$package 2>/dev/null)" = 'install ok installed' ] || missing+=" $$package"; done; \
+if [ -n "$$missing" ]; then \
+	echo "installing$$missing"; \
+	$(SUDO) apt-get update -qq; \
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; fi
+endef
+
+# A Python from Debian comes without venv and without the headers that the kernels are compiled against.
+$(BIN)/python:
+	@python='$(PYTHON)'; \
+	if [ -z "$$python" ]; then $(call install_packages,python3 python3-venv python3-dev gcc); python=/usr/bin/python3; fi; \
+	version=$$($$python -c 'import sys; print("python%d.%d" % sys.version_info[:2])'); \
+	$$python -c 'import ensurepip' 2>/dev/null || { $(call install_packages,$${version}-venv); }; \
+	$$python -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' \
+		|| { $(call install_packages,$${version}-dev gcc); }; \
+	rm -rf $(VENV); $$python -m venv $(VENV)
+
+$(BIN)/firkin: pyproject.toml $(KERNELS) | $(BIN)/python
+	$(BIN)/python -m pip install -q -e .
+	touch $@
+
+dev: $(VENV)/.dev
+$(VENV)/.dev: $(BIN)/firkin
+	$(BIN)/python -m pip install -q -e '.[dev]'
+	touch $@
