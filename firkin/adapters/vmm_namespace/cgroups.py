@@ -1,0 +1,261 @@
+"""A sandbox's control groups, of version 1 or 2, as far as this machine lets them be made (cgroups(7))."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from firkin.domain.errors import UnsupportedFeature
+from firkin.domain.vm_config import VmConfig
+
+WANTED = ("cpu", "memory", "pids")
+_PERIOD_MICROSECONDS = 100_000
+_REMOVAL_ATTEMPTS = 400
+_REMOVAL_PAUSE_SECONDS = 0.005
+
+
+class Hierarchy(msgspec.Struct, frozen=True):
+    """A mounted tree of control groups.
+
+    Attributes:
+        version: 1 or 2.
+        controllers: what it limits: of version 2 those that a new group below `parent` gets.
+        parent: the directory below which a sandbox's group is made.
+    """
+
+    version: int
+    controllers: frozenset[str]
+    parent: Path
+
+    def usable_controllers(self) -> frozenset[str]:
+        """The controllers, or none when no group can be made here."""
+        return self.controllers if os.access(self.parent, os.W_OK) else frozenset()
+
+
+def hierarchies() -> list[Hierarchy]:
+    """The hierarchies a sandbox takes part in: that of version 2 alone, or all of version 1.
+
+    In hybrid mode the version 2 tree has no controllers, and sandboxes leave it alone.
+    """
+    mounts = list(_cgroup_mounts())
+    own = dict(_own_groups())
+    version1 = [
+        Hierarchy(1, frozenset(key.split(",")), _below(mount, own[key]))
+        for mount in mounts
+        if mount.version == 1 and (key := _matching(mount, own)) is not None
+    ]
+    if version1:
+        return version1
+    return [_version2(mount, own[""]) for mount in mounts if mount.version == 2 and "" in own][:1]
+
+
+class _CgroupMount(msgspec.Struct, frozen=True):
+    version: int
+    root: str
+    point: Path
+    options: frozenset[str]
+
+
+def _cgroup_mounts() -> Iterator[_CgroupMount]:
+    """Mounts of cgroup filesystems that are not hidden below another mount (proc(5), mountinfo)."""
+    pure = not Path("/sys/fs/cgroup/unified").exists() and Path("/sys/fs/cgroup/cgroup.controllers").exists()
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        head, _, tail = line.partition(" - ")
+        kind, _, options = tail.split(" ", 2)
+        if kind not in ("cgroup", "cgroup2") or (pure and kind == "cgroup"):
+            continue
+        fields = head.split(" ")
+        yield _CgroupMount(
+            1 if kind == "cgroup" else 2, _unescaped(fields[3]), Path(_unescaped(fields[4])), _words(options)
+        )
+
+
+def _words(options: str) -> frozenset[str]:
+    return frozenset(options.rpartition(" ")[2].split(","))
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
+
+
+def _own_groups() -> Iterator[tuple[str, str]]:
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        yield controllers, path
+
+
+def _matching(mount: _CgroupMount, own: dict[str, str]) -> str | None:
+    return next((key for key in own if key and set(key.split(",")) <= mount.options), None)
+
+
+def _below(mount: _CgroupMount, group: str) -> Path:
+    """Where the caller's own group is found in the mount, which may show a part of the tree only."""
+    inside = group.removeprefix(mount.root) if mount.root != "/" else group
+    path = mount.point / inside.strip("/")
+    return path if ".." not in path.parts and path.is_dir() else mount.point
+
+
+def _version2(mount: _CgroupMount, own: str) -> Hierarchy:
+    """Choose the nearest group, from the caller's own upwards, that can hand controllers to a new group.
+
+    A group with processes in it cannot (the no-internal-process rule), unless it does already or is the true root.
+    """
+    here = _below(mount, own)
+    for candidate in (here, *here.parents):
+        available = _listed(candidate / "cgroup.controllers") & set(WANTED)
+        given = _listed(candidate / "cgroup.subtree_control") & set(WANTED)
+        if available and (given == available or _can_delegate(candidate)):
+            return Hierarchy(2, frozenset(available), candidate)
+        if candidate == mount.point:
+            break
+    return Hierarchy(2, frozenset(_listed(here / "cgroup.subtree_control")), here)
+
+
+def _listed(path: Path) -> set[str]:
+    try:
+        return set(path.read_text().split())
+    except OSError:
+        return set()
+
+
+def _can_delegate(group: Path) -> bool:
+    is_true_root = not (group / "cgroup.type").exists()
+    return is_true_root or not (group / "cgroup.procs").read_text()
+
+
+class SandboxCgroups:
+    """One sandbox's group in every hierarchy where one could be made."""
+
+    def __init__(self, name: str, trees: list[Hierarchy]) -> None:
+        self.groups = [(tree, tree.parent / name) for tree in trees]
+        self.version = trees[0].version if trees else 0
+
+    def make(self) -> None:
+        """Make the groups; where the machine refuses, the sandbox does without."""
+        made = []
+        for tree, group in self.groups:
+            try:
+                self._make(tree, group)
+            except OSError:
+                _removed(group)
+            else:
+                made.append((tree, group))
+        self.groups = made
+
+    @staticmethod
+    def _make(tree: Hierarchy, group: Path) -> None:
+        if tree.version == 2:
+            for controller in tree.controllers - _listed(tree.parent / "cgroup.subtree_control"):
+                (tree.parent / "cgroup.subtree_control").write_text(f"+{controller}")
+        group.mkdir()
+        if tree.version == 2:
+            (group / "init").mkdir()
+        if "cpuset" in tree.controllers and tree.version == 1:
+            # A new cpuset is empty, and no process may join an empty one.
+            for setting in ("cpuset.cpus", "cpuset.mems"):
+                (group / setting).write_text((tree.parent / setting).read_text())
+
+    @property
+    def join_files(self) -> list[Path]:
+        """Writing "0" to each moves the writer into the groups."""
+        return [group / "cgroup.procs" for _, group in self.groups]
+
+    @property
+    def init_join_files(self) -> list[Path]:
+        """Of version 2, the inner group for the sandbox's own processes; see `join_files`."""
+        return [group / "init" / "cgroup.procs" for tree, group in self.groups if tree.version == 2]
+
+    def limit(self, config: VmConfig) -> None:
+        """Hold the sandbox to the processors and memory of its config.
+
+        Raises:
+            UnsupportedFeature: a controller is missing, or the kernel refused the value.
+        """
+        if config.memory is not None:
+            self._limit("memory", {1: "memory.limit_in_bytes", 2: "memory.max"}, str(int(config.memory)))
+            self._limit_swap(config.memory)
+        if config.cpus is not None:
+            quota = config.cpus * _PERIOD_MICROSECONDS
+            values = {1: str(quota), 2: f"{quota} {_PERIOD_MICROSECONDS}"}
+            self._limit("cpu", {1: "cpu.cfs_quota_us", 2: "cpu.max"}, values[self.version or 1])
+
+    def _limit(self, controller: str, files: dict[int, str], value: str) -> None:
+        feature = {"memory": "vm_config.memory", "cpu": "vm_config.cpus"}[controller]
+        group = self._group(controller)
+        if group is None:
+            raise UnsupportedFeature(feature, f"no {controller} control group can be made on this machine")
+        try:
+            (group / files[self.version]).write_text(value)
+        except OSError as error:
+            raise UnsupportedFeature(
+                feature, f"the {controller} control group refused {value!r}: {error.strerror}"
+            ) from error
+
+    def _limit_swap(self, memory: int) -> None:
+        """Memory means memory: swapping would let a sandbox have more. A kernel may lack swap accounting."""
+        group = self._group("memory")
+        file, value = (
+            ("memory.memsw.limit_in_bytes", str(int(memory))) if self.version == 1 else ("memory.swap.max", "0")
+        )
+        if group is not None and (group / file).exists():
+            with contextlib.suppress(OSError):
+                (group / file).write_text(value)
+
+    def _group(self, controller: str) -> Path | None:
+        return next((group for tree, group in self.groups if controller in tree.controllers), None)
+
+    def out_of_memory_kills(self) -> int:
+        """How many processes of the sandbox the kernel has killed for want of memory."""
+        group = self._group("memory")
+        if group is None:
+            return 0
+        file = group / ("memory.oom_control" if self.version == 1 else "memory.events")
+        try:
+            found = re.search(r"^oom_kill (\d+)$", file.read_text(), re.MULTILINE)
+        except OSError:
+            return 0
+        return int(found[1]) if found else 0
+
+    async def remove(self) -> list[Path]:
+        """Remove the groups with all below them, ending what still runs there; returns those that stay."""
+        left = [group for _, group in self.groups]
+        for _ in range(_REMOVAL_ATTEMPTS):
+            left = [group for group in left if not _removed(group)]
+            if not left:
+                break
+            for group in left:
+                _kill_all(group)
+            await asyncio.sleep(_REMOVAL_PAUSE_SECONDS)
+        return left
+
+    def remove_if_empty(self) -> bool:
+        """Remove the groups of a sandbox whose owner died; False while something runs there."""
+        left = [group for _, group in self.groups if not _removed(group)]
+        return not left
+
+
+def _removed(group: Path) -> bool:
+    """Remove a group and those below it, the deepest first; False when one of them is busy."""
+    try:
+        for directory, _, _ in os.walk(group, topdown=False):
+            os.rmdir(directory)
+    except FileNotFoundError:
+        return _removed(group) if group.exists() else True
+    except OSError:
+        return False
+    return True
+
+
+def _kill_all(group: Path) -> None:
+    for directory, _, _ in os.walk(group):
+        with contextlib.suppress(OSError):
+            for pid in Path(directory, "cgroup.procs").read_text().split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)

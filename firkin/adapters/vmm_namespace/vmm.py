@@ -1,0 +1,167 @@
+"""Boots namespace sandboxes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+
+from firkin.application.task_scope import TaskScope, finished
+from firkin.domain.errors import BootFailed, MissingTool, PermissionMissing, UnsupportedFeature
+from firkin.domain.layout import POD_STORE_MOUNT
+from firkin.domain.mounts import Mount
+from firkin.domain.reports import Capabilities
+from firkin.domain.vm_config import VmConfig
+from firkin.ports.sandbox import Sandbox
+from firkin.ports.store import StoreMedium
+from firkin.ports.vmm import SandboxRequest
+
+from .cgroups import SandboxCgroups, hierarchies
+from .console import Console
+from .init_command import GUEST_STORE_MEDIUM, InitCommand, environment
+from .loop_device import attached
+from .process import SandboxProcess
+from .promises import capabilities
+from .sandbox import NamespaceSandbox
+from .socket_directory import abandoned, socket_directory
+
+DEFAULT_SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class NamespaceVmm:
+    """Keeps the port Vmm with unshare(1) and the host's own kernel; needs root."""
+
+    def __init__(
+        self,
+        runtime_dir: Path,
+        python: str = sys.executable,
+        runtime: str = "crun",
+        search_path: str = DEFAULT_SEARCH_PATH,
+    ) -> None:
+        """Touch nothing yet.
+
+        Args:
+            runtime_dir: holds one short-lived directory of sockets per sandbox; at most about 75 bytes long.
+            python: the interpreter that runs vminitd, with firkin's dependencies.
+            runtime: the OCI runtime, by name or path.
+            search_path: PATH of the sandbox, on which `unshare` and the runtime are looked up.
+        """
+        self._runtime_dir = runtime_dir.absolute()
+        self._python = python
+        self._runtime = runtime
+        self._search_path = search_path
+
+    def capabilities(self) -> Capabilities:
+        """What namespaces and control groups enforce on this machine."""
+        return capabilities()
+
+    @asynccontextmanager
+    async def booted(self, request: SandboxRequest) -> AsyncIterator[Sandbox]:
+        """Make the namespaces and start vminitd in them; it may need longer to answer.
+
+        Raises:
+            BootFailed: the namespaces could not be made.
+            UnsupportedFeature: the config has settings of a kernel, or limits that no control group here enforces.
+            MissingTool: unshare or the OCI runtime is not installed.
+            PermissionMissing: the caller is not root.
+        """
+        _require_namespace_config(request.config)
+        unshare = self._require_machine()
+        async with _undone_whole() as stack:
+            self._tidy_up()
+            directory = stack.enter_context(socket_directory(self._runtime_dir, request.pod_id))
+            cgroups = SandboxCgroups(_group_name(directory), hierarchies())
+            stack.push_async_callback(cgroups.remove)
+            cgroups.make()
+            cgroups.limit(request.config)
+            store_mount = stack.enter_context(_store_mount(request.store))
+            console = Console(request.config.boot_log)
+            stack.callback(console.close)
+
+            def command(lifeline: int) -> list[str]:
+                return InitCommand(
+                    python=self._python,
+                    unshare=unshare,
+                    host_dir=directory,
+                    host_name=request.host_name,
+                    lifeline=lifeline,
+                    join_files=cgroups.join_files,
+                    init_join_files=cgroups.init_join_files,
+                    store_directory=request.store.path if request.store.is_directory else None,
+                    runtime=self._runtime,
+                ).arguments()
+
+            process = SandboxProcess(console, command, environment(self._search_path))
+            stack.push_async_callback(process.close)
+            await _came_up(process, console, request.config.boot_timeout_seconds)
+            yield NamespaceSandbox(directory, store_mount, process, console, cgroups)
+
+    def _require_machine(self) -> str:
+        if os.geteuid() != 0:
+            raise PermissionMissing("make a namespace sandbox", "run as root, for example with sudo")
+        if shutil.which(self._runtime, path=self._search_path) is None:
+            raise MissingTool(self._runtime, "running containers", "crun")
+        unshare = shutil.which("unshare", path=self._search_path)
+        if unshare is None:
+            raise MissingTool("unshare", "making a namespace sandbox", "util-linux")
+        return unshare
+
+    def _tidy_up(self) -> None:
+        """Remove what the sandboxes of crashed hosts left; those whose last processes still end are left for later."""
+        with abandoned(self._runtime_dir) as directories:
+            for directory in directories:
+                if SandboxCgroups(_group_name(directory), hierarchies()).remove_if_empty():
+                    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _group_name(directory: Path) -> str:
+    return f"firkin-{directory.name}"
+
+
+@asynccontextmanager
+async def _undone_whole() -> AsyncIterator[AsyncExitStack]:
+    """A stack whose unwinding no cancellation tears in half."""
+    stack = AsyncExitStack()
+    try:
+        yield stack
+    finally:
+        await finished(TaskScope().start(stack.aclose(), "end the sandbox"))
+
+
+def _require_namespace_config(config: VmConfig) -> None:
+    for feature, asked in (
+        ("vm_config.kernel", config.kernel),
+        ("vm_config.command_line_extra", config.command_line_extra),
+    ):
+        if asked:
+            raise UnsupportedFeature(feature, "a namespace sandbox shares the host's running kernel")
+
+
+@contextmanager
+def _store_mount(store: StoreMedium) -> Iterator[Mount]:
+    """How the sandbox mounts the store.
+
+    Neither nodev nor nosuid: the overlays of containers are built on it, and images bring device nodes and
+    set-user-id programs. What a container may do with them, its own mounts and privileges decide.
+    """
+    if store.is_directory:
+        yield Mount.bind(GUEST_STORE_MEDIUM, POD_STORE_MOUNT)
+        return
+    with attached(store.path) as device:
+        # A sparse image reads as zeros already: the kernel shall not fill its inode tables in the background.
+        lazy = ("noinit_itable",) if store.filesystem == "ext4" else ()
+        yield Mount(POD_STORE_MOUNT, store.filesystem, str(device), ("rw", "noatime", *lazy))
+
+
+async def _came_up(process: SandboxProcess, console: Console, timeout_seconds: float) -> None:
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            if await process.wait_init():
+                return
+    except TimeoutError as error:
+        raise BootFailed("make namespaces", f"no init after {timeout_seconds:g} s", console.tail) from error
+    raise BootFailed("make namespaces", f"unshare {process.status}", console.tail)
