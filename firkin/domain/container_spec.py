@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import msgspec
-from msgspec.structs import replace
+from msgspec.structs import force_setattr, replace
 
-from .guest_path import GuestPath
-from .ids import ContainerId, VolumeName
+from .ids import ContainerId
 from .mounts import Mount
 from .process import Stdio, StdioOptions
 from .rootfs_source import AnyRootfs
@@ -65,20 +64,7 @@ class ProcessOptions(msgspec.Struct, frozen=True):
     no_new_privileges: bool = True
 
 
-class _ContainerFields(msgspec.Struct, frozen=True):
-    id: ContainerId
-    rootfs: AnyRootfs
-    process: ProcessOptions = ProcessOptions()
-    stdio: StdioOptions = StdioOptions()
-    mounts: tuple[Mount, ...] = ()
-    empty_dir_mounts: tuple[EmptyDirMount, ...] = ()
-    host_name: str | None = None
-    resources: ResourceLimits = ResourceLimits()
-    root_read_only: bool = False
-    grace_seconds: float = DEFAULT_GRACE_SECONDS
-
-
-class PodContainerSpec(_ContainerFields, frozen=True):
+class PodContainerSpec(msgspec.Struct, frozen=True):
     """A container of a pod. Every setter returns a new spec:
 
         PodContainerSpec("web", RootfsSource.oci_bundle(bundle)).command("sh", "-c", "id").env("K", "V")
@@ -95,9 +81,37 @@ class PodContainerSpec(_ContainerFields, frozen=True):
         grace_seconds: how long a stop waits, after asking, before it kills.
     """
 
+    id: ContainerId
+    rootfs: AnyRootfs
+    process: ProcessOptions = ProcessOptions()
+    stdio: StdioOptions = StdioOptions()
+    mounts: tuple[Mount, ...] = ()
+    empty_dir_mounts: tuple[EmptyDirMount, ...] = ()
+    host_name: str | None = None
+    resources: ResourceLimits = ResourceLimits()
+    root_read_only: bool = False
+    grace_seconds: float = DEFAULT_GRACE_SECONDS
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            id: str,  # noqa: A002 - the public name of this parameter
+            rootfs: AnyRootfs,
+            process: ProcessOptions = ProcessOptions(),  # noqa: B008 - immutable
+            stdio: StdioOptions = StdioOptions(),  # noqa: B008 - immutable
+            mounts: Iterable[Mount] = (),
+            empty_dir_mounts: Iterable[EmptyDirMount] = (),
+            host_name: str | None = None,
+            resources: ResourceLimits = ResourceLimits(),  # noqa: B008 - immutable
+            root_read_only: bool = False,
+            grace_seconds: float = DEFAULT_GRACE_SECONDS,
+        ) -> None: ...
+
     def __post_init__(self) -> None:
-        if type(self.id) is not ContainerId:
-            msgspec.structs.force_setattr(self, "id", ContainerId(self.id))
+        force_setattr(self, "id", ContainerId(self.id))
+        force_setattr(self, "mounts", tuple(self.mounts))
+        force_setattr(self, "empty_dir_mounts", tuple(self.empty_dir_mounts))
 
     def _with_process(self, **changes: object) -> Self:
         return replace(self, process=replace(self.process, **changes))
@@ -164,7 +178,7 @@ class PodContainerSpec(_ContainerFields, frozen=True):
         Raises:
             InvalidId, InvalidGuestPath: one of them breaks its rule.
         """
-        added = EmptyDirMount(VolumeName(name), GuestPath(path), read_only)
+        added = EmptyDirMount(name, path, read_only)
         return replace(self, empty_dir_mounts=(*self.empty_dir_mounts, added))
 
     def hostname(self, name: str) -> Self:

@@ -8,9 +8,12 @@ from firkin._fast import guest_path_problem, relative_path_problem
 
 from .errors import InvalidGuestPath, InvalidRelativePath
 
+# Paths travel as UTF-8, over gRPC and in JSON.
+_NOT_UNICODE = "it cannot be written as UTF-8"
+
 
 class GuestPath(str):
-    """An absolute, normalised path that is not `/`: no NUL, no empty, `.` or `..` component."""
+    """An absolute, normalised path that is not `/`: no NUL, no empty, `.` or `..` component; UTF-8."""
 
     __slots__ = ()
 
@@ -22,7 +25,10 @@ class GuestPath(str):
         """
         if type(path) is cls:
             return path
-        problem = guest_path_problem(path.encode("utf-8", "surrogateescape"))
+        try:
+            problem = guest_path_problem(path.encode())
+        except UnicodeEncodeError:
+            problem = _NOT_UNICODE
         if problem is not None:
             raise InvalidGuestPath(path, problem)
         return super().__new__(cls, path)
@@ -42,7 +48,10 @@ def checked_relative_path(path: str) -> str:
     Raises:
         InvalidRelativePath: the path is absolute, not normalised, empty or has NUL.
     """
-    problem = relative_path_problem(path.encode("utf-8", "surrogateescape"))
+    try:
+        problem = relative_path_problem(path.encode())
+    except UnicodeEncodeError:
+        problem = _NOT_UNICODE
     if problem is not None:
         raise InvalidRelativePath(path, problem)
     return path

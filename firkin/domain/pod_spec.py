@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Self
 
 import msgspec
-from msgspec.structs import replace
+from msgspec.structs import force_setattr, replace
 
 from .container_spec import PodContainerSpec
 from .errors import InvalidPodSpec
@@ -17,7 +18,7 @@ from .volumes import EmptyDirVolume
 
 
 class PodSpec(msgspec.Struct, frozen=True):
-    """A pod that passed validation; made by `PodBuilder.build`.
+    """A pod; `PodBuilder.build` returns one that passed validation, and spawning one checks it again.
 
     Attributes:
         id: unique among the pods that live on the store.
@@ -34,6 +35,23 @@ class PodSpec(msgspec.Struct, frozen=True):
     empty_dirs: tuple[EmptyDirVolume, ...] = ()
     containers: tuple[PodContainerSpec, ...] = ()
     host_name: str | None = None
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            id: str,  # noqa: A002 - the public name of this parameter
+            vm_config: VmConfig = VmConfig(),  # noqa: B008 - immutable
+            pod_store: PodStoreSpec = PodStoreSpec(),  # noqa: B008 - immutable
+            empty_dirs: Iterable[EmptyDirVolume] = (),
+            containers: Iterable[PodContainerSpec] = (),
+            host_name: str | None = None,
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "id", PodId(self.id))
+        force_setattr(self, "empty_dirs", tuple(self.empty_dirs))
+        force_setattr(self, "containers", tuple(self.containers))
 
 
 class PodBuilder:
@@ -52,7 +70,7 @@ class PodBuilder:
         Raises:
             InvalidId: the id breaks the rule of ids.
         """
-        self._spec = PodSpec(PodId(id), vm_config or VmConfig(), pod_store or PodStoreSpec())
+        self._spec = PodSpec(id, vm_config or VmConfig(), pod_store or PodStoreSpec())
 
     def _with(self, spec: PodSpec) -> Self:
         builder = type(self)(spec.id)

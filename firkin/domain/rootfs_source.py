@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from .guest_path import GuestPath
 from .image import ImageBundle
@@ -14,6 +16,13 @@ class GuestPathRootfs(msgspec.Struct, frozen=True, tag=True):
     """A directory that already exists in the sandbox; used as it is, writable, without an overlay."""
 
     path: GuestPath
+
+    if TYPE_CHECKING:
+
+        def __init__(self, path: str) -> None: ...
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "path", GuestPath(self.path))
 
 
 class OciBundleRootfs(msgspec.Struct, frozen=True, tag=True):
@@ -26,6 +35,13 @@ class Ext4ImageRootfs(msgspec.Struct, frozen=True, tag=True):
     """A filesystem image on the host; not yet honoured by any adapter, and refused by validation."""
 
     path: Path
+
+    if TYPE_CHECKING:
+
+        def __init__(self, path: str | Path) -> None: ...
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "path", Path(self.path))
 
 
 AnyRootfs = GuestPathRootfs | OciBundleRootfs | Ext4ImageRootfs
@@ -41,7 +57,7 @@ class RootfsSource:
         Raises:
             InvalidGuestPath: the path is not absolute and normalised.
         """
-        return GuestPathRootfs(GuestPath(path))
+        return GuestPathRootfs(path)
 
     @staticmethod
     def oci_bundle(bundle: ImageBundle) -> OciBundleRootfs:
@@ -51,4 +67,4 @@ class RootfsSource:
     @staticmethod
     def ext4_image(path: str | Path) -> Ext4ImageRootfs:
         """A filesystem image on the host."""
-        return Ext4ImageRootfs(Path(path))
+        return Ext4ImageRootfs(path)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from .size import Size
 
@@ -23,7 +25,16 @@ class PodStoreSpec(msgspec.Struct, frozen=True):
     path: Path | None = None
     size: Size = DEFAULT_STORE_SIZE
 
+    if TYPE_CHECKING:
+
+        def __init__(self, path: str | Path | None = None, size: int = DEFAULT_STORE_SIZE) -> None: ...
+
+    def __post_init__(self) -> None:
+        if self.path is not None:
+            force_setattr(self, "path", Path(self.path))
+        force_setattr(self, "size", Size(self.size))
+
     @classmethod
     def at(cls, path: str | Path, size: int = DEFAULT_STORE_SIZE) -> PodStoreSpec:
         """A store that is kept at `path`, made when absent."""
-        return cls(Path(path), Size(size))
+        return cls(path, size)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from .size import Size
 
@@ -29,3 +32,24 @@ class VmConfig(msgspec.Struct, frozen=True):
     command_line_extra: tuple[str, ...] = ()
     boot_log: Path | None = None
     boot_timeout_seconds: float = 60.0
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            cpus: int | None = None,
+            memory: int | None = None,
+            kernel: str | Path | None = None,
+            command_line_extra: Iterable[str] = (),
+            boot_log: str | Path | None = None,
+            boot_timeout_seconds: float = 60.0,
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        if self.memory is not None:
+            force_setattr(self, "memory", Size(self.memory))
+        for name in ("kernel", "boot_log"):
+            path = getattr(self, name)
+            if path is not None:
+                force_setattr(self, name, Path(path))
+        force_setattr(self, "command_line_extra", tuple(self.command_line_extra))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import enum
+from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from .guest_path import GuestPath
 from .ids import VolumeName
@@ -30,18 +32,30 @@ class EmptyDirVolume(msgspec.Struct, frozen=True):
     """
 
     name: VolumeName
-    medium: EmptyDirMedium
+    medium: EmptyDirMedium = EmptyDirMedium.DISK
     size_limit: Size | None = None
+
+    if TYPE_CHECKING:  # plain values are checked and become the field's type
+
+        def __init__(
+            self, name: str, medium: EmptyDirMedium | str = EmptyDirMedium.DISK, size_limit: int | None = None
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "name", VolumeName(self.name))
+        force_setattr(self, "medium", EmptyDirMedium(self.medium))
+        if self.size_limit is not None:
+            force_setattr(self, "size_limit", Size(self.size_limit))
 
     @classmethod
     def disk(cls, name: str, size_limit: int | None = None) -> EmptyDirVolume:
         """An emptyDir on the pod store; `size_limit` in bytes."""
-        return cls(VolumeName(name), EmptyDirMedium.DISK, None if size_limit is None else Size(size_limit))
+        return cls(name, EmptyDirMedium.DISK, size_limit)
 
     @classmethod
     def memory(cls, name: str, size_limit: int | None = None) -> EmptyDirVolume:
         """An emptyDir in memory; `size_limit` in bytes is enforced by its tmpfs."""
-        return cls(VolumeName(name), EmptyDirMedium.MEMORY, None if size_limit is None else Size(size_limit))
+        return cls(name, EmptyDirMedium.MEMORY, size_limit)
 
 
 class EmptyDirMount(msgspec.Struct, frozen=True):
@@ -50,3 +64,11 @@ class EmptyDirMount(msgspec.Struct, frozen=True):
     volume: VolumeName
     container_path: GuestPath
     read_only: bool = False
+
+    if TYPE_CHECKING:
+
+        def __init__(self, volume: str, container_path: str, read_only: bool = False) -> None: ...
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "volume", VolumeName(self.volume))
+        force_setattr(self, "container_path", GuestPath(self.container_path))
