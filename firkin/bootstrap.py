@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from dependency_injector import containers, providers
 
@@ -17,6 +17,9 @@ from firkin.ports.image_source import ImageSource
 from firkin.ports.store import PodStore
 from firkin.ports.vmm import Vmm
 
+if TYPE_CHECKING:
+    from firkin.adapters.memory import MemoryWorld
+
 # Each adapter is imported when it is chosen: what is not used costs no start-up time.
 
 
@@ -26,10 +29,16 @@ def _namespace_vmm(config: RuntimeConfig) -> Vmm:
     return NamespaceVmm(_directory(config.runtime_dir))
 
 
-def _memory_vmm() -> Vmm:
+def _memory_world() -> MemoryWorld:
+    from firkin.adapters.memory import MemoryWorld
+
+    return MemoryWorld()
+
+
+def _memory_vmm(world: MemoryWorld) -> Vmm:
     from firkin.adapters.memory import MemoryVmm
 
-    return MemoryVmm()
+    return MemoryVmm(world)
 
 
 def _ext4_store(config: RuntimeConfig) -> PodStore:
@@ -44,10 +53,10 @@ def _directory_store(config: RuntimeConfig) -> PodStore:
     return DirectoryPodStore(_directory(config.state_dir))
 
 
-def _memory_store() -> PodStore:
+def _memory_store(world: MemoryWorld) -> PodStore:
     from firkin.adapters.memory import MemoryPodStore
 
-    return MemoryPodStore()
+    return MemoryPodStore(world)
 
 
 def _grpc_agents() -> AgentConnector:
@@ -56,10 +65,10 @@ def _grpc_agents() -> AgentConnector:
     return GrpcAgentConnector()
 
 
-def _memory_agents() -> AgentConnector:
+def _memory_agents(world: MemoryWorld) -> AgentConnector:
     from firkin.adapters.memory import MemoryAgentConnector
 
-    return MemoryAgentConnector()
+    return MemoryAgentConnector(world)
 
 
 def _oci_images() -> ImageSource:
@@ -90,22 +99,23 @@ class Wiring(containers.DeclarativeContainer):
     """Constructs a runtime; it owns no lifetime. An object of the caller's own overrides its port's provider."""
 
     config = providers.Dependency(instance_of=RuntimeConfig)
+    memory_world = providers.Singleton(_memory_world)
 
     vmm: providers.Provider[Vmm] = providers.Selector(
         config.provided.vmm,
         namespace=providers.Singleton(_namespace_vmm, config),
-        memory=providers.Singleton(_memory_vmm),
+        memory=providers.Singleton(_memory_vmm, memory_world),
     )
     store: providers.Provider[PodStore] = providers.Selector(
         config.provided.store,
         ext4=providers.Singleton(_ext4_store, config),
         directory=providers.Singleton(_directory_store, config),
-        memory=providers.Singleton(_memory_store),
+        memory=providers.Singleton(_memory_store, memory_world),
     )
     agents: providers.Provider[AgentConnector] = providers.Selector(
         config.provided.agents,
         grpc=providers.Singleton(_grpc_agents),
-        memory=providers.Singleton(_memory_agents),
+        memory=providers.Singleton(_memory_agents, memory_world),
     )
     image_sources: providers.Provider[dict[str, providers.Provider[ImageSource]]] = providers.Object(
         {"oci": providers.Singleton(_oci_images), "memory": providers.Singleton(_memory_images)}
