@@ -88,8 +88,8 @@ class _FileSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     store: str | None = None
     images: str | tuple[str, ...] | None = None
     agents: str | None = None
-    state_dir: Path | None = None
-    runtime_dir: Path | None = None
+    state_dir: str | None = None
+    runtime_dir: str | None = None
     start_concurrency: int | None = None
     platform: str | None = None
 
@@ -110,18 +110,14 @@ def load_config(environment: Mapping[str, str] | None = None) -> RuntimeConfig:
     choices: dict[str, object] = {
         name: value for name in settings.__struct_fields__ if (value := getattr(settings, name)) is not None
     }
+    for name in ("vmm", "store", "state_dir", "runtime_dir"):
+        if value := variables.get(f"FIRKIN_{name.upper()}"):
+            choices[name] = value
+    for name in ("state_dir", "runtime_dir"):
+        if name in choices:
+            choices[name] = Path(str(choices[name]))
     if settings.platform is not None:
         choices["platform"] = Platform.parse(settings.platform)
-    choices |= {
-        field: variables[name]
-        for field, name in (("vmm", "FIRKIN_VMM"), ("store", "FIRKIN_STORE"))
-        if variables.get(name)
-    }
-    choices |= {
-        field: Path(variables[name])
-        for field, name in (("state_dir", "FIRKIN_STATE_DIR"), ("runtime_dir", "FIRKIN_RUNTIME_DIR"))
-        if variables.get(name)
-    }
     return replace(RuntimeConfig(), **choices).placed(variables)
 
 

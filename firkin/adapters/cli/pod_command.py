@@ -53,13 +53,23 @@ def command() -> None: ...
 @click.argument("manifest", metavar="POD.yaml")
 @click.pass_obj
 def run(services: CliServices, store: StoreChoice, verbose: bool, manifest: str) -> int:
-    text = sys.stdin.read() if manifest == "-" else Path(manifest).read_text("utf-8")
-    source = "of standard input" if manifest == "-" else manifest
+    source = "<stdin>" if manifest == "-" else manifest
+    text = _decoded(sys.stdin.buffer.read() if manifest == "-" else Path(manifest).read_bytes(), source)
     interruptions = Interruptions()
     try:
         return asyncio.run(interruptions.run(_run(text, source, store, verbose, services, interruptions)))
     except Interrupted as interrupted:
         return interrupted.exit_code
+
+
+def _decoded(data: bytes, source: str) -> str:
+    from firkin.domain.errors import ManifestError, SpecProblem
+
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        problem = SpecProblem(f"byte {error.start}", "not-utf-8", "the file is not text in UTF-8")
+        raise ManifestError(source, (problem,)) from error
 
 
 async def _run(

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from firkin.adapters.memory import MemoryAgentConnector, MemoryImageSource, MemoryPodStore, MemoryVmm
+from firkin.config import RuntimeConfig, load_config, traceback_wanted
+from firkin.domain.errors import ConfigurationError
+from firkin.domain.image import Platform
+
+
+def test_without_file_and_environment_the_defaults_hold(tmp_path: Path) -> None:
+    config = load_config({"HOME": str(tmp_path)})
+    assert (config.vmm, config.store, config.agents, config.image_sources) == ("namespace", "ext4", "grpc", ("oci",))
+    if os.geteuid() == 0:
+        assert (config.state_dir, config.runtime_dir) == (Path("/var/lib/firkin"), Path("/run/firkin"))
+
+
+def test_an_ordinary_user_gets_the_xdg_directories(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    named = load_config({"HOME": "/h", "XDG_STATE_HOME": "/s", "XDG_RUNTIME_DIR": "/r"})
+    assert (named.state_dir, named.runtime_dir) == (Path("/s/firkin"), Path("/r/firkin"))
+    bare = load_config({"HOME": "/h"})
+    assert (bare.state_dir, bare.runtime_dir) == (
+        Path("/h/.local/state/firkin"),
+        Path("/h/.local/state/firkin/run"),
+    )
+
+
+def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "firkin.toml"
+    file.write_text(
+        'store = "directory"\nstart_concurrency = 2\nstate_dir = "/from/file"\nplatform = "linux/arm64/v8"\n'
+    )
+    config = load_config(
+        {"FIRKIN_CONFIG": str(file), "FIRKIN_STATE_DIR": "/from/env", "FIRKIN_VMM": "memory", "FIRKIN_STORE": "memory"}
+    )
+    assert config.store == "memory"
+    assert config.vmm == "memory"
+    assert config.start_concurrency == 2
+    assert config.state_dir == Path("/from/env")
+    assert config.platform == Platform("arm64", "linux", "v8")
+
+
+def test_the_personal_file_is_found(tmp_path: Path) -> None:
+    file = tmp_path / "firkin" / "firkin.toml"
+    file.parent.mkdir()
+    file.write_text('store = "directory"\nimages = ["oci", "memory"]\n')
+    config = load_config({"HOME": "/h", "XDG_CONFIG_HOME": str(tmp_path)})
+    assert config.store == "directory"
+    assert config.image_sources == ("oci", "memory")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('stor = "ext4"', "unknown keys: stor"),
+        ('store = "btrfs"', "ext4, directory, memory"),
+        ("start_concurrency = 0", "at least 1"),
+        ('start_concurrency = "many"', "start_concurrency"),
+        ("store = ", "is not TOML"),
+    ],
+)
+def test_a_bad_file_is_one_clear_error(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "firkin.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigurationError, match=told):
+        load_config({"FIRKIN_CONFIG": str(file)})
+
+
+def test_a_named_file_that_is_missing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="No such file"):
+        load_config({"FIRKIN_CONFIG": str(tmp_path / "none.toml")})
+
+
+def test_each_port_takes_any_object_that_keeps_its_protocol() -> None:
+    source = MemoryImageSource()
+    config = RuntimeConfig(
+        vmm=MemoryVmm(), store=MemoryPodStore(), agents=MemoryAgentConnector(), images=(source, "oci")
+    )
+    assert config.image_sources == (source, "oci")
+    assert RuntimeConfig(images=source).image_sources == (source,)
+
+
+@pytest.mark.parametrize("setting", ["vmm", "store", "agents", "images"])
+def test_a_wrong_name_is_told_with_the_choices(setting: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"{setting} is 'nonsense'; it must be one of .*memory"):
+        replace(RuntimeConfig(), **{setting: "nonsense"})
+
+
+@pytest.mark.parametrize("setting", ["vmm", "store", "agents", "images"])
+def test_an_object_that_lacks_its_protocol_is_refused(setting: str) -> None:
+    with pytest.raises(ConfigurationError, match="keeps the Protocol"):
+        replace(RuntimeConfig(), **{setting: object()})
+
+
+def test_a_class_in_place_of_an_object_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="keeps the Protocol Vmm"):
+        replace(RuntimeConfig(), vmm=MemoryVmm)
+
+
+def test_tracebacks_are_shown_only_when_asked_for() -> None:
+    assert traceback_wanted({"FIRKIN_DEBUG": "1"})
+    assert not traceback_wanted({})
