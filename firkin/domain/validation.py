@@ -7,15 +7,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from .container_spec import PodContainerSpec
-from .errors import SpecProblem
+from .errors import InvalidGuestPath, SpecProblem
 from .guest_path import GuestPath
 from .linux_capabilities import normalised_capability
+from .mounts import Mount, normalised_destination
 from .process import Stdio
 from .rootfs_source import Ext4ImageRootfs, GuestPathRootfs, OciBundleRootfs
 from .vm_config import MINIMUM_MEMORY, VmConfig
 from .volumes import EmptyDirVolume
 
 RESERVED_DESTINATIONS = ("/proc", "/sys", "/dev")
+_REPLACEABLE_DESTINATIONS = ("/dev/shm",)
+_RLIM_INFINITY = 2**64 - 1
+_LIMIT_MAXIMUM = 2**63
 _RLIMIT_TYPES = frozenset(
     "RLIMIT_" + name
     for name in (
@@ -114,9 +118,11 @@ def _process_problems(spec: PodContainerSpec, where: str) -> Iterator[SpecProble
         if not process.working_dir.startswith("/"):
             message = f"working directory {process.working_dir!r} is not absolute"
             yield SpecProblem(f"{where}.workingDir", "working-dir", message)
-    if process.user is not None and (not process.user or process.user.count(":") > 1):
-        message = f"user {process.user!r} is not `user` or `user:group`"
-        yield SpecProblem(f"{where}.user", "user", message)
+    if process.user is not None:
+        yield from _text_problems(f"{where}.user", process.user)
+        if not process.user or process.user.count(":") > 1:
+            message = f"user {process.user!r} is not `user` or `user:group`"
+            yield SpecProblem(f"{where}.user", "user", message)
     for name in (*process.capabilities_add, *process.capabilities_drop):
         try:
             if name.upper() != "ALL":
@@ -138,29 +144,35 @@ def _text_problems(where: str, text: str) -> Iterator[SpecProblem]:
 
 
 def _mount_problems(spec: PodContainerSpec, volumes: set[str], where: str) -> Iterator[SpecProblem]:
+    places: list[tuple[str, str]] = []
+    for index, mount in enumerate(spec.mounts):
+        at = f"{where}.mounts[{index}]"
+        places.append((at, normalised_destination(mount.destination)))
+        yield from _one_mount_problems(at, mount)
     for index, mounted in enumerate(spec.empty_dir_mounts):
+        at = f"{where}.emptyDirMounts[{index}]"
+        places.append((at, mounted.container_path))
         if mounted.volume not in volumes:
             message = f"container {spec.id!r} references unknown emptyDir {mounted.volume!r}"
-            yield SpecProblem(f"{where}.emptyDirMounts[{index}]", "unknown-volume", message)
-    destinations = [mount.destination for mount in spec.mounts]
-    for index, destination in enumerate(destinations):
-        problem = _destination_problem(destination)
-        if problem is not None:
-            yield SpecProblem(f"{where}.mounts[{index}]", "mount-destination", problem)
-    destinations += [mounted.container_path for mounted in spec.empty_dir_mounts]
-    for index, destination in enumerate(destinations):
-        if _covers(destination, RESERVED_DESTINATIONS) and destination != "/dev/shm":
+            yield SpecProblem(at, "unknown-volume", message)
+    for at, destination in places:
+        if _covers(destination, RESERVED_DESTINATIONS) and destination not in _REPLACEABLE_DESTINATIONS:
             message = f"{destination} belongs to the container's standard mounts"
-            yield SpecProblem(f"{where}.mounts[{index}]", "mount-reserved", message)
+            yield SpecProblem(at, "mount-reserved", message)
+    destinations = [destination for _, destination in places]
     yield from _duplicates(f"{where}.mounts", "duplicate-mount", "mount destination", destinations)
 
 
-def _destination_problem(destination: str) -> str | None:
+def _one_mount_problems(where: str, mount: Mount) -> Iterator[SpecProblem]:
     try:
-        GuestPath(destination)
-    except ValueError as error:
-        return str(error)
-    return None
+        GuestPath(normalised_destination(mount.destination))
+    except InvalidGuestPath as error:
+        message = f"mount destination {mount.destination!r} is invalid: {error.reason}"
+        yield SpecProblem(where, "mount-destination", message)
+    if mount.type == "bind" and not mount.source.startswith("/"):
+        yield SpecProblem(where, "mount-source", f"bind source {mount.source!r} is not an absolute path of the sandbox")
+    for text in (mount.source, mount.type, *mount.options):
+        yield from _text_problems(where, text)
 
 
 def _covers(path: str, roots: tuple[str, ...]) -> bool:
@@ -174,14 +186,13 @@ def _limit_problems(spec: PodContainerSpec, where: str) -> Iterator[SpecProblem]
         "pids": spec.resources.pids,
     }
     for name, amount in amounts.items():
-        if amount is not None and not amount > 0:
-            yield SpecProblem(
-                f"{where}.limits.{name}", "limit", f"the limit of {name} must be more than 0, not {amount}"
-            )
+        if amount is not None and not 0 < amount < _LIMIT_MAXIMUM:
+            message = f"the limit of {name} must be a number more than 0, not {amount}"
+            yield SpecProblem(f"{where}.limits.{name}", "limit", message)
     for limit in spec.process.rlimits:
         if limit.type not in _RLIMIT_TYPES:
             yield SpecProblem(f"{where}.rlimits", "rlimit", f"{limit.type!r} is not a limit of setrlimit(2)")
-        elif not 0 <= limit.soft <= limit.hard:
+        elif not 0 <= limit.soft <= limit.hard <= _RLIM_INFINITY:
             message = f"{limit.type}: soft limit {limit.soft} must lie between 0 and the hard limit {limit.hard}"
             yield SpecProblem(f"{where}.rlimits", "rlimit", message)
     if not spec.grace_seconds >= 0:
