@@ -1,0 +1,75 @@
+"""A pod manifest that was read and found in order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from firkin.domain.container_spec import ResourceLimits
+from firkin.domain.ids import ContainerId, PodId
+from firkin.domain.volumes import EmptyDirMount, EmptyDirVolume
+
+# Kubernetes' default of terminationGracePeriodSeconds.
+DEFAULT_GRACE_SECONDS = 30.0
+
+
+class SecurityContext(msgspec.Struct, frozen=True):
+    """The fields of `securityContext` that are honoured; None is what the image or firkin has."""
+
+    run_as_user: int | None = None
+    run_as_group: int | None = None
+    read_only_root: bool = False
+    allow_privilege_escalation: bool = False
+    capabilities_add: tuple[str, ...] = ()
+    capabilities_drop: tuple[str, ...] = ()
+
+
+class ManifestContainer(msgspec.Struct, frozen=True):
+    """One entry of `spec.containers`.
+
+    Attributes:
+        name: unique in the pod.
+        image: reference; a relative directory in it has become relative to the manifest's directory.
+        command, args: as written, with `$(NAME)` not yet replaced.
+        environment: in order, with `$(NAME)` replaced.
+        working_dir: None for the image's.
+        mounts: which volumes it sees, and where.
+        resources: its limits.
+        security: its security context.
+        terminal, stdin: whether it wants a terminal, and standard input.
+    """
+
+    name: ContainerId
+    image: str
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    working_dir: str | None = None
+    mounts: tuple[EmptyDirMount, ...] = ()
+    resources: ResourceLimits = ResourceLimits()
+    security: SecurityContext = SecurityContext()
+    terminal: bool = False
+    stdin: bool = False
+
+
+class PodManifest(msgspec.Struct, frozen=True):
+    """A pod of a manifest.
+
+    Attributes:
+        source: where the manifest was read from.
+        name: the pod's id.
+        labels, annotations: kept, without effect.
+        containers, volumes: as declared.
+        host_name: None for the pod's name.
+        grace_seconds: how long a stop waits before it kills.
+    """
+
+    source: str
+    name: PodId
+    containers: tuple[ManifestContainer, ...]
+    volumes: tuple[EmptyDirVolume, ...] = ()
+    host_name: str | None = None
+    grace_seconds: float = DEFAULT_GRACE_SECONDS
+    labels: Mapping[str, str] = {}
+    annotations: Mapping[str, str] = {}

@@ -1,0 +1,272 @@
+"""The YAML nodes of a manifest, each with its line and its place, and what is wrong with them."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+import yaml
+
+from firkin.domain.errors import ManifestError, SpecProblem
+
+# Above how like `valueFrom` and `value` are, which are two fields of Kubernetes.
+_ALIKE = 0.8
+_MAX_DEPTH = 32
+_MAX_NODES = 20_000
+_TAG = "tag:yaml.org,2002:"
+# PyYAML takes a date for a timestamp and `=` for a "value"; Kubernetes takes both for strings.
+_TEXT_TAGS = frozenset(_TAG + name for name in ("str", "timestamp", "value"))
+_NUMBER_TAGS = frozenset((_TAG + "int", _TAG + "float"))
+_DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,17})", re.ASCII)
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+
+
+Value = TypeVar("Value")
+
+
+class Problems:
+    """Collects what is wrong with one manifest."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._found: list[tuple[int, SpecProblem]] = []
+
+    def add(self, line: int, where: str, code: str, message: str) -> None:
+        """Note a problem; `line` counts from 1."""
+        self._found.append((line, SpecProblem(where, code, f"line {line}: {message}")))
+
+    def error(self) -> ManifestError:
+        """The error that tells all of them, from the manifest's top to its end."""
+        ordered = sorted(self._found, key=lambda found: found[0])
+        return ManifestError(self._source, tuple(problem for _, problem in ordered))
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+
+class Field:
+    """One node and its place. Each reader returns None after noting what is wrong."""
+
+    def __init__(self, node: yaml.Node, where: str, problems: Problems) -> None:
+        self._node = node
+        self.where = where
+        self._problems = problems
+
+    def problem(self, code: str, message: str) -> None:
+        """Note a problem of this field."""
+        self._problems.add(self._node.start_mark.line + 1, self.where or "manifest", code, message)
+
+    @property
+    def is_object(self) -> bool:
+        """True for what has fields."""
+        return isinstance(self._node, yaml.MappingNode)
+
+    @property
+    def is_null(self) -> bool:
+        """True for a value that is written as null, or not at all."""
+        return self._node.tag == _TAG + "null"
+
+    def text(self) -> str | None:
+        """A string."""
+        node = self._scalar("a string")
+        if node is None:
+            return None
+        if node.tag not in _TEXT_TAGS:
+            self.problem("wrong-type", f"{node.value} must be a string: write it in quotes")
+            return None
+        return self._clean(node.value)
+
+    def amount(self) -> str | None:
+        """A number or a string, as it is written."""
+        node = self._scalar("a quantity")
+        if node is None:
+            return None
+        if node.tag not in _TEXT_TAGS | _NUMBER_TAGS:
+            self.problem("wrong-type", f"{node.value or 'null'} must be a quantity")
+            return None
+        return self._clean(node.value)
+
+    def boolean(self) -> bool | None:
+        """`true` or `false`."""
+        node = self._scalar("true or false")
+        if node is None:
+            return None
+        if node.tag != _TAG + "bool" or node.value.lower() not in ("true", "false"):
+            self.problem("wrong-type", f"{node.value!r} must be true or false, without quotes")
+            return None
+        return bool(node.value.lower() == "true")
+
+    def integer(self) -> int | None:
+        """A whole number, 0 or more."""
+        node = self._scalar("a whole number")
+        if node is None:
+            return None
+        if node.tag != _TAG + "int" or _DECIMAL.fullmatch(node.value) is None:
+            self.problem("wrong-type", f"{node.value!r} must be a decimal whole number, without quotes")
+            return None
+        if int(node.value) < 0:
+            self.problem("invalid-value", f"{node.value} must be 0 or more")
+            return None
+        return int(node.value)
+
+    def items(self) -> list[Field]:
+        """The entries of a list; empty after a problem."""
+        if not isinstance(self._node, yaml.SequenceNode):
+            self.problem("wrong-type", f"must be a list, not {_kind(self._node)}")
+            return []
+        return [Field(node, f"{self.where}[{index}]", self._problems) for index, node in enumerate(self._node.value)]
+
+    def fields(self, known: Iterable[str]) -> dict[str, Field]:
+        """The fields of an object, without those that are null; others than `known` are noted as problems."""
+        names = frozenset(known)
+        found = self.entries()
+        for name in found.keys() - names:
+            alike = difflib.get_close_matches(name, names, 1, _ALIKE)
+            hint = f"; did you mean {alike[0]}?" if alike else ""
+            found[name].problem("unknown-field", f"firkin does not honour this field{hint}")
+        return {name: field for name, field in found.items() if name in names and not field.is_null}
+
+    def required(self, fields: dict[str, Field], name: str) -> Field | None:
+        """The field `name` of this object's `fields`; its absence is noted."""
+        field = fields.get(name)
+        if field is None:
+            self.problem("missing-field", f"{name} is missing")
+        return field
+
+    def entries(self) -> dict[str, Field]:
+        """The entries of an object; empty after a problem."""
+        if not isinstance(self._node, yaml.MappingNode):
+            self.problem("wrong-type", f"must be an object, not {_kind(self._node)}")
+            return {}
+        found: dict[str, Field] = {}
+        for key, value in self._node.value:
+            place = Field(key, self.where, self._problems)
+            if not isinstance(key, yaml.ScalarNode):
+                place.problem("wrong-type", "a key must be a string")
+                continue
+            name = place._clean(key.value)
+            if name is None:
+                continue
+            field = Field(value, _below(self.where, name), self._problems)
+            if name in found:
+                Field(key, field.where, self._problems).problem("duplicate-key", "this key is given twice")
+                continue
+            found[name] = _LocatedField(value, field.where, self._problems, key.start_mark.line + 1)
+        return found
+
+    def _scalar(self, expected: str) -> yaml.ScalarNode | None:
+        node = self._node
+        if isinstance(node, yaml.ScalarNode) and node.tag.startswith(_TAG) and not self.is_null:
+            return node
+        self.problem("wrong-type", f"must be {expected}, not {_kind(node)}")
+        return None
+
+    def _clean(self, text: str) -> str | None:
+        if "\0" in text:
+            self.problem("invalid-value", f"{text!r} contains NUL")
+            return None
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            self.problem("invalid-value", f"{text!r} cannot be written as UTF-8")
+            return None
+        return text
+
+
+def made(
+    field: Field | None, make: Callable[[str], Value], read: Callable[[Field], str | None] = Field.text
+) -> Value | None:
+    """Make a value of a field's text, noting what `make` raises; None for an absent field and after a problem."""
+    text = None if field is None else read(field)
+    if field is None or text is None:
+        return None
+    try:
+        return make(text)
+    except ValueError as error:
+        field.problem("invalid-value", str(error))
+        return None
+
+
+class _LocatedField(Field):
+    """The value of a key; its problems are told with the line of the key."""
+
+    def __init__(self, node: yaml.Node, where: str, problems: Problems, line: int) -> None:
+        super().__init__(node, where, problems)
+        self._line = line
+
+    def problem(self, code: str, message: str) -> None:
+        """Note a problem of this field."""
+        self._problems.add(self._line, self.where, code, message)
+
+
+def _below(where: str, name: str) -> str:
+    if _PLAIN_KEY.fullmatch(name) is None:
+        return f'{where}["{name}"]'
+    return f"{where}.{name}" if where else name
+
+
+def _kind(node: yaml.Node) -> str:
+    if isinstance(node, yaml.MappingNode):
+        return "an object"
+    if isinstance(node, yaml.SequenceNode):
+        return "a list"
+    if node.tag == _TAG + "null":
+        return "null"
+    if not node.tag.startswith(_TAG):
+        return f"a value of the tag {node.tag}"
+    return f"{node.value!r}"
+
+
+def _bounds_problem(text: str) -> tuple[int, str] | None:
+    """The line and reason of aliases, and of more or deeper nodes than a pod can need.
+
+    Parsing events is not recursive, composing nodes is.
+    """
+    depth = count = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        if isinstance(event, yaml.AliasEvent):
+            return line, "aliases (*name) are not read: write the value out"
+        if isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        elif isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        count += isinstance(event, yaml.NodeEvent)
+        if depth > _MAX_DEPTH:
+            return line, f"it is nested more than {_MAX_DEPTH} deep"
+        if count > _MAX_NODES:
+            return line, f"it has more than {_MAX_NODES} values"
+    return None
+
+
+def composed(text: str, problems: Problems) -> Field | None:
+    """Parse YAML of one document; None after noting what is wrong with it."""
+    try:
+        excess = _bounds_problem(text)
+        if excess is not None:
+            problems.add(excess[0], "manifest", "too-long", excess[1])
+            return None
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        reasons = tuple(_reasons(error))
+        problems.add(mark.line + 1 if mark else 1, "manifest", "yaml", ", ".join(reasons))
+        return None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        problems.add(line, "manifest", "yaml", f"{chr(error.character)!r} may not occur in YAML")
+        return None
+    if node is None:
+        problems.add(1, "manifest", "yaml", "it is empty")
+        return None
+    return Field(node, "", problems)
+
+
+def _reasons(error: yaml.MarkedYAMLError) -> Iterator[str]:
+    if error.context:
+        yield error.context
+    if error.problem:
+        several = error.problem == "but found another document"
+        yield "but found another: firkin runs one Pod of a file" if several else error.problem

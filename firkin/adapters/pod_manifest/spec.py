@@ -1,0 +1,102 @@
+"""From a manifest and its images to the spec of a pod."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from firkin.domain.container_spec import PodContainerSpec, ProcessOptions
+from firkin.domain.errors import FirkinError
+from firkin.domain.image import ImageBundle
+from firkin.domain.pod_spec import PodBuilder, PodSpec
+from firkin.domain.process import Stdio, StdioOptions
+from firkin.domain.rootfs_source import RootfsSource
+from firkin.domain.store_spec import PodStoreSpec
+from firkin.domain.vm_config import VmConfig
+
+from .expansion import expanded
+from .manifest import ManifestContainer, PodManifest
+
+
+async def pod_spec(
+    manifest: PodManifest,
+    resolve: Callable[[str], Awaitable[ImageBundle]],
+    *,
+    vm_config: VmConfig | None = None,
+    pod_store: PodStoreSpec | None = None,
+    stdio: StdioOptions | None = None,
+) -> PodSpec:
+    """Resolve the images of a manifest and make the pod's spec.
+
+    Args:
+        manifest: what to run.
+        resolve: finds an image by its reference; asked once for each.
+        vm_config, pod_store: the pod's sandbox and store.
+        stdio: where the containers' streams go. Standard input reaches only those that say `stdin: true`,
+            and a container with a terminal has its standard error in its standard output.
+
+    Raises:
+        ImageError, InvalidReference: an image cannot be found; the error names the container.
+        InvalidPodSpec: what only shows with the images, such as a container without any command.
+    """
+    builder = PodBuilder(manifest.name, vm_config, pod_store)
+    if manifest.host_name is not None:
+        builder = builder.hostname(manifest.host_name)
+    for volume in manifest.volumes:
+        builder = builder.empty_dir(volume)
+    bundles: dict[str, ImageBundle] = {}
+    for container in manifest.containers:
+        if container.image not in bundles:
+            try:
+                bundles[container.image] = await resolve(container.image)
+            except FirkinError as error:
+                error.during("resolve image", pod_id=manifest.name, container_id=container.name)
+                raise
+        bundle = bundles[container.image]
+        builder = builder.container(_container_spec(container, bundle, stdio or StdioOptions(), manifest.grace_seconds))
+    return builder.build()
+
+
+def _container_spec(
+    container: ManifestContainer, bundle: ImageBundle, stdio: StdioOptions, grace_seconds: float
+) -> PodContainerSpec:
+    security = container.security
+    return PodContainerSpec(
+        id=container.name,
+        rootfs=RootfsSource.oci_bundle(bundle),
+        process=ProcessOptions(
+            args=_arguments(container, bundle),
+            environment=container.environment,
+            working_dir=container.working_dir,
+            user=_user(container, bundle),
+            capabilities_add=security.capabilities_add,
+            capabilities_drop=security.capabilities_drop,
+            terminal=container.terminal,
+            no_new_privileges=not security.allow_privilege_escalation,
+        ),
+        stdio=StdioOptions(
+            stdin=stdio.stdin if container.stdin else Stdio.NULL,
+            stdout=stdio.stdout,
+            stderr=Stdio.NULL if container.terminal else stdio.stderr,
+        ),
+        empty_dir_mounts=container.mounts,
+        resources=container.resources,
+        root_read_only=security.read_only_root,
+        grace_seconds=grace_seconds,
+    )
+
+
+def _arguments(container: ManifestContainer, bundle: ImageBundle) -> tuple[str, ...]:
+    """`command` replaces entrypoint and command of the image, `args` its command alone; neither means the image's."""
+    variables = dict(container.environment)
+    args = tuple(expanded(text, variables) for text in container.args)
+    if container.command:
+        return (*(expanded(text, variables) for text in container.command), *args)
+    return (*bundle.config.entrypoint, *args) if args else ()
+
+
+def _user(container: ManifestContainer, bundle: ImageBundle) -> str | None:
+    user, group = container.security.run_as_user, container.security.run_as_group
+    if group is None:
+        return None if user is None else str(user)
+    named = bundle.config.user.partition(":")[0] or "0"
+    return f"{named if user is None else user}:{group}"
