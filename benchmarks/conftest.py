@@ -1,0 +1,97 @@
+"""A runtime and its peers, side by side in one run: only the ratios of one run mean anything."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Coroutine, Generator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+import firkin
+from firkin.domain.image import ImageBundle
+
+pytest_plugins = ["tests.images.fixtures"]
+
+T = TypeVar("T")
+
+
+class Firkin:
+    """A runtime on a loop of its own, driven by synchronous benchmarks."""
+
+    def __init__(self, directory: Path, reference: str, store: str = "directory") -> None:
+        self._runner = asyncio.Runner()
+        config = firkin.RuntimeConfig(store=store, state_dir=directory / "state", runtime_dir=directory / "run")
+        self._opened = firkin.open_runtime(config)
+        self.runtime: firkin.Runtime = self.run(self._opened.__aenter__())
+        self.bundle: ImageBundle = self.run(self.runtime.images.resolve(reference))
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run `work` to its end."""
+        return self._runner.run(work)
+
+    def container(self, container_id: str, *command: str) -> firkin.PodContainerSpec:
+        """A container of the busybox image with piped output."""
+        spec = firkin.PodContainerSpec(container_id, firkin.RootfsSource.oci_bundle(self.bundle))
+        return spec.command(*command).stdout(firkin.Stdio.PIPED)
+
+    async def spawned(self, *containers: firkin.PodContainerSpec, pod_id: str = "bench") -> firkin.Pod:
+        """A pod that the caller stops."""
+        builder = firkin.PodBuilder(pod_id)
+        for container in containers:
+            builder = builder.container(container)
+        return await self.runtime.spawn(builder.build())
+
+    def close(self) -> None:
+        """Stop everything."""
+        self.run(self._opened.__aexit__(None, None, None))
+        self._runner.close()
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory, busybox_image: str) -> Generator[Firkin, None, None]:
+    """A runtime with a directory store whose template of busybox exists already."""
+    opened = Firkin(tmp_path_factory.mktemp("firkin"), busybox_image)
+    pod = opened.run(opened.spawned(opened.container("warm", "true")))
+    opened.run(pod.stop())
+    yield opened
+    opened.close()
+
+
+class Peer:
+    """A program in a mount namespace where crun takes the machine for one with plain cgroups (see `peer.py`)."""
+
+    def __init__(self, *arguments: str | Path) -> None:
+        command = ["unshare", "--mount", "--", sys.executable, str(Path(__file__).with_name("peer.py"))]
+        self._process = subprocess.Popen(
+            [*command, *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.ask("ready")
+
+    def ask(self, what: str) -> str:
+        """Let the peer do something once, and wait for it."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(what, file=self._process.stdin, flush=True)
+        answer = self._process.stdout.readline().strip()
+        if not answer.startswith("ok"):
+            pytest.fail(f"the peer could not {what}: {answer or 'it ended'}")
+        return answer
+
+    def close(self) -> None:
+        """End the peer."""
+        self._process.communicate()
+
+
+@pytest.fixture(scope="module")
+def peer(tmp_path_factory: pytest.TempPathFactory, busybox_image: str) -> Generator[Peer, None, None]:
+    """crun, and podman where it works, on the rootfs that umoci unpacks from the same image."""
+    bundle = tmp_path_factory.mktemp("peer") / "bundle"
+    image = busybox_image.removeprefix("oci:")
+    subprocess.run(["umoci", "unpack", "--image", image, str(bundle)], check=True, capture_output=True)
+    started = Peer(bundle)
+    yield started
+    started.close()

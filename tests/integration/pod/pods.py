@@ -1,0 +1,24 @@
+"""Real pods for the tests: a runtime over the namespace sandbox, and specs of busybox containers."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import firkin
+from firkin.domain.image import ImageBundle
+
+
+@contextlib.asynccontextmanager
+async def real_runtime(directory: Path, store: str = "directory") -> AsyncIterator[firkin.Runtime]:
+    """A runtime whose files all lie below `directory`."""
+    config = firkin.RuntimeConfig(store=store, state_dir=directory / "state", runtime_dir=directory / "run")
+    async with firkin.open_runtime(config) as runtime:
+        yield runtime
+
+
+def shell(container_id: str, bundle: ImageBundle, script: str) -> firkin.PodContainerSpec:
+    """A container that runs a script of busybox's shell, with piped output."""
+    spec = firkin.PodContainerSpec(container_id, firkin.RootfsSource.oci_bundle(bundle))
+    return spec.command("sh", "-c", script).stdout(firkin.Stdio.PIPED).stderr(firkin.Stdio.PIPED)

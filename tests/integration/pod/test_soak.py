@@ -1,0 +1,60 @@
+"""Many pods one after the other, and many containers in one."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+from pathlib import Path
+
+import pytest
+
+import firkin
+from tests.machine_state import MachineState
+
+from .pods import real_runtime, shell
+
+pytestmark = pytest.mark.real_time
+
+
+@pytest.mark.parametrize(("store", "pods"), [("directory", 20), ("ext4", 10)])
+async def test_pods_of_three_containers_leave_nothing(
+    tmp_path: Path, busybox_image: str, store: str, pods: int
+) -> None:
+    async with real_runtime(tmp_path, store) as runtime:
+        bundle = await runtime.images.resolve(busybox_image)
+        before = MachineState.now()
+        for number in range(pods):
+            builder = firkin.PodBuilder(f"soak-{number}").empty_dir(firkin.EmptyDirVolume.memory("m"))
+            for name in ("one", "two", "three"):
+                builder = builder.container(
+                    shell(name, bundle, f"echo {name} > /m/{name}; cat /m/{name}").empty_dir_mount("m", "/m")
+                )
+            async with runtime.spawn(builder.build()) as pod:
+                outputs = await asyncio.gather(*(pod.wait_container(name) for name in ("one", "two", "three")))
+                assert [output.stdout for output in outputs] == [b"one\n", b"two\n", b"three\n"]
+                report = await pod.stop()
+            assert report.clean, report
+        assert MachineState.now().beyond(before) == {}
+        assert not list((tmp_path / "state").glob("**/pods/soak-*"))
+        assert list((tmp_path / "run").iterdir()) == []
+
+
+async def test_sixty_four_containers_of_one_template_run_and_the_last_ones_start_as_fast_as_the_first(
+    tmp_path: Path, busybox_image: str
+) -> None:
+    async with real_runtime(tmp_path) as runtime:
+        bundle = await runtime.images.resolve(busybox_image)
+        async with runtime.spawn(firkin.PodBuilder("pod-1").build()) as pod:
+            seconds = []
+            for number in range(64):
+                container = await pod.add_container(shell(f"c{number}", bundle, f"echo {number}; sleep 1000"))
+                seconds.append(container.startup_timing.total_seconds)
+            assert pod.template_cache_entries() == 1
+            for number, container in enumerate(pod.containers()):
+                assert container.stdout is not None
+                assert await container.stdout.read_line() == f"{number}\n".encode()
+            # A growth with the number would show as a multiple; the noise of the machine does not reach three.
+            assert statistics.median(seconds[48:]) < 3 * statistics.median(seconds[:16])
+            report = await pod.stop(grace_seconds=0)
+        assert len(report.containers) == 64
+        assert report.clean, report

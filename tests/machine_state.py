@@ -1,0 +1,72 @@
+"""What a pod could leave on the machine, counted before and after."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+
+class MachineState(msgspec.Struct, frozen=True):
+    """Everything of firkin's that exists on this machine now."""
+
+    mounts: frozenset[str]
+    loop_devices: frozenset[str]
+    processes: frozenset[str]
+    cgroups: frozenset[str]
+    descriptors: frozenset[str]
+
+    @classmethod
+    def now(cls) -> MachineState:
+        """Look at the machine."""
+        return cls(_mounts(), _loop_devices(), _processes(), _cgroups(), _descriptors())
+
+    def beyond(self, earlier: MachineState) -> dict[str, frozenset[str]]:
+        """What exists now and did not exist earlier; empty when nothing was left."""
+        added = {name: getattr(self, name) - getattr(earlier, name) for name in self.__struct_fields__}
+        return {name: left for name, left in added.items() if left}
+
+
+def _mounts() -> frozenset[str]:
+    return frozenset(line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines())
+
+
+def _loop_devices() -> frozenset[str]:
+    return frozenset(
+        f"{path.parent.parent.name}: {path.read_text().strip()}"
+        for path in Path("/sys/block").glob("loop*/loop/backing_file")
+    )
+
+
+def _processes() -> frozenset[str]:
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if "firkin.vminitd" in command or "unshare --fork" in command or command.startswith("crun "):
+            found.add(f"{entry.name}: {command}")
+    return frozenset(found)
+
+
+def _cgroups() -> frozenset[str]:
+    return frozenset(
+        path for path, _, _ in os.walk("/sys/fs/cgroup") if any(part.startswith("firkin") for part in Path(path).parts)
+    )
+
+
+def _descriptors() -> frozenset[str]:
+    found = set()
+    for entry in os.listdir("/proc/self/fd"):
+        try:
+            target = os.readlink(f"/proc/self/fd/{entry}")
+        except OSError:
+            continue
+        # What gRPC, asyncio and logging keep for the life of the process is theirs, not a pod's.
+        if not target.startswith(("anon_inode:", "/dev/null")) and f"/proc/{os.getpid()}/fd" not in target:
+            found.add(f"{entry} -> {target}")
+    return frozenset(found)
