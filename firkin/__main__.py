@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from firkin.adapters.cli import CliServices, run_program
 from firkin.adapters.cli.services import LayerFile, LayerReport, Resolve
+from firkin.adapters.cli.store_choice import CLI_STORE
 
 if TYPE_CHECKING:
     from firkin.application.runtime import Runtime
@@ -25,9 +26,9 @@ def _open_runtime(
     from msgspec.structs import replace
 
     from firkin.bootstrap import open_runtime
-    from firkin.config import load_config
+    from firkin.config import RuntimeConfig, load_config
 
-    config = load_config()
+    config = load_config(defaults=RuntimeConfig(store=CLI_STORE))
     return open_runtime(replace(config, store=store or config.store, platform=platform or config.platform))
 
 

@@ -94,12 +94,12 @@ class _FileSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     platform: str | None = None
 
 
-def load_config(environment: Mapping[str, str] | None = None) -> RuntimeConfig:
+def load_config(environment: Mapping[str, str] | None = None, defaults: RuntimeConfig | None = None) -> RuntimeConfig:
     """Read the configuration file, if there is one, and then the environment, which overrides it.
 
     The file is $FIRKIN_CONFIG, or else the first that exists of $XDG_CONFIG_HOME/firkin/firkin.toml and
     /etc/firkin.toml; its keys are the fields of RuntimeConfig. Variables: FIRKIN_VMM, FIRKIN_STORE,
-    FIRKIN_STATE_DIR, FIRKIN_RUNTIME_DIR.
+    FIRKIN_STATE_DIR, FIRKIN_RUNTIME_DIR. What neither sets is as in `defaults`.
 
     Raises:
         ConfigurationError: the file cannot be read, has an unknown key, or something in it cannot be used.
@@ -118,7 +118,7 @@ def load_config(environment: Mapping[str, str] | None = None) -> RuntimeConfig:
             choices[name] = Path(str(choices[name]))
     if settings.platform is not None:
         choices["platform"] = Platform.parse(settings.platform)
-    return replace(RuntimeConfig(), **choices).placed(variables)
+    return replace(defaults or RuntimeConfig(), **choices).placed(variables)
 
 
 def traceback_wanted(environment: Mapping[str, str] | None = None) -> bool:

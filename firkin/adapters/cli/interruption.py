@@ -30,7 +30,7 @@ class Interruptions:
     """
 
     def __init__(self) -> None:
-        self._command: asyncio.Task[object] | None = None
+        self._command: asyncio.Task[Any] | None = None
         self._reactions: asyncio.Queue[int] | None = None
         self._number = 0
 
@@ -41,19 +41,19 @@ class Interruptions:
             Interrupted: a signal came before `guarded` was entered.
         """
         loop = asyncio.get_running_loop()
-        async with asyncio.TaskGroup() as group:
-            self._command = command = group.create_task(work)
-            for number in _SIGNALS:
-                loop.add_signal_handler(number, self._received, number)
-            try:
-                return await command
-            except asyncio.CancelledError:
-                if self._number:
-                    raise Interrupted(self._number) from None
+        self._command = command = asyncio.current_task()
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, self._received, number)
+        try:
+            return await work
+        except asyncio.CancelledError:
+            if not self._number or command is None:
                 raise
-            finally:
-                for number in _SIGNALS:
-                    loop.remove_signal_handler(number)
+            command.uncancel()
+            raise Interrupted(self._number) from None
+        finally:
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
 
     def _received(self, number: int) -> None:
         if self._reactions is not None:

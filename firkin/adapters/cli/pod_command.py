@@ -45,9 +45,8 @@ def command() -> None: ...
 @click.option(
     "--store",
     type=StoreChoiceType(),
-    default="directory",
-    show_default=True,
-    help="Kind of store: directory (images stay unpacked for the next pod), or ext4[:SIZE] (the pod's own).",
+    default=StoreChoice(),
+    help="Kind of store: directory (the default; images stay unpacked for the next pod), or ext4[:SIZE] (its own).",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Tell on standard error what happens and how long it takes.")
 @click.argument("manifest", metavar="POD.yaml")

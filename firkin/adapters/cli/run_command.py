@@ -37,8 +37,8 @@ IMAGE or right after it; everything from the first word of CMD on is the command
   firkin run --store ext4:2GiB oci:images:debian -- sh     a root filesystem with a hard limit
 
 The store keeps what the image unpacks to. `directory`, the default here, is the machine's shared store: an image is
-unpacked once and every later run starts from that template. `ext4[:SIZE]` is a filesystem of the pod's own, 8 GiB
-unless SIZE says otherwise: its size is a hard limit, and it goes away with the pod.
+unpacked once and every later run starts from that template, within milliseconds. `ext4[:SIZE]` is a filesystem of
+the pod's own, 8 GiB unless SIZE says otherwise: its size is a hard limit, and it goes away with the pod.
 
 Ctrl-C or SIGTERM asks the command to stop (with the image's stop signal), and kills it after the grace period; a
 second one kills it at once.
@@ -117,9 +117,8 @@ class _Variable(click.ParamType[tuple[str, str]]):
 @click.option(
     "--store",
     type=StoreChoiceType(),
-    default="directory",
-    show_default=True,
-    help="Kind of store: directory, or ext4[:SIZE].",
+    default=StoreChoice(),
+    help="Kind of store: directory (unless configured otherwise), or ext4[:SIZE].",
 )
 @click.option("--platform", metavar="OS/ARCH", help="Take the image for this platform instead of the machine's.")
 @click.option(

@@ -10,12 +10,14 @@ if TYPE_CHECKING:
     from firkin.domain.store_spec import PodStoreSpec
 
 KINDS = ("directory", "ext4")
+CLI_STORE = "directory"
+"""What the commands use unless told otherwise: an image is unpacked once, for every later run."""
 
 
 class StoreChoice(NamedTuple):
-    """A kind of store, and the size of one that has a size."""
+    """A kind of store (None: the configured one), and the size of one that has a size."""
 
-    kind: str
+    kind: str | None = None
     size_bytes: int | None = None
 
     def spec(self) -> PodStoreSpec:
