@@ -69,7 +69,7 @@ class Peer:
         self._process = subprocess.Popen(
             [*command, *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        self.ask("ready")
+        self.settle()
 
     def ask(self, what: str) -> str:
         """Let the peer do something once, and wait for it."""
@@ -80,6 +80,10 @@ class Peer:
         if not answer.startswith("ok"):
             pytest.fail(f"the peer could not {what}: {answer or 'it ended'}")
         return answer
+
+    def settle(self) -> None:
+        """Wait until nothing is left of the last request."""
+        self.ask("settle")
 
     def close(self) -> None:
         """End the peer."""

@@ -1,7 +1,8 @@
 """Runs crun and podman on request, one line in, one line out; started in a mount namespace of its own.
 
 Hosts with both cgroup hierarchies are refused by crun, so the second one is taken away here, where nobody else
-sees it. The requests are `ready`, `run`, `exec` and `podman run`, each until the first byte of output.
+sees it. The requests are `run`, `exec` and `podman run`, each
+answered at the first byte of output; any other word is answered once the last one is done.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ def main(bundle: Path) -> None:
     write_config(bundle, ["/bin/sleep", "100000"], sleeper)
     subprocess.run(["crun", "run", "--detach", "--bundle", sleeper, "bench-sleeper"], check=True)
     commands = {
-        "ready": ["true"],
         "run": ["crun", "run", "--bundle", str(bundle), "bench-run"],
         "exec": ["crun", "exec", "bench-sleeper", "/bin/echo", "x"],
         "podman run": [
@@ -41,17 +41,23 @@ def main(bundle: Path) -> None:
     }
     try:
         for line in sys.stdin:
-            print(answer(commands[line.strip()]), flush=True)
+            answer(commands.get(line.strip(), []))
     finally:
         subprocess.run(["crun", "delete", "--force", "bench-sleeper"], check=False)
 
 
-def answer(command: list[str]) -> str:
-    """Run a command to its first byte of output, then to its end."""
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
-    if done.returncode:
-        return f"failed: {done.stderr.decode(errors='replace').strip()}".replace("\n", " ")
-    return "ok"
+def answer(command: list[str]) -> None:
+    """Run a command, answer at its first byte of output, and wait for its end; no command is answered at once."""
+    if not command:
+        print("ok", flush=True)
+        return
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        if process.stdout.read(1):
+            print("ok", flush=True)
+        else:
+            print("failed:", process.stderr.read().decode(errors="replace").replace("\n", " "), flush=True)
 
 
 def write_config(bundle: Path, args: list[str], where: Path | None = None) -> None:

@@ -29,13 +29,13 @@ def test_add_container(benchmark: BenchmarkFixture, runtime: Firkin) -> None:
 
 @pytest.mark.benchmark(group="warm start to the first byte")
 def test_crun_run(benchmark: BenchmarkFixture, peer: Peer) -> None:
-    benchmark.pedantic(lambda: peer.ask("run"), rounds=ROUNDS, warmup_rounds=2)
+    benchmark.pedantic(lambda: peer.ask("run"), setup=peer.settle, rounds=ROUNDS)
 
 
 @pytest.mark.benchmark(group="warm start to the first byte")
 @pytest.mark.skipif(shutil.which("podman") is None, reason="podman is not installed")
 def test_podman_run(benchmark: BenchmarkFixture, peer: Peer) -> None:
-    benchmark.pedantic(lambda: peer.ask("podman run"), rounds=10, warmup_rounds=1)
+    benchmark.pedantic(lambda: peer.ask("podman run"), setup=peer.settle, rounds=10)
 
 
 @pytest.mark.benchmark(group="exec to the first byte")
@@ -53,4 +53,4 @@ def test_exec(benchmark: BenchmarkFixture, runtime: Firkin) -> None:
 
 @pytest.mark.benchmark(group="exec to the first byte")
 def test_crun_exec(benchmark: BenchmarkFixture, peer: Peer) -> None:
-    benchmark.pedantic(lambda: peer.ask("exec"), rounds=ROUNDS, warmup_rounds=2)
+    benchmark.pedantic(lambda: peer.ask("exec"), setup=peer.settle, rounds=ROUNDS)

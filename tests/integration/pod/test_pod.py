@@ -10,6 +10,7 @@ import pytest
 
 import firkin
 from firkin.domain.lifecycle import PodPhase
+from firkin.domain.process import ExitReason
 from firkin.errors import (
     CommandNotExecutable,
     CommandNotFound,
@@ -68,7 +69,7 @@ async def test_exit_codes_signals_and_streams_are_exact(tmp_path: Path, busybox_
             output = await pod.wait_container("code")
             assert (output.status.code, output.stdout, output.stderr) == (7, b"out", b"err")
             await pod.add_container(shell("signal", bundle, "kill -9 $$"))
-            assert (await pod.wait_container("signal")).status == firkin.ExitStatus(137, 9, "signaled")
+            assert (await pod.wait_container("signal")).status == firkin.ExitStatus(137, 9, ExitReason.SIGNALED)
             await pod.add_container(shell("bytes", bundle, "head -c 30000000 /dev/zero").stderr(firkin.Stdio.NULL))
             assert (await pod.wait_container("bytes")).stdout == bytes(30_000_000)
 
@@ -119,9 +120,8 @@ async def test_exec_inherits_and_overrides(tmp_path: Path, busybox_image: str) -
         main = shell("main", bundle, "sleep 100").env("KEPT", "yes").working_dir("/tmp").user("app")
         async with runtime.spawn(firkin.PodBuilder("pod-1").container(main).build()) as pod:
             container = pod.container("main")
-            process = await container.exec(
-                "sh", "-c", 'echo "$KEPT $PWD $(id -u)"; cat; exit 5', stdin=firkin.Stdio.PIPED
-            )
+            script = 'echo "$KEPT $PWD $(id -u)"; cat; exit 5'
+            process = await container.exec("sh", "-c", script, stdin=firkin.Stdio.PIPED)
             assert process.stdin is not None
             await process.stdin.write(b"through stdin")
             await process.stdin.aclose()
@@ -158,7 +158,7 @@ async def test_a_process_that_obeys_is_stopped_at_once_and_one_that_does_not_is_
         obedient_report, stubborn_report = report.containers
         assert (obedient_report.status, obedient_report.killed) == (firkin.ExitStatus(3), False)
         assert stubborn_report.killed
-        assert stubborn_report.status == firkin.ExitStatus(137, signals.SIGKILL, "signaled")
+        assert stubborn_report.status == firkin.ExitStatus(137, signals.SIGKILL, ExitReason.SIGNALED)
         assert report.clean, report
 
 
@@ -201,9 +201,9 @@ async def test_the_second_pod_of_a_store_reuses_its_templates(tmp_path: Path, bu
         async with runtime.spawn(firkin.PodBuilder("one").container(shell("a", bundle, "true")).build()):
             (template,) = (tmp_path / "state/store/templates").glob("sha256-*")
             made = template.stat().st_ctime_ns
-    async with real_runtime(tmp_path) as runtime:
-        async with runtime.spawn(firkin.PodBuilder("two").container(shell("a", bundle, "true")).build()):
-            assert template.stat().st_ctime_ns == made
+    again = firkin.PodBuilder("two").container(shell("a", bundle, "true")).build()
+    async with real_runtime(tmp_path) as runtime, runtime.spawn(again):
+        assert template.stat().st_ctime_ns == made
 
 
 async def test_a_full_store_is_told_and_a_smaller_container_still_runs(tmp_path: Path, busybox_image: str) -> None:
