@@ -66,6 +66,7 @@ class InitCommand(msgspec.Struct, frozen=True):
             *("--host-name", self.host_name),
             *store,
             *("--lifeline-fd", str(self.lifeline)),
+            *("--runtime", self.runtime),
         ]
 
 

@@ -1,0 +1,129 @@
+"""Opens directory stores."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import ParamSpec
+
+from firkin.application.task_scope import TaskScope, finished
+from firkin.domain.errors import ConfigurationError, InvalidId, PermissionMissing, PodExists, StoreError, StoreFull
+from firkin.domain.ids import PodId
+from firkin.domain.store_spec import PodStoreSpec
+from firkin.ports.store import StoreMedium
+
+from .locks import StoreLock, pod_lock, shared_store
+from .removal import DISCARDED_PREFIX, discard, remove_tree
+
+_STAGING_PREFIX = ".staging-"
+_WAIT_SECONDS = 10.0
+_Arguments = ParamSpec("_Arguments")
+
+
+class DirectoryPodStore:
+    """Keeps the port PodStore with a directory: templates are shared by every pod on it, and stay."""
+
+    def __init__(self, state_dir: Path) -> None:
+        """Touch nothing yet; a spec without a path means `<state_dir>/store`."""
+        self._default = state_dir.absolute() / "store"
+
+    @asynccontextmanager
+    async def opened(self, spec: PodStoreSpec, pod_id: PodId) -> AsyncIterator[StoreMedium]:
+        """Hold this pod's id on the store, and remove the pod's directory from it at the end.
+
+        On the way in, what crashed owners left is removed: their pods, and templates that nobody completes any more.
+
+        Raises:
+            PodExists: a pod of this id runs on the store.
+            StoreInUse: somebody has been tidying the store up for ten seconds.
+            ConfigurationError: the path is not a directory.
+            PermissionMissing, StoreFull: the store cannot be written to.
+        """
+        store = (spec.path or self._default).absolute()
+        with _translated(store):
+            locks = _made(store)
+        with contextlib.ExitStack() as stack:
+            async with shared_store(store, _WAIT_SECONDS) as share:
+                with _translated(store):
+                    stack.enter_context(pod_lock(locks, pod_id))
+                    await _whole(_tidy_up, store, locks, pod_id, share)
+                status = store.stat()
+                try:
+                    yield StoreMedium(store, "", f"directory:{status.st_dev}:{status.st_ino}")
+                finally:
+                    await _whole(_remove_pod, store, pod_id)
+
+
+def _made(store: Path) -> Path:
+    """Make the store, and the directory for its locks, which no pod id can collide with."""
+    locks = store / ".locks"
+    locks.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return locks
+
+
+@contextmanager
+def _translated(store: Path) -> Iterator[None]:
+    try:
+        yield
+    except (FileExistsError, NotADirectoryError) as error:
+        raise ConfigurationError(f"pod store {str(store)!r} is not a directory") from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreFull(str(error.filename or store)) from error
+        raise PermissionMissing(
+            f"write to the pod store {str(store)!r} ({error.strerror})",
+            "choose a directory that you may write to, or run as its owner",
+        ) from error
+
+
+async def _whole(work: Callable[_Arguments, None], *arguments: _Arguments.args, **named: _Arguments.kwargs) -> None:
+    """Run blocking work in a thread, to its end even when the caller is cancelled."""
+    await finished(TaskScope().start(asyncio.to_thread(work, *arguments, **named), "tidy the pod store up"))
+
+
+def _tidy_up(store: Path, locks: Path, pod_id: PodId, share: StoreLock) -> None:
+    _remove(store, [store / "pods" / pod_id])
+    for path in _entries(store / "pods"):
+        _remove_if_orphaned(store, path, locks)
+    with share.held_alone() as alone:
+        # Nobody builds a template and nobody removes anything now: what looks half done is abandoned.
+        abandoned = [*_named(store / "templates", _STAGING_PREFIX), *_named(store, DISCARDED_PREFIX)] if alone else []
+        discarded = discard(store, abandoned)
+    if discarded is not None:
+        remove_tree(discarded)
+
+
+def _remove_if_orphaned(store: Path, pod: Path, locks: Path) -> None:
+    try:
+        with pod_lock(locks, PodId(pod.name)):
+            _remove(store, [pod])
+    except (PodExists, InvalidId):
+        return
+
+
+def _remove_pod(store: Path, pod_id: PodId) -> None:
+    try:
+        _remove(store, [store / "pods" / pod_id])
+    except OSError as error:
+        raise StoreError(f"pod store {store}: cannot remove {error.filename}: {error.strerror}") from error
+
+
+def _remove(store: Path, victims: list[Path]) -> None:
+    discarded = discard(store, victims)
+    if discarded is not None:
+        remove_tree(discarded)
+
+
+def _named(directory: Path, prefix: str) -> list[Path]:
+    return [path for path in _entries(directory) if path.name.startswith(prefix)]
+
+
+def _entries(directory: Path) -> list[Path]:
+    try:
+        return list(directory.iterdir())
+    except FileNotFoundError:
+        return []
