@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -35,7 +36,7 @@ def test_an_endless_line_is_shown_in_pieces() -> None:
 @given(st.binary(max_size=60), st.lists(st.integers(0, 60), max_size=5))
 def test_where_the_reads_end_does_not_matter(data: bytes, cuts: list[int]) -> None:
     edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
-    pieces = [data[begin:end] for begin, end in zip(edges, edges[1:], strict=False)]
+    pieces = [data[begin:end] for begin, end in pairwise(edges)]
     assert _all(LineSplitter(b"p "), *pieces) == _all(LineSplitter(b"p "), data)
 
 
