@@ -1,0 +1,1 @@
+"""The guest agent: the init of a sandbox, which runs containers and keeps the pod store."""

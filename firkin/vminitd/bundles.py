@@ -1,0 +1,76 @@
+"""OCI bundles (runtime-spec, bundle.md): one private directory per container, flat."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+import msgspec
+
+from .runtime_config import CompletedConfig
+
+
+class LaunchFiles(msgspec.Struct, frozen=True):
+    """The files of one process's start.
+
+    Attributes:
+        command: args[0], for messages.
+        config_file: config.json of the bundle, or the process document of an exec.
+        log_file: where the OCI runtime logs, apart from the process's own stderr.
+        pid_file: where the OCI runtime leaves the process's id.
+    """
+
+    command: str
+    config_file: str
+    log_file: str
+    pid_file: str
+
+
+class Bundle(msgspec.Struct, frozen=True):
+    """The bundle of one container, written."""
+
+    container_id: str
+    path: str
+    root: str
+    cgroups_path: str
+    launch: LaunchFiles
+
+    def write_process(self, process_id: str, config: CompletedConfig) -> LaunchFiles:
+        """Write the process document of an exec."""
+        launch = LaunchFiles(
+            config.command,
+            f"{self.path}/exec-{process_id}.json",
+            f"{self.path}/exec-{process_id}.log",
+            f"{self.path}/exec-{process_id}.pid",
+        )
+        _write(launch.config_file, config.process)
+        return launch
+
+    def forget_process(self, launch: LaunchFiles) -> None:
+        """Remove what `write_process` and the runtime left."""
+        for path in (launch.config_file, launch.log_file, launch.pid_file):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+
+    def remove(self) -> None:
+        """Remove the directory; twice is fine."""
+        with contextlib.suppress(FileNotFoundError):
+            for name in os.listdir(self.path):
+                os.unlink(f"{self.path}/{name}")
+            os.rmdir(self.path)
+
+
+def write_bundle(directory: str, container_id: str, config: CompletedConfig) -> Bundle:
+    """Make the bundle of a container below `directory`; what an earlier start left is replaced."""
+    path = f"{directory}/{container_id}"
+    launch = LaunchFiles(config.command, f"{path}/config.json", f"{path}/runtime.log", f"{path}/init.pid")
+    bundle = Bundle(container_id, path, config.root, config.cgroups_path, launch)
+    bundle.remove()
+    os.makedirs(path, mode=0o700)
+    _write(launch.config_file, config.document)
+    return bundle
+
+
+def _write(path: str, data: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(data)

@@ -1,0 +1,137 @@
+"""The standard streams of one process: sockets to the host, pipes to the process, relays between them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from typing import NamedTuple
+
+from .host_streams import HostStreams
+from .reaper import ChildStdio
+from .relays import Relay, input_relay, output_relay
+from .transfer import enlarge_pipe
+
+_STALLED_SECONDS = 10.0
+
+
+class StreamRequest(NamedTuple):
+    """Where the host listens for a stream, and the token that opens it (empty: none is sent)."""
+
+    port: int
+    token: bytes = b""
+
+
+class StdioRequest(NamedTuple):
+    """The streams that the host wants; None is /dev/null."""
+
+    stdin: StreamRequest | None = None
+    stdout: StreamRequest | None = None
+    stderr: StreamRequest | None = None
+
+
+class _Pipe:
+    """One stream before its relay runs: the peer, the agent's end and the process's end."""
+
+    def __init__(self, peer: socket.socket, *, process_reads: bool) -> None:
+        reading, writing = os.pipe()
+        self.peer = peer
+        self.process_end, self.agent_end = (reading, writing) if process_reads else (writing, reading)
+        os.set_blocking(self.agent_end, False)
+        enlarge_pipe(self.agent_end)
+
+    def close_process_end(self) -> None:
+        os.close(self.process_end)
+        self.process_end = -1
+
+    def close(self) -> None:
+        self.peer.close()
+        os.close(self.agent_end)
+        if self.process_end >= 0:
+            self.close_process_end()
+
+
+class ProcessStdio:
+    """The streams of a process, from before its start until it is forgotten."""
+
+    def __init__(self) -> None:
+        self._pipes: dict[str, _Pipe] = {}
+        self._relays: dict[str, Relay] = {}
+
+    @classmethod
+    async def opened(cls, host: HostStreams, request: StdioRequest) -> ProcessStdio:
+        """Connect every wanted stream.
+
+        Raises:
+            AgentError: the host does not accept one; none is left open.
+        """
+        stdio = cls()
+        try:
+            for name, wanted in request._asdict().items():
+                if wanted is not None:
+                    peer = await host.connect(wanted.port, wanted.token)
+                    stdio._pipes[name] = _Pipe(peer, process_reads=name == "stdin")
+        except BaseException:
+            stdio.close()
+            raise
+        return stdio
+
+    @property
+    def child_ends(self) -> ChildStdio:
+        """What the process gets."""
+        ends = {name: pipe.process_end for name, pipe in self._pipes.items()}
+        return ChildStdio(ends.get("stdin"), ends.get("stdout"), ends.get("stderr"))
+
+    def begin(self) -> None:
+        """The process runs: close its ends and let bytes flow. Of a process that did not start none ever do."""
+        for name, pipe in self._pipes.items():
+            pipe.close_process_end()
+            relay = (
+                input_relay(pipe.peer, pipe.agent_end) if name == "stdin" else output_relay(pipe.agent_end, pipe.peer)
+            )
+            self._relays[name] = relay
+        self._pipes.clear()
+
+    def output_bytes(self, name: str) -> int:
+        """Bytes that left the sandbox on `stdout` or `stderr`."""
+        relay = self._relays.get(name)
+        return relay.moved_bytes if relay is not None else 0
+
+    async def flush_output(self, *, until_end: bool) -> None:
+        """Wait until all output was handed to the host: to its end, or as far as it is written now.
+
+        A stream whose reader takes nothing for 10 s is given up waiting for; its relay goes on.
+        """
+        for name in ("stdout", "stderr"):
+            relay = self._relays.get(name)
+            if relay is not None:
+                await _settled(relay, relay.ended if until_end else relay.drained())
+
+    async def end_input(self) -> None:
+        """Hand on what the host has sent by now, then end the process's input."""
+        relay = self._relays.get("stdin")
+        if relay is not None:
+            await _settled(relay, relay.drained())
+            relay.close()
+
+    def close_input(self) -> None:
+        """Nobody reads the input any more."""
+        relay = self._relays.get("stdin")
+        if relay is not None:
+            relay.close()
+
+    def close(self) -> None:
+        """Close everything, whatever is in flight; twice is fine."""
+        for pipe in self._pipes.values():
+            pipe.close()
+        self._pipes.clear()
+        for relay in self._relays.values():
+            relay.close()
+
+
+async def _settled(relay: Relay, settled: asyncio.Future[None]) -> None:
+    while not settled.done():
+        before = relay.moved_bytes
+        await asyncio.wait({settled}, timeout=_STALLED_SECONDS)
+        if relay.moved_bytes == before:
+            return

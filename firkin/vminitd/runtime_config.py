@@ -1,0 +1,166 @@
+"""Completing a runtime spec with what only the guest knows: users, HOME, PATH, the control group's path.
+
+Any valid runtime-spec document is accepted; what firkin does not know of it reaches the OCI runtime unchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import msgspec
+
+from firkin.domain.errors import InvalidArgument, UnsupportedFeature
+from firkin.domain.users import ResolvedUser, resolved_user
+
+DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_DATABASE_BYTES = 4 * 1024 * 1024
+_NEEDED_NAMESPACES = frozenset({"mount", "pid"})
+
+ReadBeneath = Callable[[str, str, int], bytes | None]
+"""Reads at most so many bytes of a file inside a root; None when there is no such file."""
+
+
+class CompletedConfig(msgspec.Struct, frozen=True):
+    """A document that an OCI runtime can run.
+
+    Attributes:
+        document: the whole configuration, JSON.
+        process: its `process` alone, JSON, as `exec --process` takes it.
+        command: args[0].
+        root: the root filesystem's path.
+        cgroups_path: of the container.
+    """
+
+    document: bytes
+    process: bytes
+    command: str
+    root: str
+    cgroups_path: str
+
+
+class _Process(msgspec.Struct):
+    args: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    cwd: str = ""
+    terminal: bool = False
+
+
+class _Root(msgspec.Struct):
+    path: str = ""
+
+
+class _User(msgspec.Struct, rename="camel"):
+    username: str = ""
+    uid: int = 0
+    gid: int = 0
+    additional_gids: tuple[int, ...] = ()
+
+
+class _Namespace(msgspec.Struct):
+    type: str
+
+
+class _Linux(msgspec.Struct, rename="camel"):
+    cgroups_path: str = ""
+    namespaces: tuple[_Namespace, ...] = ()
+
+
+_Members = dict[str, msgspec.Raw]
+_T = TypeVar("_T")
+
+
+def completed_config(spec: bytes, container_id: str, read_beneath: ReadBeneath) -> CompletedConfig:
+    """Complete the spec of a container's init.
+
+    Raises:
+        InvalidArgument: it is no runtime spec, or would not confine the container.
+        UserUnknown: its user is not in the rootfs.
+    """
+    document = _members(spec, "the runtime spec")
+    root = _part(document, "root", _Root).path
+    linux_members = _members(document.get("linux", msgspec.Raw(b"{}")), "linux")
+    linux = _decoded(document.get("linux", msgspec.Raw(b"{}")), _Linux, "linux")
+    missing = _NEEDED_NAMESPACES - {namespace.type for namespace in linux.namespaces}
+    if missing:
+        raise InvalidArgument(f"the runtime spec must list the namespaces {', '.join(sorted(missing))}")
+    process, command = _completed_process(document, root, read_beneath)
+    cgroups_path = linux.cgroups_path or f"/container/{container_id}"
+    linux_members["cgroupsPath"] = _raw(cgroups_path)
+    document["linux"] = _raw(linux_members)
+    document["process"] = process
+    return CompletedConfig(msgspec.json.encode(document), bytes(process), command, root, cgroups_path)
+
+
+def completed_process(spec: bytes, root: str, cgroups_path: str, read_beneath: ReadBeneath) -> CompletedConfig:
+    """Complete the process of an exec, in the container whose root filesystem is `root`.
+
+    Raises:
+        InvalidArgument: it has no usable process.
+        UserUnknown: its user is not in the rootfs.
+    """
+    document = _members(spec, "the runtime spec")
+    process, command = _completed_process(document, root, read_beneath)
+    return CompletedConfig(b"", bytes(process), command, root, cgroups_path)
+
+
+def _completed_process(document: _Members, root: str, read_beneath: ReadBeneath) -> tuple[msgspec.Raw, str]:
+    process = _part(document, "process", _Process)
+    if not process.args or not process.args[0]:
+        raise InvalidArgument("the runtime spec's process has no args")
+    if not root.startswith("/"):
+        raise InvalidArgument(f"the runtime spec's root path {root!r} is not absolute")
+    if process.terminal:
+        raise UnsupportedFeature("a terminal", "this agent does not make pseudo terminals yet")
+    members = _members(document["process"], "process")
+    user_members = _members(members.get("user", msgspec.Raw(b"{}")), "process.user")
+    user = _decoded(members.get("user", msgspec.Raw(b"{}")), _User, "process.user")
+    has_home = any(variable.startswith("HOME=") for variable in process.env)
+    if user.username or not has_home:
+        resolved = _resolved(user, root, read_beneath)
+        if user.username:
+            gids = dict.fromkeys((*user.additional_gids, *resolved.additional_gids))
+            user_members |= {"uid": _raw(resolved.uid), "gid": _raw(resolved.gid), "additionalGids": _raw(list(gids))}
+        members["user"] = _raw(user_members)
+        members["env"] = _raw(_environment(process.env, resolved.home))
+    else:
+        members["env"] = _raw(_environment(process.env, ""))
+    members["cwd"] = _raw(process.cwd or "/")
+    return _raw(members), process.args[0]
+
+
+def _resolved(user: _User, root: str, read_beneath: ReadBeneath) -> ResolvedUser:
+    passwd = read_beneath(root, "/etc/passwd", _DATABASE_BYTES) or b""
+    group = read_beneath(root, "/etc/group", _DATABASE_BYTES) or b"" if user.username else b""
+    wanted = user.username or str(user.uid)
+    return resolved_user(wanted, passwd.decode("utf-8", "replace"), group.decode("utf-8", "replace"))
+
+
+def _environment(variables: Sequence[str], home: str) -> list[str]:
+    completed = list(variables)
+    if not any(variable.startswith("PATH=") for variable in variables):
+        completed.append(DEFAULT_PATH)
+    if home and not any(variable.startswith("HOME=") for variable in variables):
+        completed.append(f"HOME={home}")
+    return completed
+
+
+def _part(document: _Members, name: str, kind: type[_T]) -> _T:
+    if name not in document:
+        raise InvalidArgument(f"the runtime spec has no {name}")
+    return _decoded(document[name], kind, name)
+
+
+def _members(data: bytes | msgspec.Raw, what: str) -> _Members:
+    return _decoded(data, _Members, what)
+
+
+def _decoded(data: bytes | msgspec.Raw, kind: type[_T], what: str) -> _T:
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.MsgspecError as error:
+        raise InvalidArgument(f"{what} is not as the OCI runtime specification has it: {error}") from error
+
+
+def _raw(value: object) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(value))

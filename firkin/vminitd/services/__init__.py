@@ -1,0 +1,1 @@
+"""The two gRPC services of the agent."""

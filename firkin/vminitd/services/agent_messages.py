@@ -1,0 +1,88 @@
+"""Messages of firkin.agent.v1 as the agent's own values, and back."""
+
+from __future__ import annotations
+
+from firkin.domain.errors import InvalidArgument
+from firkin.domain.guest_path import GuestPath
+from firkin.domain.ids import ContainerId, ProcessId, VolumeName
+from firkin.domain.mounts import Mount
+from firkin.domain.process import ExitReason, ProcessRef
+from firkin.domain.size import Size
+from firkin.domain.volumes import EmptyDirMedium, EmptyDirVolume
+from firkin.wire import agent_pb2 as wire
+
+from ..containers import ContainerRequest, OverlayRequest
+from ..process_stdio import StdioRequest, StreamRequest
+from ..processes import ProcessEnd
+
+_MEDIA = {wire.MEDIUM_DISK: EmptyDirMedium.DISK, wire.MEDIUM_MEMORY: EmptyDirMedium.MEMORY}
+_REASONS = {
+    ExitReason.EXITED: wire.EXIT_REASON_EXITED,
+    ExitReason.SIGNALED: wire.EXIT_REASON_SIGNALED,
+    ExitReason.OOM_KILLED: wire.EXIT_REASON_OOM_KILLED,
+    ExitReason.SANDBOX_DIED: wire.EXIT_REASON_UNSPECIFIED,
+}
+
+
+def mount_from(message: wire.Mount) -> Mount:
+    """A mount of the store."""
+    return Mount(message.destination, message.type, message.source, tuple(message.options))
+
+
+def volume_from(message: wire.Volume) -> EmptyDirVolume:
+    """An emptyDir.
+
+    Raises:
+        InvalidArgument: its medium is none that this agent knows.
+    """
+    medium = _MEDIA.get(message.medium)
+    if medium is None:
+        raise InvalidArgument(f"volume {message.name!r} has an unknown medium")
+    limit = Size(message.size_limit_bytes) if message.size_limit_bytes else None
+    return EmptyDirVolume(VolumeName(message.name), medium, limit)
+
+
+def overlay_from(message: wire.Overlay) -> OverlayRequest:
+    """A container's overlay."""
+    return OverlayRequest(GuestPath(message.base), GuestPath(message.lower))
+
+
+def stream_from(message: wire.BulkStream) -> StreamRequest:
+    """A stream that the host listens for."""
+    return StreamRequest(message.port, message.token)
+
+
+def stdio_from(message: wire.Stdio) -> StdioRequest:
+    """The streams that the host wants."""
+    return StdioRequest(
+        stream_from(message.stdin) if message.HasField("stdin") else None,
+        stream_from(message.stdout) if message.HasField("stdout") else None,
+        stream_from(message.stderr) if message.HasField("stderr") else None,
+    )
+
+
+def container_from(message: wire.StartContainerRequest) -> ContainerRequest:
+    """A container to be created and started."""
+    return ContainerRequest(
+        ContainerId(message.container_id),
+        message.runtime_spec,
+        stdio_from(message.stdio),
+        overlay_from(message.overlay) if message.HasField("overlay") else None,
+        message.oci_runtime_path,
+    )
+
+
+def process_ref(container_id: str, process_id: str) -> ProcessRef:
+    """The address of a process; both ids are checked."""
+    return ProcessRef(ContainerId(container_id), ProcessId(process_id))
+
+
+def exit_message(end: ProcessEnd) -> wire.WaitProcessResponse:
+    """How a process ended."""
+    return wire.WaitProcessResponse(
+        code=end.status.code,
+        signal=end.status.signal,
+        reason=_REASONS[end.status.reason],
+        stdout_bytes=end.stdout_bytes,
+        stderr_bytes=end.stderr_bytes,
+    )

@@ -1,0 +1,165 @@
+"""firkin.agent.v1: one method per RPC, in the order of the .proto."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from importlib import metadata
+
+from grpc.aio import ServicerContext
+
+from firkin.domain.errors import InvalidArgument
+from firkin.domain.guest_path import GuestPath
+from firkin.domain.ids import ContainerId, PodId, VolumeName
+from firkin.wire import agent_pb2 as wire
+from firkin.wire.agent_pb2_grpc import AgentServicer
+
+from ..agent import GuestAgent
+from ..filesystem import files, overlays, store
+from .agent_messages import (
+    container_from,
+    exit_message,
+    mount_from,
+    overlay_from,
+    process_ref,
+    stdio_from,
+    volume_from,
+)
+from .errors import answering
+from .template_rpc import template_progress
+
+FEATURES = ("one-call-start", "stream-tokens", "templates", "typed-errors")
+_Context = ServicerContext[object, object]
+
+
+class AgentService(AgentServicer):
+    """Answers a host that speaks firkin.agent.v1."""
+
+    def __init__(self, agent: GuestAgent) -> None:
+        self._agent = agent
+
+    async def GetInfo(self, request: wire.GetInfoRequest, context: _Context) -> wire.GetInfoResponse:
+        return wire.GetInfoResponse(
+            version=_version(),
+            features=FEATURES,
+            runtime=await self._agent.runtime_version(),
+            boot_usec=int(self._agent.boot_seconds * 1e6),
+        )
+
+    async def PreparePod(self, request: wire.PreparePodRequest, context: _Context) -> wire.PreparePodResponse:
+        async with answering(context, "prepare pod", request.store.destination):
+            pod_id = PodId(request.pod_id)
+            volumes = [volume_from(volume) for volume in request.volumes]
+            await self._agent.workers.run(store.prepare_pod, pod_id, mount_from(request.store), volumes)
+            self._agent.containers.pod_id = pod_id
+        return wire.PreparePodResponse()
+
+    async def TearDownPod(self, request: wire.TearDownPodRequest, context: _Context) -> wire.TearDownPodResponse:
+        async with answering(context, "tear down pod", request.store_path):
+            pod_id, store_path = PodId(request.pod_id), GuestPath(request.store_path)
+            volumes = [VolumeName(name) for name in request.volumes]
+            problems = await self._agent.containers.remove_all()
+            problems += await self._agent.workers.run(store.tear_down_pod, pod_id, store_path, volumes)
+        return wire.TearDownPodResponse(problems=problems)
+
+    async def EnsureTemplate(
+        self, request: wire.EnsureTemplateRequest, context: _Context
+    ) -> AsyncIterator[wire.EnsureTemplateResponse]:
+        async with answering(context, "ensure template", request.store_path):
+            async for progress in template_progress(self._agent, request):
+                yield progress
+
+    async def PrepareOverlay(
+        self, request: wire.PrepareOverlayRequest, context: _Context
+    ) -> wire.PrepareOverlayResponse:
+        async with answering(context, "prepare overlay", request.overlay.base):
+            ContainerId(request.container_id)
+            overlay = overlay_from(request.overlay)
+            await self._agent.workers.run(overlays.prepare_overlay, overlay.base, overlay.lower)
+        return wire.PrepareOverlayResponse()
+
+    async def StartContainer(
+        self, request: wire.StartContainerRequest, context: _Context
+    ) -> wire.StartContainerResponse:
+        async with answering(context, "start container"):
+            container = container_from(request)
+            await self._agent.containers.create(container)
+            launched = await self._agent.containers.start(container.container_id)
+        return wire.StartContainerResponse(pid=launched.child.pid, runtime_usec=int(launched.runtime_seconds * 1e6))
+
+    async def RemoveContainer(
+        self, request: wire.RemoveContainerRequest, context: _Context
+    ) -> wire.RemoveContainerResponse:
+        async with answering(context, "remove container", request.overlay_base):
+            base = GuestPath(request.overlay_base) if request.HasField("overlay_base") else None
+            problems = await self._agent.containers.remove(ContainerId(request.container_id), base)
+        return wire.RemoveContainerResponse(problems=problems)
+
+    async def StartProcess(self, request: wire.StartProcessRequest, context: _Context) -> wire.StartProcessResponse:
+        async with answering(context, "start process"):
+            ref = process_ref(request.container_id, request.process_id)
+            if ref.is_init:
+                raise InvalidArgument("a process must not have the id of its container, which names the init")
+            await self._agent.containers.create_process(ref, request.runtime_spec, stdio_from(request.stdio))
+            launched = await self._agent.containers.start_process(ref)
+        return wire.StartProcessResponse(pid=launched.child.pid, runtime_usec=int(launched.runtime_seconds * 1e6))
+
+    async def WaitProcess(self, request: wire.WaitProcessRequest, context: _Context) -> wire.WaitProcessResponse:
+        async with answering(context, "wait for process"):
+            ref = process_ref(request.container_id, request.process_id)
+            end = await self._agent.containers.process(ref).wait()
+        return exit_message(end)
+
+    async def KillProcess(self, request: wire.KillProcessRequest, context: _Context) -> wire.KillProcessResponse:
+        async with answering(context, "kill process"):
+            ref = process_ref(request.container_id, request.process_id)
+            self._agent.containers.process(ref).kill(request.signal)
+        return wire.KillProcessResponse()
+
+    async def RemoveProcess(self, request: wire.RemoveProcessRequest, context: _Context) -> wire.RemoveProcessResponse:
+        async with answering(context, "remove process"):
+            await self._agent.containers.remove_process(process_ref(request.container_id, request.process_id))
+        return wire.RemoveProcessResponse()
+
+    async def WriteFile(
+        self, request_iterator: AsyncIterator[wire.WriteFileRequest], context: _Context
+    ) -> wire.WriteFileResponse:
+        async with answering(context, "write file"):
+            first = await anext(request_iterator, None)
+            if first is None or not first.HasField("header"):
+                raise InvalidArgument("the first message of a file must have its header")
+            header = first.header
+            directory = GuestPath(header.directory)
+            chunks = _chunks(first.data, request_iterator, context)
+            await self._agent.workers.run(files.write_file, directory, header.relative_path, chunks, header.mode)
+        return wire.WriteFileResponse()
+
+    async def Trim(self, request: wire.TrimRequest, context: _Context) -> wire.TrimResponse:
+        async with answering(context, "trim", request.path):
+            trimmed = await self._agent.workers.run(store.trim, GuestPath(request.path))
+        return wire.TrimResponse(trimmed_bytes=trimmed)
+
+
+def _chunks(first: bytes, rest: AsyncIterator[wire.WriteFileRequest], context: _Context) -> Iterator[bytes]:
+    """The data of all messages, for a thread; a stream that breaks off raises instead of ending."""
+    loop = asyncio.get_running_loop()
+
+    async def following() -> bytes | None:
+        message = await anext(rest, None)
+        if message is None and context.cancelled():
+            raise ConnectionAbortedError("the host broke the file off")
+        return None if message is None else message.data
+
+    def iterate() -> Iterator[bytes]:
+        yield first
+        while (data := asyncio.run_coroutine_threadsafe(following(), loop).result()) is not None:
+            yield data
+
+    return iterate()
+
+
+def _version() -> str:
+    try:
+        return metadata.version("firkin")
+    except metadata.PackageNotFoundError:
+        return "0"

@@ -1,0 +1,163 @@
+"""The filesystem RPCs of SandboxContext. Where the contract's reference lists a defect, these do what is right."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from grpc.aio import ServicerContext
+
+from firkin.domain.errors import UnsupportedFeature
+from firkin.wire import sandbox_context_pb2 as wire
+
+from ..agent import GuestAgent
+from ..bulk_reader import BulkReader
+from ..filesystem import files, mounts, store
+from ..filesystem.beneath import Resolution, open_beneath, opened_directory
+from ..guest_files import write_guest_file
+from .errors import answering
+
+_Context = ServicerContext[object, object]
+_DEFAULT_DIRECTORY_MODE = 0o755
+_DEFAULT_FILE_MODE = 0o644
+
+
+class FilesystemCalls:
+    """Mounts, files and filesystems, by paths of the agent's own view unless a root is given."""
+
+    _agent: GuestAgent
+
+    async def Mount(self, request: wire.MountRequest, context: _Context) -> wire.MountResponse:
+        async with answering(context, "mount", request.destination):
+            options = list(request.options)
+            await self._agent.workers.run(mounts.mount, request.type, request.source, request.destination, options)
+        return wire.MountResponse()
+
+    async def Umount(self, request: wire.UmountRequest, context: _Context) -> wire.UmountResponse:
+        # Truthful: a mount that stays busy is an error.
+        async with answering(context, "unmount", request.path):
+            await self._agent.workers.run(mounts.unmount, request.path, request.flags)
+        return wire.UmountResponse()
+
+    async def Mkdir(self, request: wire.MkdirRequest, context: _Context) -> wire.MkdirResponse:
+        # `perms` counts.
+        async with answering(context, "make directory", request.path):
+            mode = request.perms or _DEFAULT_DIRECTORY_MODE
+            await self._agent.workers.run(files.make_directory, request.path, request.all, mode)
+        return wire.MkdirResponse()
+
+    async def RemovePath(self, request: wire.RemovePathRequest, context: _Context) -> wire.RemovePathResponse:
+        async with answering(context, "remove path", request.path):
+            await self._agent.workers.run(files.remove_path, request.path, request.recursive, request.allow_missing)
+        return wire.RemovePathResponse()
+
+    async def WriteFile(self, request: wire.WriteFileRequest, context: _Context) -> wire.WriteFileResponse:
+        async with answering(context, "write file", request.path):
+            await self._agent.workers.run(
+                write_guest_file,
+                request.path,
+                request.data,
+                request.mode,
+                create_parents=request.flags.create_parent_dirs,
+                append=request.flags.append,
+                create_if_missing=request.flags.create_if_missing,
+            )
+        return wire.WriteFileResponse()
+
+    async def Stat(self, request: wire.StatRequest, context: _Context) -> wire.StatResponse:
+        async with answering(context, "stat", request.path):
+            status = await self._agent.workers.run(_status, request.root, request.path)
+        return wire.StatResponse(stat=_stat_message(status))
+
+    async def Copy(self, request: wire.CopyRequest, context: _Context) -> AsyncIterator[wire.CopyResponse]:
+        async with answering(context, "copy", request.path):
+            if request.direction != wire.CopyRequest.COPY_IN or request.is_archive:
+                raise UnsupportedFeature("Copy of an archive, or out of the sandbox", "it is not built yet")
+            peer = await self._agent.host.connect(request.vsock_port)
+            peer.setblocking(True)
+            with BulkReader(peer) as reader:
+                await self._agent.workers.run_cancellable(
+                    reader.cancel,
+                    files.copy_in,
+                    request.root or "/",
+                    request.path,
+                    reader,
+                    request.mode or _DEFAULT_FILE_MODE,
+                    request.create_parents,
+                )
+            yield wire.CopyResponse(status=wire.CopyResponse.COMPLETE, total_size=reader.done_bytes)
+
+    async def ApplyOciLayer(self, request: wire.ApplyOciLayerRequest, context: _Context) -> wire.ApplyOciLayerResponse:
+        async with answering(context, "apply layer", request.archive_path):
+            # The applier is imported when the first layer comes: the agent listens sooner.
+            from ..layer_files import apply_layer_file
+
+            applied = await self._agent.template_workers.run(
+                apply_layer_file, request.archive_path, request.destination
+            )
+        return wire.ApplyOciLayerResponse(entries_applied=applied)
+
+    async def Sync(self, request: wire.SyncRequest, context: _Context) -> wire.SyncResponse:
+        async with answering(context, "sync"):
+            await self._agent.workers.run(os.sync)
+        return wire.SyncResponse()
+
+    async def Fstrim(self, request: wire.FstrimRequest, context: _Context) -> wire.FstrimResponse:
+        async with answering(context, "trim", request.path):
+            trimmed = await self._agent.workers.run(store.trim, request.path, request.minimum_bytes)
+        return wire.FstrimResponse(trimmed_bytes=trimmed)
+
+    async def FilesystemUsage(
+        self, request: wire.FilesystemUsageRequest, context: _Context
+    ) -> wire.FilesystemUsageResponse:
+        async with answering(context, "read filesystem usage", request.path):
+            usage = await self._agent.workers.run(store.usage, request.path)
+        return wire.FilesystemUsageResponse(
+            block_size=usage.block_size,
+            total_blocks=usage.total_blocks,
+            free_blocks=usage.free_blocks,
+            available_blocks=usage.available_blocks,
+        )
+
+    async def FilesystemOperation(
+        self, request: wire.FilesystemOperationRequest, context: _Context
+    ) -> wire.FilesystemOperationResponse:
+        # The bytes that were trimmed are told.
+        async with answering(context, "filesystem operation", request.path):
+            if request.WhichOneof("operation") != "trim" or request.containerID:
+                raise UnsupportedFeature(
+                    "FilesystemOperation other than trim of a sandbox's path", "it is not built yet"
+                )
+            trimmed = await self._agent.workers.run(store.trim, request.path)
+        return wire.FilesystemOperationResponse(trim=wire.FiTrimResult(trimmed_bytes=trimmed))
+
+
+def _status(root: str, path: str) -> os.stat_result:
+    if not root:
+        return os.stat(path)
+    with opened_directory(root) as directory:
+        found = open_beneath(directory, path.lstrip("/") or ".", os.O_PATH, Resolution.IN_ROOT)
+        try:
+            return os.fstat(found)
+        finally:
+            os.close(found)
+
+
+def _stat_message(status: os.stat_result) -> wire.Stat:
+    message = wire.Stat(
+        dev=status.st_dev,
+        ino=status.st_ino,
+        mode=status.st_mode,
+        nlink=status.st_nlink,
+        uid=status.st_uid,
+        gid=status.st_gid,
+        rdev=status.st_rdev,
+        size=status.st_size,
+        blksize=status.st_blksize,
+        blocks=status.st_blocks,
+    )
+    for name in ("atime", "mtime", "ctime"):
+        timestamp: Timestamp = getattr(message, name)
+        timestamp.FromNanoseconds(getattr(status, f"st_{name}_ns"))
+    return message
