@@ -30,12 +30,11 @@ KERNELS := $(wildcard firkin/_fast/*.pyx firkin/_fast/*.pxd) setup.py
 KERNEL_TESTS := $(wildcard tests/unit/fast tests/unit/_fast)
 PROTOS := $(wildcard protos/*.proto)
 
-demo: packages-demo $(BIN)/firkin .demo/.made
+demo: packages-demo $(BIN)/firkin .demo/image/index.json
 	$(SUDO) $(BIN)/firkin pod run examples/hello-pod.yaml
 
-.demo/.made: examples/make_demo_image.py | $(BIN)/firkin
+.demo/image/index.json: | $(BIN)/firkin
 	$(SUDO) $(BIN)/python examples/make_demo_image.py
-	$(SUDO) touch $@
 
 test: packages-test dev
 	$(SUDO) $(BIN)/python -m pytest

@@ -28,16 +28,18 @@ class DirectoryImageSource:
         self._scratch = scratch
 
     async def resolve(self, reference: str, platform: Platform) -> ImageBundle:
-        directory = Path(reference.removeprefix("dir:"))
+        return await asyncio.to_thread(self._packed, Path(reference.removeprefix("dir:")), platform)
+
+    def _packed(self, directory: Path, platform: Platform) -> ImageBundle:
         if not directory.is_dir():
-            raise ImageNotFound(reference, "it is not a directory")
+            raise ImageNotFound(f"dir:{directory}", "it is not a directory")
         blob = self._scratch / "layer.tar"
         with tarfile.open(blob, "w") as tar:
             tar.add(directory, arcname=".")
         digest = Digest.of(blob.read_bytes())
         # An uncompressed layer is its own content: digest and diff id are the same.
         layers = chained_layers((LayerBlob(blob, digest, blob.stat().st_size, LAYER_TYPE),), (digest,))
-        return ImageBundle(reference, digest, platform, ImageConfig(), layers)
+        return ImageBundle(f"dir:{directory}", digest, platform, ImageConfig(), layers)
 
 
 async def main(directory: str, *command: str) -> int:

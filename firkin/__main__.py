@@ -44,7 +44,26 @@ async def _read_pod(text: str, source: str, resolve: Resolve, pod_store: PodStor
 
 def _apply_layer(rootfs: Path, layer: LayerFile, progress: Callable[[int], None]) -> LayerReport:
 
-    raise SystemExit
+    from firkin.vminitd.layers.applier import apply_layer
+
+    done_bytes = 0
+
+    def advance(count: int) -> None:
+        nonlocal done_bytes
+        done_bytes += count
+        progress(done_bytes)
+
+    with layer.path.open("rb", buffering=0) as stream:
+        result = apply_layer(
+            os.fspath(rootfs),
+            stream,
+            layer_name=str(layer.path),
+            media_type=layer.media_type or "",
+            digest=layer.digest,
+            diff_id=layer.diff_id,
+            on_bytes=advance,
+        )
+    return LayerReport(result.entries, result.tar_bytes, result.diff_id)
 
 
 def _run_vminitd(arguments: Sequence[str]) -> int:

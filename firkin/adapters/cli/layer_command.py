@@ -48,7 +48,17 @@ class _LayerType(click.ParamType[LayerFile]):
             if key not in _KEYS or not equals or not setting or key in known:
                 self.fail(f"{pair!r} in {text!r} is none of {', '.join(f'{key}=...' for key in _KEYS)}", param, ctx)
             known[key] = setting
-        return LayerFile(Path(name), known.get("media-type"), known.get("digest"), known.get("diff-id"))
+        digests = [self._digest(known.get(key), param, ctx) for key in ("digest", "diff-id")]
+        return LayerFile(Path(name), known.get("media-type"), *digests)
+
+    def _digest(self, value: str | None, param: click.Parameter | None, ctx: click.Context | None) -> str | None:
+        from firkin.domain.digest import Digest
+        from firkin.domain.errors import InvalidDigest
+
+        try:
+            return None if value is None else Digest(value)
+        except InvalidDigest as error:
+            self.fail(str(error), param, ctx)
 
 
 @click.group("layer", help="Apply image layers to a directory.")
@@ -58,7 +68,7 @@ def command() -> None: ...
 @command.command("apply", help=_APPLY_HELP)
 @click.option("-v", "--verbose", is_flag=True, help="Tell what each layer held.")
 @click.argument("rootfs", type=click.Path(file_okay=False, path_type=Path))
-@click.argument("layers", nargs=-1, required=True, type=_LayerType())
+@click.argument("layers", metavar="LAYER...", nargs=-1, required=True, type=_LayerType())
 @click.pass_obj
 def apply(services: CliServices, verbose: bool, rootfs: Path, layers: tuple[LayerFile, ...]) -> int:
     from firkin.domain.errors import FirkinError

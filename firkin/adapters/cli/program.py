@@ -102,9 +102,12 @@ def run_program(arguments: Sequence[str], services: CliServices) -> int:
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as error:
         return error.exit_code
-    except click.ClickException as error:
+    except click.UsageError as error:
         error.show()
         return _usage_exit_code(error)
+    except click.ClickException as error:
+        _print_error(error.format_message())
+        return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         return 128 + 2
     except BrokenPipeError:
@@ -115,10 +118,9 @@ def run_program(arguments: Sequence[str], services: CliServices) -> int:
         return _report(error, services)
 
 
-def _usage_exit_code(error: click.ClickException) -> int:
+def _usage_exit_code(error: click.UsageError) -> int:
     # An exit code of `run` and `pod run` below 125 is the container's.
-    command = getattr(error, "ctx", None)
-    runs_a_pod = isinstance(command, click.Context) and command.command.name == "run"
+    runs_a_pod = error.ctx is not None and error.ctx.command.name == "run"
     return OWN_FAILURE if runs_a_pod else error.exit_code
 
 
