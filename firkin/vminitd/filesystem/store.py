@@ -66,7 +66,8 @@ def _mount_store(store: Mount) -> None:
         on_device = store.source.startswith("/dev/")
         if on_device and error.errno in _NOT_A_FILESYSTEM:
             raise StoreDamaged(store.source, f"no {store.type} filesystem can be mounted from it") from error
-        raise error.during("mount pod store")
+        error.during("mount pod store")
+        raise
 
 
 def _make_pod(layout: StoreLayout, pod_id: PodId, volumes: Sequence[EmptyDirVolume]) -> None:
@@ -94,11 +95,9 @@ def _remove_pod(layout: StoreLayout, pod_id: PodId) -> list[str]:
     pod = layout.pod(pod_id)
     problems = [problem for point in mounts.mounts_below(pod) for problem in release_mount(point)]
     try:
-        with translating("remove pod", pod), contextlib.suppress(FileNotFoundError):
-            with opened_directory(layout.pods) as pods:
-                trash = move_to_trash(pods, pod_id)
-                if trash is not None:
-                    remove_tree(pods, trash)
+        with translating("remove pod", pod), opened_directory(layout.pods) as pods:
+            if (trash := move_to_trash(pods, pod_id)) is not None:
+                remove_tree(pods, trash)
     except FirkinError as error:
         problems.append(str(error))
     return problems
