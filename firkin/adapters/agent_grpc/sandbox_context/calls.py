@@ -1,0 +1,180 @@
+"""The calls of SandboxContext that the road is built of."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from grpc import StatusCode
+from grpc.aio import AioRpcError, UnaryUnaryMultiCallable
+
+from firkin.domain.errors import AgentError, FirkinError, Outcome
+from firkin.domain.mounts import Mount
+from firkin.wire import sandbox_context_pb2 as wire
+from firkin.wire.sandbox_context_pb2_grpc import SandboxContextStub
+
+from ..errors import CallKind, deadline_exceeded
+from ..session import AgentSession
+from ..stall_deadline import StallDeadline
+
+Q = TypeVar("Q")
+R = TypeVar("R")
+
+_DIRECTORY_MODE = 0o755
+_MNT_DETACH = 2
+
+# What agents answer for a process, container or mount that is not there.
+_GONE = frozenset({StatusCode.NOT_FOUND, StatusCode.FAILED_PRECONDITION})
+_NOT_MOUNTED = frozenset({StatusCode.INVALID_ARGUMENT, StatusCode.NOT_FOUND, StatusCode.FAILED_PRECONDITION})
+
+Send = Callable[[socket.socket, StallDeadline], Awaitable[FirkinError | None]]
+
+
+class SandboxContextPart:
+    """A part of the agent that is made of these calls."""
+
+    def __init__(self, calls: SandboxContextCalls) -> None:
+        self._calls = calls
+
+
+class SandboxContextCalls:
+    """One method per thing that is asked of the agent, with its operation label.
+
+    Attributes:
+        session: the connection.
+        stub: the service.
+    """
+
+    def __init__(self, session: AgentSession) -> None:
+        self.session = session
+        self.stub = SandboxContextStub(session.channel)
+        self._confines_paths: bool | None = None
+
+    async def answer_unless(
+        self,
+        tolerated: frozenset[StatusCode],
+        method: UnaryUnaryMultiCallable[Q, R],
+        request: Q,
+        operation: str,
+        changes: bool = True,
+    ) -> R | None:
+        """Make a call; None when it fails with one of the `tolerated` codes."""
+        kind = self.session.call_kind(operation, changes=changes)
+        async with self.session.guarded(kind):
+            try:
+                return await method(request, timeout=kind.deadline_seconds)
+            except AioRpcError as error:
+                if error.code() in tolerated:
+                    return None
+                raise
+
+    async def mkdir(self, path: str, operation: str, mode: int = _DIRECTORY_MODE) -> None:
+        """Make a directory and its parents; one that is there is fine."""
+        request = wire.MkdirRequest(path=path, all=True, perms=mode)
+        await self.session.answer(self.stub.Mkdir, request, operation)
+
+    async def mount(self, mount: Mount, operation: str) -> None:
+        """Mount; twice stacks."""
+        request = wire.MountRequest(
+            type=mount.type, source=mount.source, destination=mount.destination, options=mount.options
+        )
+        await self.session.answer(self.stub.Mount, request, operation)
+
+    async def stat(self, path: str, operation: str, root: str = "/") -> wire.Stat | None:
+        """stat(2), or None when there is nothing."""
+        not_found = frozenset({StatusCode.NOT_FOUND})
+        request = wire.StatRequest(path=path, root=root)
+        answer = await self.answer_unless(not_found, self.stub.Stat, request, operation, changes=False)
+        # Errors other than ENOENT are an answer with a text and without a stat.
+        return answer.stat if answer is not None and answer.HasField("stat") else None
+
+    async def confines_paths(self, operation: str) -> bool:
+        """Whether the agent knows `root`: an older one ignores it, and so sees two paths where there is one."""
+        if self._confines_paths is None:
+            confined = await self.stat("/", operation, root="/run")
+            plain = await self.stat("/run", operation)
+            self._confines_paths = (
+                confined is not None and plain is not None and (confined.dev, confined.ino) == (plain.dev, plain.ino)
+            )
+        return self._confines_paths
+
+    async def remove_path(self, path: str, operation: str) -> None:
+        """Remove a file, or a directory with all in it; nothing there is fine."""
+        request = wire.RemovePathRequest(path=path, recursive=True, allow_missing=True)
+        await self.session.answer(self.stub.RemovePath, request, operation)
+
+    async def is_mounted(self, path: str, operation: str) -> bool:
+        """Whether a filesystem of its own begins at `path`."""
+        here = await self.stat(path, operation)
+        above = await self.stat(path.rpartition("/")[0] or "/", operation)
+        return here is not None and above is not None and here.dev != above.dev
+
+    async def unmounted(self, path: str, operation: str) -> Sequence[str]:
+        """Unmount `path`; returns what could not be done, in sentences.
+
+        An agent may answer OK for a mount that stayed because it is busy, so the result is looked at. Detaching
+        is the last resort: then something still uses the filesystem, and the caller is told.
+        """
+        if not await self.is_mounted(path, operation):
+            return ()
+        await self.answer_unless(_NOT_MOUNTED, self.stub.Umount, wire.UmountRequest(path=path), operation)
+        if not await self.is_mounted(path, operation):
+            return ()
+        request = wire.UmountRequest(path=path, flags=_MNT_DETACH)
+        await self.session.answer(self.stub.Umount, request, operation)
+        return (f"{path} was busy and could only be detached",)
+
+    async def delete_process(self, container_id: str, process_id: str, operation: str) -> None:
+        """Forget a process; one that the agent does not know is forgotten already."""
+        request = wire.DeleteProcessRequest(id=process_id, containerID=container_id)
+        await self.answer_unless(_GONE, self.stub.DeleteProcess, request, operation)
+
+    async def kill_if_there(self, container_id: str, process_id: str, signal: int, operation: str) -> None:
+        """Send a signal to a process that may be gone."""
+        request = wire.KillProcessRequest(id=process_id, containerID=container_id, signal=signal)
+        await self.answer_unless(_GONE, self.stub.KillProcess, request, operation)
+
+    async def copy_in(self, request: wire.CopyRequest, send: Send, operation: str) -> None:
+        """Copy bytes into the sandbox: the guest connects, and `send` writes them.
+
+        The connection is never waited for alone: when the call fails first, its error is raised. `send` returns
+        what is wrong with the bytes, which is raised once the agent has taken note of the end. No progress for
+        the stall time is an error too; `send` reports its progress to the deadline that it gets.
+        """
+        kind = CallKind(operation, self.session.stall_seconds)
+        listener = self.session.listen(with_token=False)
+        request.vsock_port = listener.port
+        stall = StallDeadline(self.session.stall_seconds)
+
+        async def serve() -> FirkinError | None:
+            with await listener.accepted(operation, timeout_seconds=None) as connection:
+                stall.progressed()
+                return await send(connection, stall)
+
+        serving = self.session.scope.start(serve(), operation)
+        try:
+            async with stall, self.session.guarded(kind):
+                await self._copy_completed(request, operation)
+                failure = await serving
+        except TimeoutError:
+            raise deadline_exceeded(kind) from None
+        finally:
+            serving.cancel()
+            await asyncio.wait([serving])
+            listener.close()
+        if failure is not None:
+            raise failure.during(operation, outcome=Outcome.DID_NOT)
+
+    async def _copy_completed(self, request: wire.CopyRequest, operation: str) -> None:
+        call = self.stub.Copy(request)
+        try:
+            async for response in call:
+                if response.error:
+                    raise AgentError(operation, response.error, path=request.path)
+                if response.status == wire.CopyResponse.COMPLETE:
+                    return
+        finally:
+            call.cancel()
+        raise AgentError(operation, "the copy ended before it was complete", path=request.path)

@@ -1,0 +1,53 @@
+"""Root filesystems and init processes of containers, over SandboxContext."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+
+from firkin.domain.errors import AgentError
+from firkin.domain.ids import ContainerId
+from firkin.domain.layout import OverlayLayout
+from firkin.domain.mounts import Mount
+from firkin.domain.process import ProcessRef
+from firkin.ports.agent_containers import ContainerLaunch, OverlayRequest
+from firkin.ports.agent_processes import StartedProcess
+
+from .calls import SandboxContextPart
+from .process_start import started_process
+
+
+class SandboxContextContainers(SandboxContextPart):
+    """Making, starting and removing containers."""
+
+    async def prepare_overlay(self, request: OverlayRequest) -> None:
+        """Make the overlay's directories and mount it; what a failure leaves, `remove_container` takes away."""
+        layout = request.layout
+        for directory in (layout.upper, layout.work, layout.merged):
+            await self._calls.mkdir(directory, "mkdir pod container overlay path")
+        options = (f"lowerdir={request.lower}", f"upperdir={layout.upper}", f"workdir={layout.work}")
+        mount = Mount(layout.merged, "overlay", "overlay", options)
+        await self._calls.mount(mount, "mount pod container overlay rootfs")
+
+    async def start_container(self, launch: ContainerLaunch) -> StartedProcess:
+        """Create the container and start its init; returns once the command was executed."""
+        if launch.overlay is not None:
+            await self.prepare_overlay(launch.overlay)
+        ref = ProcessRef(launch.container_id, launch.container_id)
+        return await started_process(self._calls, ref, launch.runtime_spec, launch.stdio)
+
+    async def remove_container(self, container_id: ContainerId, overlay: OverlayLayout | None) -> Sequence[str]:
+        """Kill whatever runs in it and remove it with its overlay; an unknown container is removed already."""
+        calls, operation = self._calls, "remove pod container"
+        await calls.kill_if_there(container_id, container_id, signal.SIGKILL, operation)
+        await calls.delete_process(container_id, container_id, operation)
+        calls.session.streams.forget_container(container_id)
+        if overlay is None:
+            return ()
+        # A base whose overlay is still mounted must not be removed: the removal would walk through the mount.
+        problems = list(await calls.unmounted(overlay.merged, "umount pod container overlay rootfs"))
+        try:
+            await calls.remove_path(overlay.base, "remove pod container overlay state")
+        except AgentError as error:
+            problems.append(str(error))
+        return tuple(problems)

@@ -1,0 +1,149 @@
+"""Checks a layer while it is sent to an agent that does not check it itself."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import socket
+import zlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, BinaryIO
+
+import zstandard
+
+from firkin.domain.errors import (
+    BlobCorrupt,
+    BlobMissing,
+    DiffIdMismatch,
+    ImageError,
+    LayerRefused,
+    MediaTypeUnsupported,
+)
+from firkin.domain.image import Compression, Layer, layer_compression, sniffed_compression
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+_PIECE_BYTES = 2**20
+_GZIP_WINDOW_BITS = 31
+_HEAD_BYTES = 4
+
+
+def sent_and_checked(
+    layer: Layer, reference: str, connection: socket.socket, on_progress: Callable[[], None]
+) -> ImageError | None:
+    """Send the layer's file over a blocking socket; returns what is wrong with it.
+
+    Runs in a thread. The guest may break the connection off; then it has a reason of its own, and nothing is
+    returned but what was certain before.
+    """
+    try:
+        with layer.path.open("rb") as file:
+            sent = _SentFile(file, connection, on_progress)
+            problem = _content_problem(layer, sent)
+            for _ in sent.pieces():
+                pass  # the decompressor did not want it, but the digest and the guest do
+        return _blob_problem(layer, sent) or problem
+    except FileNotFoundError:
+        return BlobMissing(reference, layer.digest)
+    except (BrokenPipeError, ConnectionError):
+        return None
+    except OSError as error:
+        return BlobCorrupt(layer.digest, f"bytes that cannot be read ({error.strerror})")
+
+
+class _SentFile(io.RawIOBase):
+    """A layer's file as its decompressor reads it: every piece that is read is hashed and sent as well."""
+
+    def __init__(self, file: BinaryIO, connection: socket.socket, on_progress: Callable[[], None]) -> None:
+        super().__init__()
+        self.hash = hashlib.sha256()
+        self.size_bytes = 0
+        self._file = file
+        self._connection = connection
+        self._on_progress = on_progress
+
+    def head(self) -> bytes:
+        """The first bytes, which stay to be read."""
+        head = self._file.read(_HEAD_BYTES)
+        self._file.seek(0)
+        return head
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        """Read the next piece; 0 at the end."""
+        room = memoryview(buffer)
+        piece = self._file.read(len(room))
+        if piece:
+            room[: len(piece)] = piece
+            self.hash.update(piece)
+            self.size_bytes += len(piece)
+            self._connection.sendall(piece)
+            self._on_progress()
+        return len(piece)
+
+    def pieces(self) -> Iterator[bytes]:
+        """What is left, in pieces of bounded size."""
+        while piece := self.read(_PIECE_BYTES):
+            yield piece
+
+
+def _blob_problem(layer: Layer, sent: _SentFile) -> ImageError | None:
+    digest = f"sha256:{sent.hash.hexdigest()}"
+    if digest != layer.digest:
+        return BlobCorrupt(layer.digest, digest)
+    if sent.size_bytes != layer.size_bytes:
+        return BlobCorrupt(layer.digest, f"{sent.size_bytes} bytes instead of {layer.size_bytes}")
+    return None
+
+
+def _content_problem(layer: Layer, sent: _SentFile) -> ImageError | None:
+    stated, found = layer_compression(layer.media_type), sniffed_compression(sent.head())
+    if stated is not found:
+        return MediaTypeUnsupported(layer.media_type, f"the layer's bytes are of kind {found}")
+    diff_hash = hashlib.sha256()
+    try:
+        for piece in _plain(sent, stated):
+            diff_hash.update(piece)
+    except (zlib.error, zstandard.ZstdError, EOFError) as error:
+        return LayerRefused(layer.digest, "", f"its compressed bytes are damaged ({error})")
+    diff_id = f"sha256:{diff_hash.hexdigest()}"
+    return None if diff_id == layer.diff_id else DiffIdMismatch(layer.digest, layer.diff_id, diff_id)
+
+
+def _plain(sent: _SentFile, compression: Compression) -> Iterator[bytes]:
+    """The layer's tar, in pieces of bounded size."""
+    if compression is Compression.GZIP:
+        yield from _inflated(sent)
+    elif compression is Compression.ZSTD:
+        source = io.BufferedReader(sent, _PIECE_BYTES)
+        decompressor = zstandard.ZstdDecompressor()
+        try:
+            reader = decompressor.stream_reader(source, _PIECE_BYTES, read_across_frames=True, closefd=False)
+            while piece := reader.read(_PIECE_BYTES):
+                yield piece
+        finally:
+            source.detach()
+    else:
+        yield from sent.pieces()
+
+
+def _inflated(sent: _SentFile) -> Iterator[bytes]:
+    """RFC 1952: members one after the other; zeros behind the last one are padding."""
+    inflater = zlib.decompressobj(_GZIP_WINDOW_BITS)
+    for piece in sent.pieces():
+        left = piece
+        while left:
+            if inflater.eof:
+                left = left.lstrip(b"\0")
+                if not left:
+                    break
+                inflater = zlib.decompressobj(_GZIP_WINDOW_BITS)
+            yield inflater.decompress(left, _PIECE_BYTES)
+            left = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
+    yield inflater.flush()
+    if not inflater.eof:
+        raise EOFError("they end early")

@@ -1,0 +1,129 @@
+"""A pod as a whole, over SandboxContext."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import Sequence
+
+from firkin.domain.errors import AgentError, FirkinError, Outcome, UnsupportedFeature
+from firkin.domain.guest_path import GuestPath
+from firkin.domain.mounts import Mount
+from firkin.domain.reports import AgentInfo, StoreUsage
+from firkin.domain.volumes import EmptyDirMedium, EmptyDirVolume
+from firkin.ports.agent_pods import PodPreparation
+from firkin.wire import sandbox_context_pb2 as wire
+
+from ..filesystem_usage import filesystem_usage
+from ..messages import store_mount
+from ..stall_deadline import StallDeadline
+from .calls import SandboxContextPart
+
+_SHARED_DIRECTORY_MODE = 0o777
+_CANNOT_TRIM = frozenset({errno.EOPNOTSUPP, errno.ENOTTY, errno.EINVAL})
+
+_TMP = Mount.tmpfs("/tmp", "nosuid", "nodev", "mode=1777")
+_DEVPTS = Mount("/dev/pts", "devpts", "devpts", ("nosuid", "noexec", "gid=5", "mode=620", "ptmxmode=666"))
+
+
+class SandboxContextPods(SandboxContextPart):
+    """Preparing and ending a pod, and its store."""
+
+    async def info(self) -> AgentInfo:
+        """An agent of this road says nothing of itself."""
+        return AgentInfo("")
+
+    async def prepare_pod(self, preparation: PodPreparation) -> None:
+        """Set the sandbox up, mount the store, and make the pod's directories and volumes."""
+        await self._set_up_sandbox()
+        calls, layout = self._calls, preparation.layout
+        await calls.mkdir(layout.mount, "mkdir pod store")
+        await calls.mount(store_mount(preparation), "mount pod store")
+        pod = layout.pod(preparation.pod_id)
+        for volume in preparation.volumes:
+            # A memory emptyDir of an earlier pod that was not unmounted must not be emptied through its mount.
+            await calls.unmounted(layout.empty_dir(preparation.pod_id, volume.name), "remove existing pod directory")
+        await calls.remove_path(pod, "remove existing pod directory")
+        await calls.mkdir(layout.templates, "mkdir pod directory")
+        await calls.mkdir(pod.below("containers"), "mkdir pod directory")
+        await calls.mkdir(pod.below("emptydir"), "mkdir pod directory")
+        for volume in preparation.volumes:
+            await self._make_volume(layout.empty_dir(preparation.pod_id, volume.name), volume)
+
+    async def _set_up_sandbox(self) -> None:
+        """What a fresh VM lacks. A sandbox whose /dev/pts is mounted shows a system that was set up before."""
+        calls = self._calls
+        if not await calls.is_mounted("/dev/pts", "mkdir standard guest path"):
+            await calls.mkdir("/tmp", "mkdir standard guest path", mode=0o1777)
+            await calls.mkdir("/dev/pts", "mkdir standard guest path")
+            await calls.mount(_TMP, "mount standard guest filesystem")
+            await calls.mount(_DEVPTS, "mount standard guest filesystem")
+        request = wire.IpLinkSetRequest(interface="lo", up=True)
+        await calls.session.answer(calls.stub.IpLinkSet, request, "configure loopback")
+
+    async def _make_volume(self, path: GuestPath, volume: EmptyDirVolume) -> None:
+        await self._calls.mkdir(path, "mkdir pod emptyDir", mode=_SHARED_DIRECTORY_MODE)
+        if volume.medium is EmptyDirMedium.MEMORY:
+            size = () if volume.size_limit is None else (f"size={int(volume.size_limit)}",)
+            tmpfs = Mount.tmpfs(path, "nosuid", "nodev", "mode=0777", *size)
+            await self._calls.mount(tmpfs, "mount pod memory emptyDir")
+
+    async def tear_down_pod(self, preparation: PodPreparation) -> Sequence[str]:
+        """Unmount the volumes, remove the pod's directories, sync and unmount the store."""
+        calls, layout = self._calls, preparation.layout
+        problems: list[str] = []
+        if not await calls.is_mounted(layout.mount, "umount pod store"):
+            return ()
+        for volume in preparation.volumes:
+            problems += await calls.unmounted(layout.empty_dir(preparation.pod_id, volume.name), "umount pod emptyDir")
+        try:
+            await calls.remove_path(layout.pod(preparation.pod_id), "remove pod directory")
+            await calls.session.answer(calls.stub.Sync, wire.SyncRequest(), "sync pod store")
+        except AgentError as error:
+            problems.append(str(error))
+        problems += await calls.unmounted(layout.mount, "umount pod store")
+        return tuple(problems)
+
+    async def write_file(self, directory: GuestPath, relative_path: str, data: bytes, mode: int = 0o644) -> None:
+        """Write a file below `directory`.
+
+        This service cannot rename, so a reader may see a part of the bytes; and it resolves links within
+        `directory` instead of refusing them, which keeps the file below it all the same.
+        """
+        operation = "write pod emptyDir file"
+        if not await self._calls.confines_paths(operation):
+            refused = UnsupportedFeature("writing into an emptyDir", "this guest agent cannot confine a path to it")
+            raise refused.during(operation, outcome=Outcome.DID_NOT)
+
+        async def send(connection: socket.socket, stall: StallDeadline) -> FirkinError | None:
+            with contextlib.suppress(OSError):  # an agent that closes the stream says why in its answer
+                await asyncio.get_running_loop().sock_sendall(connection, data)
+                connection.shutdown(socket.SHUT_WR)
+            stall.progressed()
+            return None
+
+        request = wire.CopyRequest(
+            direction=wire.CopyRequest.COPY_IN,
+            root=directory,
+            path=f"/{relative_path}",
+            mode=mode,
+            create_parents=True,
+        )
+        await self._calls.copy_in(request, send, operation)
+
+    async def usage(self, path: GuestPath) -> StoreUsage:
+        """How full the filesystem of `path` is."""
+        return await filesystem_usage(self._calls.session, self._calls.stub, path)
+
+    async def trim(self, path: GuestPath) -> int:
+        """Give unused blocks of the filesystem at `path` back."""
+        calls = self._calls
+        try:
+            answer = await calls.session.answer(calls.stub.Fstrim, wire.FstrimRequest(path=path), "trim pod store")
+        except AgentError as error:
+            if error.errno in _CANNOT_TRIM:
+                return 0
+            raise
+        return answer.trimmed_bytes

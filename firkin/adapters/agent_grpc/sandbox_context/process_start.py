@@ -1,0 +1,42 @@
+"""Starting a process takes two calls in this service, and a failure between them must leave nothing."""
+
+from __future__ import annotations
+
+from firkin.domain.process import ProcessRef, StdioOptions
+from firkin.ports.agent_processes import StartedProcess
+from firkin.wire import sandbox_context_pb2 as wire
+
+from .calls import SandboxContextCalls
+
+
+async def started_process(
+    calls: SandboxContextCalls, ref: ProcessRef, runtime_spec: bytes, options: StdioOptions
+) -> StartedProcess:
+    """Create a process, start it, and take the streams that the guest opened for it.
+
+    After a start that failed the agent still knows the id, and would take the next one for an exec of it: so
+    the process is deleted, whatever the failure was.
+    """
+    session = calls.session
+
+    async def delete() -> None:
+        await calls.delete_process(ref.container_id, ref.process_id, "delete process")
+
+    with session.stdio_listeners(options, with_tokens=False) as listeners:
+        ports = {name: listener.port for name, listener in listeners.items()}
+        create = wire.CreateProcessRequest(
+            id=ref.process_id,
+            containerID=ref.container_id,
+            stdin=ports.get("stdin"),
+            stdout=ports.get("stdout"),
+            stderr=ports.get("stderr"),
+            configuration=runtime_spec,
+        )
+        async with session.undoing(delete):
+            await session.answer(calls.stub.CreateProcess, create, "create process")
+        async with session.undoing(delete, unless_refused=False):
+            start = wire.StartProcessRequest(id=ref.process_id, containerID=ref.container_id)
+            started = await session.answer(calls.stub.StartProcess, start, "start process")
+            connections = await session.connections(listeners, "start process")
+        streams = session.streams.attach(ref, options, connections)
+        return StartedProcess(started.pid, streams, stdio_seconds=listeners.seconds)

@@ -1,0 +1,110 @@
+"""Making templates over SandboxContext."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import socket
+import time
+
+from firkin.domain.errors import FirkinError, ImageError
+from firkin.domain.guest_path import GuestPath
+from firkin.domain.image import ImageBundle, Layer, layer_compression
+from firkin.domain.layout import StoreLayout
+from firkin.ports.agent_templates import ProgressCallback, TemplateProgress, TemplateResult
+from firkin.wire import sandbox_context_pb2 as wire
+
+from ..stall_deadline import StallDeadline
+from .calls import SandboxContextPart
+from .layer_check import sent_and_checked
+
+_COMPLETE = ".complete"
+_BLOB = "layer"
+_FILE_MODE = 0o644
+_SLOWEST_BYTES_PER_SECOND = 2 * 2**20
+
+
+class SandboxContextTemplates(SandboxContextPart):
+    """Turning images into templates.
+
+    This service has no rename, so a template cannot be written aside: it is whole when its directory holds the
+    file `.complete`, which is written last, after a sync. A template that was made over firkin.agent.v1 lacks
+    that file and is made anew; one store is meant to be used over one road.
+    """
+
+    async def ensure_template(
+        self, bundle: ImageBundle, layout: StoreLayout, progress: ProgressCallback | None = None
+    ) -> TemplateResult:
+        """Make the template of `bundle.chain_id`, unless it is complete already."""
+        begun = time.perf_counter()
+        calls, template = self._calls, layout.template(bundle.chain_id)
+        for layer in bundle.layers:
+            layer_compression(layer.media_type)
+        if await calls.stat(template.below(_COMPLETE), "look for pod template") is not None:
+            return TemplateResult(created=False, seconds=time.perf_counter() - begun)
+        await calls.remove_path(template, "remove existing pod template")
+
+        async def remove() -> None:
+            await calls.remove_path(template, "remove existing pod template")
+
+        async with calls.session.undoing(remove, unless_refused=False):
+            await calls.mkdir(layout.template_rootfs(bundle.chain_id), "mkdir pod template rootfs")
+            entries = await self._apply_layers(bundle, layout, progress)
+            await self._mark_complete(template)
+        return TemplateResult(True, entries, time.perf_counter() - begun)
+
+    async def _apply_layers(self, bundle: ImageBundle, layout: StoreLayout, progress: ProgressCallback | None) -> int:
+        rootfs, blob = layout.template_rootfs(bundle.chain_id), layout.template(bundle.chain_id).below(_BLOB)
+        total_bytes = sum(layer.size_bytes for layer in bundle.layers)
+        done_bytes = entries = 0
+        for index, layer in enumerate(bundle.layers):
+            await self._copy_layer(layer, bundle.reference, blob)
+            entries += await self._apply_layer(layer, blob, rootfs)
+            await self._calls.remove_path(blob, "remove pod template layer")
+            done_bytes += layer.size_bytes
+            if progress is not None:
+                progress(TemplateProgress(index, len(bundle.layers), done_bytes, total_bytes))
+        return entries
+
+    async def _copy_layer(self, layer: Layer, reference: str, blob: GuestPath) -> None:
+        async def send(connection: socket.socket, stall: StallDeadline) -> FirkinError | None:
+            return await _sent(layer, reference, connection, stall)
+
+        request = wire.CopyRequest(
+            direction=wire.CopyRequest.COPY_IN, root="/", path=blob, mode=_FILE_MODE, create_parents=True
+        )
+        await self._calls.copy_in(request, send, "copy pod rootfs layer")
+
+    async def _apply_layer(self, layer: Layer, blob: GuestPath, rootfs: GuestPath) -> int:
+        session, stub = self._calls.session, self._calls.stub
+        extra_seconds = session.stall_seconds + layer.size_bytes / _SLOWEST_BYTES_PER_SECOND
+        kind = session.call_kind("apply pod template layer", extra_seconds=extra_seconds)
+        request = wire.ApplyOciLayerRequest(archive_path=blob, destination=rootfs)
+        async with session.guarded(kind):
+            answer = await stub.ApplyOciLayer(request, timeout=kind.deadline_seconds)
+        return answer.entries_applied
+
+    async def _mark_complete(self, template: GuestPath) -> None:
+        session, stub = self._calls.session, self._calls.stub
+        operation = "sync pod template materialization"
+        await session.answer(stub.Sync, wire.SyncRequest(), operation)
+        flags = wire.WriteFileRequest.WriteFileFlags(create_if_missing=True)
+        request = wire.WriteFileRequest(path=template.below(_COMPLETE), mode=_FILE_MODE, flags=flags)
+        await session.answer(stub.WriteFile, request, operation)
+
+
+async def _sent(layer: Layer, reference: str, connection: socket.socket, stall: StallDeadline) -> ImageError | None:
+    """Send in a thread, which a cancellation ends by taking its connection away."""
+    connection.setblocking(True)
+    send = functools.partial(sent_and_checked, layer, reference, connection, stall.progressed_in_thread)
+    sending = asyncio.get_running_loop().run_in_executor(None, send)
+    try:
+        problem = await asyncio.shield(sending)
+        connection.shutdown(socket.SHUT_WR)
+    except asyncio.CancelledError:
+        connection.shutdown(socket.SHUT_RDWR)
+        await asyncio.wait([sending])
+        raise
+    except OSError:
+        return None  # the guest was quicker to close; its answer says why
+    return problem
