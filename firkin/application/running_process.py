@@ -59,8 +59,7 @@ class RunningProcess:
             return self._exit.result(), False
         if grace_seconds > 0:
             await self._agent.kill_process(self.ref, signal)
-            over: list[asyncio.Future[object]] = [future for future in (self._exit, hurry) if future is not None]
-            await asyncio.wait(over, timeout=grace_seconds, return_when=asyncio.FIRST_COMPLETED)
+            await _first_of(self._exit, hurry, grace_seconds)
         if killed := not self._exit.done():
             await self._agent.kill_process(self.ref, signals.SIGKILL)
         return await self.wait(), killed
@@ -91,6 +90,15 @@ class RunningProcess:
         for stream in (self.stdin, self.stdout, self.stderr):
             if stream is not None:
                 await stream.aclose()
+
+
+async def _first_of(
+    exited: asyncio.Future[ExitStatus], hurry: asyncio.Future[None] | None, grace_seconds: float
+) -> None:
+    if hurry is None:
+        await asyncio.wait([exited], timeout=grace_seconds)
+    else:
+        await asyncio.wait([exited, hurry], timeout=grace_seconds, return_when=asyncio.FIRST_COMPLETED)
 
 
 async def _ended(agent: Agent, ref: ProcessRef) -> ExitStatus:

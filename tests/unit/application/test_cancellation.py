@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 
 from firkin.application.pod import Pod
 from firkin.domain.errors import FirkinError, StoreFull
+from firkin.domain.reports import StopReport
 
 from .worlds import World
 
@@ -166,8 +168,8 @@ async def test_shutdown_ends_an_add_that_is_under_way() -> None:
     for place in range(MOST_PLACES):
         world = World()
         pod = await world.runtime.spawn(world.pod(world.container("old")))
-        stopping: list[asyncio.Task[object]] = []
-        _at(world, place, lambda stopping=stopping, pod=pod: stopping.append(asyncio.ensure_future(pod.stop())))
+        stopping: list[asyncio.Task[StopReport]] = []
+        _at(world, place, partial(_begin_stop, pod, stopping))
         refusals = {None, "pod-not-running", "container-not-pending"}
         assert await _error_of(_two_phase_add(world, pod)) in refusals
         world.memory.faults.on_passage = None
@@ -184,6 +186,10 @@ async def _error_of(work: Awaitable[object]) -> str | None:
     except FirkinError as error:
         return error.code
     return None
+
+
+def _begin_stop(pod: Pod, stopping: list[asyncio.Task[StopReport]]) -> None:
+    stopping.append(asyncio.ensure_future(pod.stop()))
 
 
 async def _operations_of(name: str) -> set[str]:

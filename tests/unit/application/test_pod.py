@@ -34,7 +34,7 @@ async def test_a_pod_runs_its_containers_and_leaves_nothing() -> None:
     world = World()
     spec = world.pod(world.container("a", "echo", "hello"), world.container("b", "exit", "3"))
     async with world.runtime, world.runtime.spawn(spec) as pod:
-        assert pod.state is PodPhase.RUNNING
+        assert pod.state == "running"
         assert [container.id for container in pod.containers()] == ["a", "b"]
         assert await pod.wait_container("a") == Output(ExitStatus(0), b"hello\n")
         assert (await pod.wait_container("b")).status.code == 3
@@ -94,7 +94,7 @@ async def test_containers_are_added_and_removed_while_the_pod_runs() -> None:
     async with world.runtime.spawn(world.pod()) as pod:
         container = await pod.add_container(world.container("late"))
         assert pod.contains_container("late")
-        assert container.state is ContainerPhase.RUNNING
+        assert container.state == "running"
         assert await pod.remove_container("late") == ExitStatus.from_signal(signals.SIGTERM)
         assert not pod.contains_container("late")
         assert container.state is ContainerPhase.REMOVED
