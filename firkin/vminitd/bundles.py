@@ -31,14 +31,13 @@ class Bundle(msgspec.Struct, frozen=True):
 
     container_id: str
     path: str
-    root: str
-    cgroups_path: str
+    config: CompletedConfig
     launch: LaunchFiles
 
     def write_process(self, process_id: str, config: CompletedConfig) -> LaunchFiles:
         """Write the process document of an exec."""
         launch = LaunchFiles(
-            config.command,
+            config.command.name,
             f"{self.path}/exec-{process_id}.json",
             f"{self.path}/exec-{process_id}.log",
             f"{self.path}/exec-{process_id}.pid",
@@ -63,8 +62,8 @@ class Bundle(msgspec.Struct, frozen=True):
 def write_bundle(directory: str, container_id: str, config: CompletedConfig) -> Bundle:
     """Make the bundle of a container below `directory`; what an earlier start left is replaced."""
     path = f"{directory}/{container_id}"
-    launch = LaunchFiles(config.command, f"{path}/config.json", f"{path}/runtime.log", f"{path}/init.pid")
-    bundle = Bundle(container_id, path, config.root, config.cgroups_path, launch)
+    launch = LaunchFiles(config.command.name, f"{path}/config.json", f"{path}/runtime.log", f"{path}/init.pid")
+    bundle = Bundle(container_id, path, config, launch)
     bundle.remove()
     os.makedirs(path, mode=0o700)
     _write(launch.config_file, config.document)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import signal
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from firkin.domain.ids import ContainerId, ProcessId
 from firkin.domain.process import ProcessRef
 
 from .bundles import Bundle, write_bundle
+from .executables import check_executable
 from .filesystem.files import read_beneath
 from .filesystem.overlays import prepare_overlay, remove_overlay
 from .host_streams import HostStreams
@@ -22,7 +24,7 @@ from .oom import OomCounter
 from .process_stdio import ProcessStdio, StdioRequest
 from .processes import GuestProcess, not_startable
 from .runtime import Launched, OciRuntime
-from .runtime_config import completed_config, completed_process
+from .runtime_config import CompletedConfig, completed_config, completed_process
 from .workers import Workers
 
 _KILL_SECONDS = 10.0
@@ -138,7 +140,7 @@ class Containers:
         if ref.process_id in container.processes:
             raise AgentError("create process", f"process id {ref.process_id!r} is in use", errno=errno.EEXIST)
         bundle = container.bundle
-        config = await self._workers.run(completed_process, spec, bundle.root, bundle.cgroups_path, read_beneath)
+        config = await self._workers.run(_checked_process, spec, bundle)
         opened = await ProcessStdio.opened(self._host, stdio)
         if ref.process_id in container.processes or container.init.phase != "running":
             opened.close()
@@ -230,7 +232,7 @@ class Containers:
             stdio.close()
             raise
         ref = ProcessRef(request.container_id, request.container_id)
-        oom = OomCounter(bundle.cgroups_path)
+        oom = OomCounter(bundle.config.cgroups_path)
         init = GuestProcess(ref, bundle.launch, stdio, oom)
         return Container(bundle, self._runtime(request.runtime_path), oom, init)
 
@@ -238,6 +240,7 @@ class Containers:
         if request.overlay is not None:
             prepare_overlay(request.overlay.base, request.overlay.lower)
         config = completed_config(request.spec, request.container_id, read_beneath)
+        check_executable(config.root, config.command)
         return write_bundle(self._bundle_directory, request.container_id, config)
 
     async def _removed(self, container: Container) -> list[str]:
@@ -249,11 +252,9 @@ class Containers:
             if process.phase == "running":
                 process.kill(signal.SIGKILL)
         if init.phase == "ended" and init.pid:
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LAST_OUTPUT_SECONDS):
                     await init.stdio.flush_output(until_end=True)
-            except TimeoutError:
-                pass
         problem = await container.runtime.delete(container.bundle)
         if problem is not None:
             problems.append(problem)
@@ -278,3 +279,9 @@ class Containers:
         if container is None:
             raise ContainerNotRunning(container_id, "being created")
         return container
+
+
+def _checked_process(spec: bytes, bundle: Bundle) -> CompletedConfig:
+    config = completed_process(spec, bundle.config, read_beneath)
+    check_executable(config.root, config.command)
+    return config

@@ -43,14 +43,19 @@ class Child:
         """Return the wait status; many may wait."""
         return await asyncio.shield(self._ended)
 
-    async def wait_to_the_end(self) -> int:
-        """Return the wait status; a cancellation passes only once the process has ended (killed after 10 s)."""
+    async def wait_to_the_end(self, limit_seconds: float) -> int:
+        """Return the wait status of a process that is not to outlive the call: past the limit it is killed.
+
+        A cancellation passes only once the process has ended, or was killed 10 s later.
+        """
         try:
-            return await asyncio.shield(self._ended)
+            await asyncio.wait({self._ended}, timeout=limit_seconds)
         except asyncio.CancelledError:
             await asyncio.wait({self._ended}, timeout=_CANCELLED_CHILD_SECONDS)
             self.kill(signal.SIGKILL)
             raise
+        self.kill(signal.SIGKILL)
+        return await asyncio.shield(self._ended)
 
     def kill(self, signal_number: int) -> None:
         """Send a signal, unless the process was reaped already."""

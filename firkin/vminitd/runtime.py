@@ -16,6 +16,7 @@ from .reaper import Child, ChildStdio, Reaper
 from .runtime_errors import logged_error, start_error
 
 _CONCURRENT_CALLS = 8
+_CALL_SECONDS = 60.0
 
 
 class Launched(msgspec.Struct, frozen=True):
@@ -49,7 +50,7 @@ class OciRuntime:
                 return ""
             finally:
                 os.close(writing)
-            await child.wait_to_the_end()
+            await child.wait_to_the_end(_CALL_SECONDS)
             first_line = answer.read(4096).decode("utf-8", "replace").partition("\n")[0]
         return first_line.replace(" version ", " ", 1)
 
@@ -84,9 +85,12 @@ class OciRuntime:
             status = await self._call(log_file, ["delete", "--force", bundle.container_id], ChildStdio())
         except MissingTool as error:
             return str(error)
-        if status == 0 or not os.path.exists(f"{self._state_root}/{bundle.container_id}"):
+        if status == 0 or not self._knows(bundle.container_id):
             return None
         return f"{self.name} could not delete container {bundle.container_id}: {logged_error(read_log(log_file))}"
+
+    def _knows(self, container_id: str) -> bool:
+        return os.path.exists(f"{self._state_root}/{container_id}")
 
     async def _launched(
         self, bundle: Bundle, launch: LaunchFiles, arguments: Sequence[str], stdio: ChildStdio
@@ -102,12 +106,12 @@ class OciRuntime:
         return Launched(child, loop.time() - started)
 
     async def _call(self, log_file: str, arguments: Sequence[str], stdio: ChildStdio) -> int:
-        options = ["--root", self._state_root, "--log", log_file, "--log-format", "json"]
+        options = ["--root", self._state_root, "--log", log_file]
         try:
             child = self._reaper.spawn([self._program, *options, *arguments], stdio)
         except (FileNotFoundError, PermissionError) as error:
             raise MissingTool(self._program, "running containers", self.name) from error
-        return await child.wait_to_the_end()
+        return await child.wait_to_the_end(_CALL_SECONDS)
 
     def _refusal(self, bundle: Bundle, launch: LaunchFiles, status: int) -> Exception:
         message = logged_error(read_log(launch.log_file))
@@ -115,7 +119,7 @@ class OciRuntime:
             return ContainerNotRunning(bundle.container_id, "ended")
         if not message:
             message = f"it ended with status {os.waitstatus_to_exitcode(status)} and gave no reason"
-        return start_error(self.name, launch.command, message, bundle.root)
+        return start_error(self.name, launch.command, message, bundle.config.root)
 
 
 def read_log(path: str) -> bytes:

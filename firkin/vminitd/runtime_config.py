@@ -13,6 +13,8 @@ import msgspec
 from firkin.domain.errors import InvalidArgument, UnsupportedFeature
 from firkin.domain.users import ResolvedUser, resolved_user
 
+from .executables import Command
+
 DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _DATABASE_BYTES = 4 * 1024 * 1024
 _NEEDED_NAMESPACES = frozenset({"mount", "pid"})
@@ -27,14 +29,14 @@ class CompletedConfig(msgspec.Struct, frozen=True):
     Attributes:
         document: the whole configuration, JSON.
         process: its `process` alone, JSON, as `exec --process` takes it.
-        command: args[0].
+        command: args[0], and where it is looked for.
         root: the root filesystem's path.
         cgroups_path: of the container.
     """
 
     document: bytes
     process: bytes
-    command: str
+    command: Command
     root: str
     cgroups_path: str
 
@@ -44,6 +46,10 @@ class _Process(msgspec.Struct):
     env: tuple[str, ...] = ()
     cwd: str = ""
     terminal: bool = False
+
+
+class _Mount(msgspec.Struct):
+    destination: str
 
 
 class _Root(msgspec.Struct):
@@ -84,7 +90,9 @@ def completed_config(spec: bytes, container_id: str, read_beneath: ReadBeneath) 
     missing = _NEEDED_NAMESPACES - {namespace.type for namespace in linux.namespaces}
     if missing:
         raise InvalidArgument(f"the runtime spec must list the namespaces {', '.join(sorted(missing))}")
-    process, command = _completed_process(document, root, read_beneath)
+    mounts = _decoded(document.get("mounts", msgspec.Raw(b"[]")), list[_Mount], "mounts")
+    points = [mount.destination for mount in mounts]
+    process, command = _completed_process(document, root, points, read_beneath)
     cgroups_path = linux.cgroups_path or f"/container/{container_id}"
     linux_members["cgroupsPath"] = _raw(cgroups_path)
     document["linux"] = _raw(linux_members)
@@ -92,19 +100,21 @@ def completed_config(spec: bytes, container_id: str, read_beneath: ReadBeneath) 
     return CompletedConfig(msgspec.json.encode(document), bytes(process), command, root, cgroups_path)
 
 
-def completed_process(spec: bytes, root: str, cgroups_path: str, read_beneath: ReadBeneath) -> CompletedConfig:
-    """Complete the process of an exec, in the container whose root filesystem is `root`.
+def completed_process(spec: bytes, container: CompletedConfig, read_beneath: ReadBeneath) -> CompletedConfig:
+    """Complete the process of an exec in a container.
 
     Raises:
         InvalidArgument: it has no usable process.
         UserUnknown: its user is not in the rootfs.
     """
     document = _members(spec, "the runtime spec")
-    process, command = _completed_process(document, root, read_beneath)
-    return CompletedConfig(b"", bytes(process), command, root, cgroups_path)
+    process, command = _completed_process(document, container.root, container.command.mounts, read_beneath)
+    return CompletedConfig(b"", bytes(process), command, container.root, container.cgroups_path)
 
 
-def _completed_process(document: _Members, root: str, read_beneath: ReadBeneath) -> tuple[msgspec.Raw, str]:
+def _completed_process(
+    document: _Members, root: str, mounts: Sequence[str], read_beneath: ReadBeneath
+) -> tuple[msgspec.Raw, Command]:
     process = _part(document, "process", _Process)
     if not process.args or not process.args[0]:
         raise InvalidArgument("the runtime spec's process has no args")
@@ -122,11 +132,14 @@ def _completed_process(document: _Members, root: str, read_beneath: ReadBeneath)
             gids = dict.fromkeys((*user.additional_gids, *resolved.additional_gids))
             user_members |= {"uid": _raw(resolved.uid), "gid": _raw(resolved.gid), "additionalGids": _raw(list(gids))}
         members["user"] = _raw(user_members)
-        members["env"] = _raw(_environment(process.env, resolved.home))
+        environment = _environment(process.env, resolved.home)
     else:
-        members["env"] = _raw(_environment(process.env, ""))
-    members["cwd"] = _raw(process.cwd or "/")
-    return _raw(members), process.args[0]
+        environment = _environment(process.env, "")
+    members["env"] = _raw(environment)
+    working_directory = process.cwd or "/"
+    members["cwd"] = _raw(working_directory)
+    search_path = next(variable[5:] for variable in environment if variable.startswith("PATH="))
+    return _raw(members), Command(process.args[0], working_directory, search_path, mounts)
 
 
 def _resolved(user: _User, root: str, read_beneath: ReadBeneath) -> ResolvedUser:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-import msgspec
-
 from firkin.domain.errors import CommandNotExecutable, CommandNotFound, FirkinError, RuntimeFailed, StoreFull
 
 NOT_FOUND_CODE = CommandNotFound.exit_code
@@ -18,27 +16,17 @@ _COMMAND_REFUSED = re.compile(
 _NO_SPACE = re.compile(r"no space left on device|disk quota exceeded", re.I)
 # Written by the process itself, after the runtime had answered: execve(2) was refused.
 _EXECUTION_FAILED = re.compile(r"^(?:exec container process[^`]*`[^`]*`|exec): (?P<reason>.+)", re.I)
+_LOGFMT_MESSAGE = re.compile(r'level=\w+ msg="(?P<message>(?:[^"\\\\]|\\\\.)*)"')
 _NO_SUCH_FILE = "no such file"
 
 
-class LogLine(msgspec.Struct):
-    """One line of a runtime's JSON log."""
-
-    msg: str = ""
-    level: str = ""
-
-
 def logged_error(log: bytes) -> str:
-    """The last error in a runtime's JSON log, or ""."""
-    found = ""
-    for line in log.splitlines():
-        try:
-            entry = msgspec.json.decode(line, type=LogLine)
-        except msgspec.DecodeError:
-            continue
-        if entry.level in ("error", "fatal") and entry.msg:
-            found = entry.msg
-    return found
+    """The last error in a runtime's log: crun's plain lines, or runc's `level=error msg="..."`; "" for none."""
+    lines = [line for line in log.decode("utf-8", "replace").splitlines() if line.strip()]
+    if not lines:
+        return ""
+    quoted = _LOGFMT_MESSAGE.search(lines[-1])
+    return quoted["message"].replace('\\"', '"') if quoted is not None else lines[-1]
 
 
 def start_error(runtime: str, command: str, message: str, store_path: str) -> FirkinError:

@@ -66,8 +66,7 @@ class TemplateJob:
                     self.entries += builder.apply(layer, reader)
                     self._reader = None
                     self._earlier_bytes += reader.done_bytes
-            builder.commit()
-        return True
+            return builder.commit()
 
     def cancel(self) -> None:
         """Let `run` fail at its next read."""

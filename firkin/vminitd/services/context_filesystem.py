@@ -91,12 +91,14 @@ class FilesystemCalls:
     async def ApplyOciLayer(self, request: wire.ApplyOciLayerRequest, context: _Context) -> wire.ApplyOciLayerResponse:
         async with answering(context, "apply layer", request.archive_path):
             # The applier is imported when the first layer comes: the agent listens sooner.
-            from ..layer_files import apply_layer_file
+            from ..layers.applier import apply_layer
 
-            applied = await self._agent.template_workers.run(
-                apply_layer_file, request.archive_path, request.destination
-            )
-        return wire.ApplyOciLayerResponse(entries_applied=applied)
+            def applied() -> int:
+                with open(request.archive_path, "rb", buffering=0) as archive:
+                    return apply_layer(request.destination, archive, layer_name=request.archive_path).entries
+
+            entries = await self._agent.template_workers.run(applied)
+        return wire.ApplyOciLayerResponse(entries_applied=entries)
 
     async def Sync(self, request: wire.SyncRequest, context: _Context) -> wire.SyncResponse:
         async with answering(context, "sync"):

@@ -1,0 +1,122 @@
+"""Whether the kernel would execute a command, told before it is started.
+
+An OCI runtime that detaches answers before execve(2), so what that refuses would look like a program that failed.
+A command that is not found is left to the runtime; so is one that only a mount of the container brings.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import stat
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from firkin.domain.errors import CommandNotExecutable, CommandNotFound
+
+from .filesystem.beneath import Resolution, open_beneath, opened_directory
+
+_HEAD_BYTES = 256
+_FORMAT_REFUSED = "it is no program of this machine (exec format error)"
+# e_machine of elf(5), with what the kernel runs besides its own.
+_ELF_MACHINES = {
+    "x86_64": (62, 3),
+    "aarch64": (183, 40),
+    "riscv64": (243,),
+    "ppc64le": (21,),
+    "s390x": (22,),
+    "armv7l": (40,),
+    "i686": (3,),
+}
+_EMULATORS = "/proc/sys/fs/binfmt_misc"
+
+
+class Command(msgspec.Struct, frozen=True):
+    """A command as execvpe(3) would find it; `mounts` are the container's mount points."""
+
+    name: str
+    working_directory: str
+    search_path: str
+    mounts: Sequence[str] = ()
+
+
+def check_executable(root: str, command: Command) -> None:
+    """Refuse a command that is there but that the kernel will not execute.
+
+    Raises:
+        CommandNotExecutable: its format is none of this machine.
+        CommandNotFound: the interpreter that its first line names does not exist.
+    """
+    try:
+        with opened_directory(root) as directory:
+            for path in _candidates(command):
+                head = _head(directory, path, command.mounts)
+                if head is not None:
+                    _check_head(directory, head, command)
+                    return
+    except OSError:
+        # The runtime says it better.
+        return
+
+
+def _candidates(command: Command) -> Iterator[str]:
+    if "/" in command.name:
+        yield os.path.join(command.working_directory, command.name)
+        return
+    for directory in command.search_path.split(":"):
+        yield os.path.join(command.working_directory, directory, command.name)
+
+
+def _head(root: int, path: str, mounts: Sequence[str]) -> bytes | None:
+    """The first bytes of an executable file; None when there is none.
+
+    Raises:
+        OSError: it lies under a mount point, so that the container may see another file.
+    """
+    try:
+        file = open_beneath(root, path.lstrip("/"), os.O_RDONLY | os.O_NONBLOCK, Resolution.IN_ROOT)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return None
+    try:
+        mode = os.fstat(file).st_mode
+        if not stat.S_ISREG(mode) or not mode & 0o111:
+            return None
+        where = os.readlink(f"/proc/self/fd/{file}").removeprefix(os.readlink(f"/proc/self/fd/{root}"))
+        if any(where.startswith(f"{point.rstrip('/')}/") or where == point for point in mounts):
+            raise OSError("only the container sees what is mounted there")
+        return os.read(file, _HEAD_BYTES)
+    finally:
+        os.close(file)
+
+
+def _check_head(root: int, head: bytes, command: Command) -> None:
+    if head.startswith(b"#!"):
+        words = head[2:].split(b"\n")[0].split()
+        if words and not _exists(root, os.fsdecode(words[0]), command):
+            reason = f"its interpreter {os.fsdecode(words[0])!r} does not exist in the rootfs"
+            raise CommandNotFound(command.name, reason)
+        return
+    if head.startswith(b"\x7fELF") and len(head) >= 20:
+        machines = _ELF_MACHINES.get(platform.machine())
+        if machines is None or int.from_bytes(head[18:20], "big" if head[5] == 2 else "little") in machines:
+            return
+    if not _has_emulators():
+        raise CommandNotExecutable(command.name, _FORMAT_REFUSED)
+
+
+def _exists(root: int, path: str, command: Command) -> bool:
+    if any(path.startswith(f"{point.rstrip('/')}/") or path == point for point in command.mounts):
+        return True
+    try:
+        os.close(open_beneath(root, path.lstrip("/"), os.O_PATH, Resolution.IN_ROOT))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def _has_emulators() -> bool:
+    try:
+        return bool(set(os.listdir(_EMULATORS)) - {"register", "status"})
+    except OSError:
+        return False
