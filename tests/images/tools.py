@@ -8,7 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-_PACKAGES = {"busybox": "busybox-static", "umoci": "umoci", "skopeo": "skopeo", "mmdebstrap": "mmdebstrap"}
+_PACKAGES = {
+    "busybox": "busybox-static",
+    "umoci": "umoci",
+    "buildah": "buildah",
+    "skopeo": "skopeo",
+    "mmdebstrap": "mmdebstrap",
+}
 
 
 class ToolFailed(Exception):
