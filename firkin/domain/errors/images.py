@@ -19,6 +19,7 @@ class ImageNotFound(ImageError):
     def __init__(self, reference: str, reason: str) -> None:
         super().__init__(f"image {reference!r} was not found: {reason}")
         self.reference = reference
+        self.reason = reason
 
 
 class TagNotFound(ImageError):

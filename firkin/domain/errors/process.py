@@ -20,6 +20,7 @@ class CommandNotFound(StartFailed):
     def __init__(self, command: str, reason: str = "no such file in the rootfs or on its PATH") -> None:
         super().__init__(f"command {command!r} was not found: {reason}")
         self.command = command
+        self.reason = reason
 
 
 class CommandNotExecutable(StartFailed):
