@@ -51,3 +51,13 @@ class FirkinError(Exception):
         self.container_id = self.container_id or container_id
         self.outcome = self.outcome or outcome
         return self
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # The default calls the class with the message alone, which few of the subclasses take.
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[FirkinError], args: tuple[object, ...], attributes: dict[str, object]) -> FirkinError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error
