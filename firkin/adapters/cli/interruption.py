@@ -11,6 +11,9 @@ T = TypeVar("T")
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
+STARTING_SECONDS = 1.0
+"""How long a pod that is being spawned has, after a signal, to have its containers running."""
+
 Reaction = Callable[[], Awaitable[object]]
 
 
@@ -25,13 +28,16 @@ class Interrupted(Exception):
 class Interruptions:
     """Turns signals into what is to be done about them.
 
-    Until `guarded` is entered, a signal cancels the command, which undoes what it began. Inside it, the first
-    signal stops and the second kills; after it, signals are ignored, so that nothing is left half removed.
+    Until `guarded` is entered, a signal cancels the command, which undoes what it began: the second one at once, the
+    first a moment later, since a container may run already that wants to be stopped properly. Inside `guarded`, the
+    first signal stops and the second kills; after it, signals are ignored, so that nothing is left half removed.
     """
 
     def __init__(self) -> None:
         self._command: asyncio.Task[Any] | None = None
-        self._reactions: asyncio.Queue[int] | None = None
+        self._signals = asyncio.Queue[int]()
+        self._is_guarded = False
+        self._cancelling: asyncio.TimerHandle | None = None
         self._number = 0
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -52,21 +58,28 @@ class Interruptions:
             command.uncancel()
             raise Interrupted(self._number) from None
         finally:
+            if self._cancelling is not None:
+                self._cancelling.cancel()
             for number in _SIGNALS:
                 loop.remove_signal_handler(number)
 
     def _received(self, number: int) -> None:
-        if self._reactions is not None:
-            self._reactions.put_nowait(number)
-        elif self._command is not None:
-            self._number = self._number or number
-            self._command.cancel()
+        self._signals.put_nowait(number)
+        if self._is_guarded or self._command is None:
+            return
+        delay = 0.0 if self._number else STARTING_SECONDS
+        self._number = self._number or number
+        if self._cancelling is not None:
+            self._cancelling.cancel()
+        self._cancelling = asyncio.get_running_loop().call_later(delay, self._command.cancel)
 
     async def guarded(self, work: Awaitable[T], *, stop: Reaction, kill: Reaction) -> T:
         """Await `work`, which the two reactions make end."""
-        self._reactions = reactions = asyncio.Queue[int]()
+        self._is_guarded = True
+        if self._cancelling is not None:
+            self._cancelling.cancel()
         async with asyncio.TaskGroup() as group:
-            reacting = group.create_task(_react(reactions, group, stop, kill))
+            reacting = group.create_task(_react(self._signals, group, stop, kill))
             try:
                 return await work
             finally:

@@ -53,11 +53,13 @@ async def test_the_second_signal_kills_at_once() -> None:
 
 
 @pytest.mark.real_time
-async def test_a_signal_before_there_is_a_pod_cancels_what_was_begun() -> None:
+async def test_the_second_signal_before_there_is_a_pod_cancels_what_was_begun() -> None:
     undone = asyncio.Event()
 
     async def boot() -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.sleep(0)
         try:
             await asyncio.Event().wait()
         finally:
@@ -76,3 +78,16 @@ async def test_without_a_signal_the_result_passes() -> None:
     waiting = interruptions.guarded(workload.wait(), stop=workload.stop, kill=workload.kill)
     assert await interruptions.run(waiting) == "stopped"
     assert workload.stops == 0
+
+
+@pytest.mark.real_time
+async def test_a_signal_that_comes_while_the_containers_start_stops_them() -> None:
+    workload, interruptions = _Workload(heeds_stop=True), Interruptions()
+
+    async def boot_and_wait() -> str:
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.sleep(0.01)
+        return await interruptions.guarded(workload.wait(), stop=workload.stop, kill=workload.kill)
+
+    assert await interruptions.run(boot_and_wait()) == "stopped"
+    assert workload.stops == 1

@@ -1,0 +1,78 @@
+"""The command `firkin` as its users have it: a process of its own, on directories of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+_DEADLINE_SECONDS = 120
+
+
+class Finished(NamedTuple):
+    """What a command came to."""
+
+    code: int
+    stdout: bytes
+    stderr: str
+
+    def error(self) -> str:
+        """Its one sentence of error; fails when there is more or less on standard error."""
+        lines = self.stderr.splitlines()
+        assert len(lines) == 1, self.stderr
+        assert lines[0].startswith("firkin: error: "), self.stderr
+        assert "Traceback" not in self.stderr
+        return lines[0].removeprefix("firkin: error: ")
+
+
+class Command:
+    """Runs `firkin` with state and sockets below a directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.state_dir = directory / "state"
+        self.runtime_dir = directory / "run"
+
+    def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+        """This process's environment, with the directories."""
+        directories = {"FIRKIN_STATE_DIR": str(self.state_dir), "FIRKIN_RUNTIME_DIR": str(self.runtime_dir)}
+        return {**os.environ, "COLUMNS": "120", **directories, **(extra or {})}
+
+    def started(
+        self, *arguments: str, env: Mapping[str, str] | None = None, stdin: int = subprocess.DEVNULL
+    ) -> subprocess.Popen[bytes]:
+        """Start it, with its output piped."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "firkin", *arguments],
+            env=self.environment(env),
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> Finished:
+        """Run it to its end."""
+        with self.started(*arguments, env=env, stdin=subprocess.PIPE) as process:
+            return finished(process, stdin)
+
+    def leftovers(self) -> list[str]:
+        """Files of pods that are still there; templates and locks are meant to stay."""
+        found = [path for path in self.runtime_dir.rglob("*") if path.is_socket() or path.is_dir()]
+        found += [path for name in ("pods", "templates/.staging-*") for path in self.state_dir.glob(f"store/{name}/*")]
+        found += self.state_dir.glob("pod-stores/*")
+        return [str(path) for path in found if not path.name.startswith(".")]
+
+
+def finished(process: subprocess.Popen[bytes], stdin: bytes | None = None) -> Finished:
+    """Wait for the end, and end what takes too long."""
+    try:
+        stdout, stderr = process.communicate(stdin, timeout=_DEADLINE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGTERM)
+        stdout, stderr = process.communicate()
+        raise AssertionError(f"still running after {_DEADLINE_SECONDS} s: {stderr.decode()}") from None
+    return Finished(process.returncode, stdout, stderr.decode())

@@ -1,0 +1,51 @@
+"""The command, and the check that it left nothing on the machine."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.machine_state import MachineState
+
+from .command import Command
+
+
+@pytest.fixture(scope="session")
+def shared_command(tmp_path_factory: pytest.TempPathFactory) -> Command:
+    """One state directory for all tests, so that images are unpacked once."""
+    return Command(tmp_path_factory.mktemp("firkin"))
+
+
+@pytest.fixture
+def firkin(shared_command: Command) -> Iterator[Command]:
+    """The command; afterwards nothing of a pod may be left."""
+    before = MachineState.now()
+    yield shared_command
+    assert MachineState.now().beyond(before) == {}
+    assert shared_command.leftovers() == []
+
+
+@pytest.fixture
+def image_copy(busybox_image: str, tmp_path: Path) -> Path:
+    """A copy of the busybox image's layout, to be damaged."""
+    return Path(shutil.copytree(busybox_image.split(":")[1], tmp_path / "layout"))
+
+
+@pytest.fixture(scope="session")
+def foreign_image(busybox_image: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An image for another platform than this machine's, behind an index."""
+    layout = Path(shutil.copytree(busybox_image.split(":")[1], tmp_path_factory.mktemp("foreign") / "layout"))
+    image = f"{layout}:foreign"
+    subprocess.run(["umoci", "tag", "--image", f"{layout}:latest", "foreign"], check=True)
+    subprocess.run(["umoci", "config", "--image", image, "--architecture", "s390x"], check=True)
+    index = json.loads((layout / "index.json").read_bytes())
+    for descriptor in index["manifests"]:
+        if descriptor["annotations"]["org.opencontainers.image.ref.name"] == "foreign":
+            descriptor["platform"] = {"architecture": "s390x", "os": "linux"}
+    (layout / "index.json").write_text(json.dumps(index))
+    return f"oci:{image}"

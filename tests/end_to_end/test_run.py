@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from .command import Command, finished
+
+ALL_BYTES = bytes(range(256)) * 1000
+
+
+def test_output_and_exit_code_are_those_of_the_command(firkin: Command, busybox_image: str) -> None:
+    done = firkin.run("run", busybox_image, "--", "sh", "-c", "echo out; echo err >&2; exit 42")
+    assert done == (42, b"out\n", "err\n")
+
+
+def test_standard_input_passes_as_bytes(firkin: Command, busybox_image: str) -> None:
+    done = firkin.run("run", busybox_image, "cat", stdin=ALL_BYTES)
+    assert done == (0, ALL_BYTES, "")
+
+
+def test_a_megabyte_on_both_outputs_arrives_whole(firkin: Command, busybox_image: str) -> None:
+    script = "head -c 1000000 /dev/zero; head -c 1000000 /dev/zero | tr '\\0' e >&2"
+    done = firkin.run("run", busybox_image, "sh", "-c", script)
+    assert done.code == 0
+    assert done.stdout == bytes(1_000_000)
+    assert done.stderr == "e" * 1_000_000
+
+
+def test_without_a_command_the_image_says_what_runs(firkin: Command, busybox_variant_image: str) -> None:
+    assert firkin.run("run", busybox_variant_image).code == 0
+
+
+def test_options_may_stand_before_and_after_the_image(firkin: Command, busybox_image: str) -> None:
+    script = "echo $A $B; pwd; id -u"
+    done = firkin.run(
+        "run", "-e", "A=1", busybox_image, "-eB=x=y", "-w", "/tmp", "-u", "65534", "--", "sh", "-c", script
+    )
+    assert done.stdout == b"1 x=y\n/tmp\n65534\n"
+
+
+def test_options_after_the_first_word_of_the_command_are_the_commands(firkin: Command, busybox_image: str) -> None:
+    assert firkin.run("run", busybox_image, "echo", "-e", "A=1", "--", "-v").stdout == b"A=1 -- -v\n"
+
+
+def test_the_pod_has_the_name_and_host_name_that_were_asked_for(firkin: Command, busybox_image: str) -> None:
+    assert firkin.run("run", "--name", "my.pod-1", busybox_image, "hostname").stdout == b"my.pod-1\n"
+    assert firkin.run("run", "--hostname", "elsewhere", busybox_image, "hostname").stdout == b"elsewhere\n"
+
+
+def test_a_signal_that_ends_the_command_is_128_and_its_number(firkin: Command, busybox_image: str) -> None:
+    # A container's first process gets from its own namespace only the signals that it handles.
+    done = firkin.run("run", busybox_image, "--", "sh", "-c", "trap 'exit 143' TERM; kill -TERM $$; exit 1")
+    assert done.code == 143
+
+
+@pytest.mark.parametrize(
+    ("command", "code"), [("/no/such/command", 127), ("no-such-command", 127), ("/etc", 126), ("/etc/passwd", 126)]
+)
+def test_a_command_that_cannot_be_started_has_its_exit_code(
+    firkin: Command, busybox_image: str, command: str, code: int
+) -> None:
+    done = firkin.run("run", busybox_image, "--", command)
+    assert done.code == code
+    assert command in done.error()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_the_command(firkin: Command, busybox_image: str, number: int) -> None:
+    script = "trap 'echo stopping; exit 7' TERM; echo ready; while :; do sleep 0.05; done"
+    with firkin.started("run", busybox_image, "--", "sh", "-c", script) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(number)
+        assert finished(process)[:2] == (7, b"stopping\n")
+
+
+def test_what_ignores_the_stop_is_killed_after_the_grace(firkin: Command, busybox_image: str) -> None:
+    with firkin.started("run", "--grace", "0.2", busybox_image, "sh", "-c", "echo ready; sleep 1000") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(signal.SIGINT)
+        assert finished(process).code == 128 + signal.SIGKILL
+
+
+def test_the_second_signal_kills_at_once(firkin: Command, busybox_image: str) -> None:
+    script = "trap 'echo stopping' TERM; echo ready; while :; do sleep 0.05; done"
+    with firkin.started("run", "--grace", "1000", busybox_image, "sh", "-c", script) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == b"stopping\n"
+        process.send_signal(signal.SIGINT)
+        assert finished(process).code == 128 + signal.SIGKILL
+
+
+def test_closed_standard_streams_do_no_harm(firkin: Command, busybox_image: str) -> None:
+    script = f'exec "$0" -m firkin run {busybox_image} -- sh -c "cat; exit 5" <&- >&- 2>&-'
+    done = subprocess.run(["sh", "-c", script, sys.executable], env=firkin.environment(), timeout=60, check=False)
+    assert done.returncode == 5
+
+
+def test_a_reader_that_goes_away_ends_the_command_quietly(firkin: Command, busybox_image: str) -> None:
+    with firkin.started("run", busybox_image, "--", "sh", "-c", "while echo line; do :; done") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"line\n"
+        process.stdout.close()
+        process.stdout = None
+        assert "Traceback" not in finished(process).stderr
+
+
+def test_the_second_run_starts_from_the_template(firkin: Command, debian_image: str) -> None:
+    script = "test -e /root/mark && exit 1; touch /root/mark; . /etc/os-release; echo $ID"
+    for _ in range(2):
+        assert firkin.run("run", debian_image, "--", "sh", "-c", script) == (0, b"debian\n", "")
+    templates = os.listdir(firkin.state_dir / "store" / "templates")
+    assert len([name for name in templates if name.startswith("sha256-")]) in (1, 2)
+
+
+def test_an_ext4_store_is_the_pods_own_and_has_its_size(firkin: Command, busybox_image: str) -> None:
+    script = "dd if=/dev/zero of=/large bs=1M count=200"
+    done = firkin.run("run", "--store", "ext4:64MiB", busybox_image, "--", "sh", "-c", script)
+    assert done.code == 1
+    assert "No space left on device" in done.stderr
+
+
+def test_verbose_tells_on_standard_error_what_happens(firkin: Command, busybox_image: str) -> None:
+    done = firkin.run("run", "-v", "--store", "ext4:64MiB", busybox_image, "echo", "out")
+    assert done[:2] == (0, b"out\n")
+    assert "unpacking image, layer 1 of" in done.stderr
+    assert "exit code 0; the pod was removed in" in done.stderr
