@@ -95,10 +95,10 @@ class RunningProcess:
 async def _first_of(
     exited: asyncio.Future[ExitStatus], hurry: asyncio.Future[None] | None, grace_seconds: float
 ) -> None:
-    if hurry is None:
-        await asyncio.wait([exited], timeout=grace_seconds)
-    else:
-        await asyncio.wait([exited, hurry], timeout=grace_seconds, return_when=asyncio.FIRST_COMPLETED)
+    ends: set[asyncio.Future[ExitStatus] | asyncio.Future[None]] = {exited}
+    if hurry is not None:
+        ends.add(hurry)
+    await asyncio.wait(ends, timeout=grace_seconds, return_when=asyncio.FIRST_COMPLETED)
 
 
 async def _ended(agent: Agent, ref: ProcessRef) -> ExitStatus:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import firkin
-from tests.machine_state import MachineState
+from tests.machine_state import MachineState, settled_state
 
 from .pods import real_runtime, shell
 
@@ -22,7 +22,7 @@ async def test_pods_of_three_containers_leave_nothing(
 ) -> None:
     async with real_runtime(tmp_path, store) as runtime:
         bundle = await runtime.images.resolve(busybox_image)
-        before = MachineState.now()
+        before = await settled_state()
         for number in range(pods):
             builder = firkin.PodBuilder(f"soak-{number}").empty_dir(firkin.EmptyDirVolume.memory("m"))
             for name in ("one", "two", "three"):
