@@ -60,8 +60,9 @@ class DirectoryPodStore:
 
 def _made(store: Path) -> Path:
     """Make the store, and the directory for its locks, which no pod id can collide with."""
+    store.mkdir(mode=0o700, parents=True, exist_ok=True)
     locks = store / ".locks"
-    locks.mkdir(mode=0o700, parents=True, exist_ok=True)
+    locks.mkdir(mode=0o700, exist_ok=True)
     return locks
 
 

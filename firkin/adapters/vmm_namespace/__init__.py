@@ -1,5 +1,5 @@
 """Sandboxes made of Linux namespaces: the host's own kernel, no VM, no daemon."""
 
-from .vmm import NamespaceVmm
+from .vmm import DEFAULT_SEARCH_PATH, NamespaceVmm
 
-__all__ = ["NamespaceVmm"]
+__all__ = ["DEFAULT_SEARCH_PATH", "NamespaceVmm"]

@@ -50,6 +50,14 @@ class Console:
         while self._reading is not None and self._read():
             pass
 
+    def drop_last_line(self, line: str) -> bool:
+        """Take `line` back if it is the last one of the tail."""
+        before, found, after = self._tail.rpartition(line.encode())
+        if not found or after.strip():
+            return False
+        self._tail = before
+        return True
+
     def close(self) -> None:
         """Stop reading; twice is fine."""
         self.close_writing()

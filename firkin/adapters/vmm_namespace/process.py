@@ -17,6 +17,8 @@ from .console import Console
 _INIT_POLL_SECONDS = 0.001
 _KILL_SECONDS = 5.0
 _HOLDER_SECONDS = 2.0
+# What unshare of util-linux 2.38 says, with exit status 1, when it wants to follow its child into death by SIGKILL.
+_SAW_SIGKILL = "unshare: sigprocmask unblock failed: Invalid argument"
 
 
 class SandboxProcess:
@@ -32,6 +34,7 @@ class SandboxProcess:
         self._console = console
         self._ended = asyncio.Event()
         self._init: int | None = None
+        self._code: int | None = None
         self._lifeline: int | None
         lifeline, self._lifeline = os.pipe()
         try:
@@ -60,22 +63,24 @@ class SandboxProcess:
         self._loop.remove_reader(self._holder_pidfd)
         self._holder.wait()
         self._console.drain()
+        self._code = self._holder.returncode
+        if self._code == 1 and self._console.drop_last_line(_SAW_SIGKILL):
+            self._code = -signal.SIGKILL
         self._ended.set()
 
     @property
     def status(self) -> str:
         """How it ended, as the second half of a sentence."""
-        code = self._holder.returncode
-        if code is None:
-            return "still runs"
-        if code < 0:
-            return f"was killed by {signal.Signals(-code).name}"
-        return f"exited with status {code}"
+        if self._code is None:
+            return "does not end"
+        if self._code < 0:
+            return f"was killed by {signal.Signals(-self._code).name}"
+        return f"exited with status {self._code}"
 
     @property
     def was_killed(self) -> bool:
         """True when SIGKILL ended it."""
-        return self._holder.returncode == -signal.SIGKILL
+        return self._code == -signal.SIGKILL
 
     async def wait_init(self) -> bool:
         """Wait until vminitd's process exists; False when the sandbox ended first."""
