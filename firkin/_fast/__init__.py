@@ -6,14 +6,19 @@ from typing import TYPE_CHECKING
 PURE_PYTHON = os.environ.get("FIRKIN_PURE_PYTHON") == "1"
 
 if TYPE_CHECKING or PURE_PYTHON:
-    from ._paths_py import clean_member_name, guest_path_problem, id_problem, relative_path_problem
+    from . import _paths_py as _paths
 else:
     try:
-        from .paths import clean_member_name, guest_path_problem, id_problem, relative_path_problem
-    except ModuleNotFoundError as error:
+        from . import paths as _paths
+    except ImportError as error:
         raise ModuleNotFoundError(
             "firkin's compiled kernels are not built: run `pip install .` (or, in a checkout, `make build`); "
             "FIRKIN_PURE_PYTHON=1 uses the slow Python twins instead"
         ) from error
+
+clean_member_name = _paths.clean_member_name
+guest_path_problem = _paths.guest_path_problem
+id_problem = _paths.id_problem
+relative_path_problem = _paths.relative_path_problem
 
 __all__ = ["PURE_PYTHON", "clean_member_name", "guest_path_problem", "id_problem", "relative_path_problem"]
