@@ -61,7 +61,7 @@ class Field:
     @property
     def is_object(self) -> bool:
         """True for what has fields."""
-        return isinstance(self._node, yaml.MappingNode)
+        return isinstance(self._node, yaml.MappingNode) and self._node.tag == _TAG + "map"
 
     @property
     def is_null(self) -> bool:
@@ -113,7 +113,7 @@ class Field:
 
     def items(self) -> list[Field]:
         """The entries of a list; empty after a problem."""
-        if not isinstance(self._node, yaml.SequenceNode):
+        if not isinstance(self._node, yaml.SequenceNode) or self._node.tag != _TAG + "seq":
             self.problem("wrong-type", f"must be a list, not {_kind(self._node)}")
             return []
         return [Field(node, f"{self.where}[{index}]", self._problems) for index, node in enumerate(self._node.value)]
@@ -131,13 +131,13 @@ class Field:
     def required(self, fields: dict[str, Field], name: str) -> Field | None:
         """The field `name` of this object's `fields`; its absence is noted."""
         field = fields.get(name)
-        if field is None:
+        if field is None and self.is_object:
             self.problem("missing-field", f"{name} is missing")
         return field
 
     def entries(self) -> dict[str, Field]:
         """The entries of an object; empty after a problem."""
-        if not isinstance(self._node, yaml.MappingNode):
+        if not self.is_object:
             self.problem("wrong-type", f"must be an object, not {_kind(self._node)}")
             return {}
         found: dict[str, Field] = {}
@@ -208,15 +208,11 @@ def _below(where: str, name: str) -> str:
 
 
 def _kind(node: yaml.Node) -> str:
-    if isinstance(node, yaml.MappingNode):
-        return "an object"
-    if isinstance(node, yaml.SequenceNode):
-        return "a list"
-    if node.tag == _TAG + "null":
-        return "null"
-    if not node.tag.startswith(_TAG):
-        return f"a value of the tag {node.tag}"
-    return f"{node.value!r}"
+    name = node.tag.removeprefix(_TAG)
+    known = {"map": "an object", "seq": "a list", "null": "null"}
+    if isinstance(node, yaml.ScalarNode) and name in ("str", "int", "float", "bool", "timestamp", "value"):
+        return f"{node.value!r}"
+    return known.get(name, f"a value of the tag {name}")
 
 
 def _bounds_problem(text: str) -> tuple[int, str] | None:
