@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from .container_spec import PodContainerSpec, ProcessOptions, ResourceLimits
+from .errors import InvalidArgument
 from .guest_path import GuestPath
 from .image import ImageConfig, Platform
 from .linux_capabilities import chosen_capabilities
@@ -31,6 +32,7 @@ from .oci_runtime import (
 )
 from .rootfs_source import OciBundleRootfs
 from .seccomp import default_seccomp
+from .validation import process_problems
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CPU_PERIOD_USEC = 100_000
@@ -102,7 +104,13 @@ def exec_runtime_spec(container: RuntimeSpec, options: ProcessOptions) -> Runtim
 
     It inherits environment (overridden per variable), working directory, user, capabilities, limits and
     `noNewPrivileges`; its arguments and whether it has a terminal are its own.
+
+    Raises:
+        InvalidArgument: it has no command, or an option breaks a rule; the message has every problem.
     """
+    problems = "; ".join(str(problem) for problem in process_problems(options, "exec"))
+    if problems or not options.args:
+        raise InvalidArgument(f"process cannot run: {problems or 'an exec needs a command'}")
     inherited = container.process
     process = replace(
         inherited,

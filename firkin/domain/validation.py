@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from .container_spec import PodContainerSpec
+from .container_spec import PodContainerSpec, ProcessOptions
 from .errors import InvalidGuestPath, SpecProblem
 from .guest_path import GuestPath
 from .linux_capabilities import normalised_capability
@@ -57,7 +57,10 @@ def container_problems(
 ) -> Iterator[SpecProblem]:
     """Yield every problem of one container of a pod that declares `empty_dirs`."""
     yield from _rootfs_problems(spec, where)
-    yield from _process_problems(spec, where)
+    yield from process_problems(spec.process, where)
+    if spec.process.terminal and spec.stdio.stderr != Stdio.NULL:
+        message = "with a terminal, everything arrives on stdout: stderr cannot go elsewhere"
+        yield SpecProblem(f"{where}.stderr", "terminal-stderr", message)
     yield from _host_name_problems(f"{where}.hostname", spec.host_name)
     yield from _mount_problems(spec, {volume.name for volume in empty_dirs}, where)
     yield from _limit_problems(spec, where)
@@ -101,8 +104,8 @@ def _rootfs_problems(spec: PodContainerSpec, where: str) -> Iterator[SpecProblem
                 yield SpecProblem(f"{where}.command", "command-missing", message)
 
 
-def _process_problems(spec: PodContainerSpec, where: str) -> Iterator[SpecProblem]:
-    process = spec.process
+def process_problems(process: ProcessOptions, where: str) -> Iterator[SpecProblem]:
+    """Yield every problem of how a process, init or exec, is to be run; it may leave its command to the image."""
     for index, argument in enumerate(process.args):
         yield from _text_problems(f"{where}.command[{index}]", argument)
     if process.args and not process.args[0]:
@@ -129,9 +132,12 @@ def _process_problems(spec: PodContainerSpec, where: str) -> Iterator[SpecProble
                 normalised_capability(name)
         except ValueError as error:
             yield SpecProblem(f"{where}.capabilities", "capability", str(error))
-    if process.terminal and spec.stdio.stderr != Stdio.NULL:
-        message = "with a terminal, everything arrives on stdout: stderr cannot go elsewhere"
-        yield SpecProblem(f"{where}.stderr", "terminal-stderr", message)
+    for limit in process.rlimits:
+        if limit.type not in _RLIMIT_TYPES:
+            yield SpecProblem(f"{where}.rlimits", "rlimit", f"{limit.type!r} is not a limit of setrlimit(2)")
+        elif not 0 <= limit.soft <= limit.hard <= _RLIM_INFINITY:
+            message = f"{limit.type}: soft limit {limit.soft} must lie between 0 and the hard limit {limit.hard}"
+            yield SpecProblem(f"{where}.rlimits", "rlimit", message)
 
 
 def _text_problems(where: str, text: str) -> Iterator[SpecProblem]:
@@ -189,11 +195,5 @@ def _limit_problems(spec: PodContainerSpec, where: str) -> Iterator[SpecProblem]
         if amount is not None and not 0 < amount < _LIMIT_MAXIMUM:
             message = f"the limit of {name} must be a number more than 0, not {amount}"
             yield SpecProblem(f"{where}.limits.{name}", "limit", message)
-    for limit in spec.process.rlimits:
-        if limit.type not in _RLIMIT_TYPES:
-            yield SpecProblem(f"{where}.rlimits", "rlimit", f"{limit.type!r} is not a limit of setrlimit(2)")
-        elif not 0 <= limit.soft <= limit.hard <= _RLIM_INFINITY:
-            message = f"{limit.type}: soft limit {limit.soft} must lie between 0 and the hard limit {limit.hard}"
-            yield SpecProblem(f"{where}.rlimits", "rlimit", message)
     if not spec.grace_seconds >= 0:
         yield SpecProblem(f"{where}.grace", "grace", "the grace period must be 0 s or more")

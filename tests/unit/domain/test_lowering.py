@@ -21,6 +21,7 @@ from firkin.domain.lowering import (
 )
 from firkin.domain.oci_runtime import LinuxCapabilities, LinuxMemory, LinuxPids, Rlimit, RuntimeSpec
 from firkin.domain.seccomp import default_seccomp
+from firkin.errors import InvalidArgument
 
 from .values import bundle, container
 
@@ -291,6 +292,21 @@ def test_an_exec_overrides_what_it_names() -> None:
     assert set(process.capabilities.effective) == changed
     assert process.rlimits == (Rlimit("RLIMIT_CORE", 0, 0), Rlimit("RLIMIT_NOFILE", 6, 5))
     assert not process.no_new_privileges
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (ProcessOptions(), "an exec needs a command"),
+        (ProcessOptions(args=("",)), "exec.command.0.: the command is empty"),
+        (ProcessOptions(args=("id",), working_dir="srv"), "exec.workingDir: .* is not absolute"),
+        (ProcessOptions(args=("id",), capabilities_add=("FLY",)), "exec.capabilities: 'FLY' is not"),
+        (ProcessOptions(args=("id",), environment=(("", "1"),), user=""), "exec.env.0.: .*; exec.user: "),
+    ],
+)
+def test_a_bad_exec_is_refused_with_all_its_problems(options: ProcessOptions, problem: str) -> None:
+    with pytest.raises(InvalidArgument, match=problem):
+        exec_runtime_spec(lowered(), options)
 
 
 def test_an_exec_does_not_get_the_terminal_of_its_container() -> None:
