@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,11 +61,34 @@ class Command:
             return finished(process, stdin)
 
     def leftovers(self) -> list[str]:
-        """Files of pods that are still there; templates and locks are meant to stay."""
+        """What pods left of mounts, loop devices, processes and files; templates and locks are meant to stay."""
+        top = str(self.state_dir.parent)
+        found = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if top in line]
+        backing = [path.read_text().strip() for path in Path("/sys/block").glob("loop*/loop/backing_file")]
+        found += [path for path in backing if top in path]
+        found += [command for command in _process_commands() if top in command]
+        return found + self._files()
+
+    def _files(self) -> list[str]:
         found = [path for path in self.runtime_dir.rglob("*") if path.is_socket() or path.is_dir()]
         found += [path for name in ("pods", "templates/.staging-*") for path in self.state_dir.glob(f"store/{name}/*")]
         found += self.state_dir.glob("pod-stores/*")
         return [str(path) for path in found if not path.name.startswith(".")]
+
+
+def _process_commands() -> Iterator[str]:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            yield path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+
+
+def idle_cgroups() -> set[str]:
+    """Control groups of sandboxes in which no process is: those of a pod that runs elsewhere do not count."""
+    return {
+        str(group)
+        for group in Path("/sys/fs/cgroup").glob("**/firkin-*")
+        if not any(procs.read_text() for procs in group.glob("**/cgroup.procs"))
+    }
 
 
 def finished(process: subprocess.Popen[bytes], stdin: bytes | None = None) -> Finished:

@@ -130,5 +130,5 @@ def test_an_ext4_store_is_the_pods_own_and_has_its_size(firkin: Command, busybox
 def test_verbose_tells_on_standard_error_what_happens(firkin: Command, busybox_image: str) -> None:
     done = firkin.run("run", "-v", "--store", "ext4:64MiB", busybox_image, "echo", "out")
     assert done[:2] == (0, b"out\n")
-    assert "unpacking image, layer 1 of" in done.stderr
+    assert "container runs as process" in done.stderr
     assert "exit code 0; the pod was removed in" in done.stderr

@@ -110,10 +110,6 @@ def run_program(arguments: Sequence[str], services: CliServices) -> int:
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         return 128 + 2
-    except BrokenPipeError:
-        # Whoever read the output went away; the interpreter must not complain about it again while it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
     except Exception as error:
         return _report(error, services)
 
@@ -127,10 +123,14 @@ def _usage_exit_code(error: click.UsageError) -> int:
 def _report(error: Exception, services: CliServices) -> int:
     from firkin.domain.errors import FirkinError
 
-    if services.traceback_wanted():
-        traceback.print_exception(error)
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
+    if isinstance(error, BrokenPipeError):
+        # Whoever read the output went away; the interpreter must not complain about it again while it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    if services.traceback_wanted():
+        traceback.print_exception(error)
     if isinstance(error, FirkinError):
         _print_error(str(error))
         return error.exit_code

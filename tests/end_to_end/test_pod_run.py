@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from .command import Command, finished
+
+REPOSITORY = Path(__file__).parent.parent.parent
+
+
+def _manifest(directory: Path, image: str, containers: dict[str, str]) -> str:
+    """A manifest of containers that each run a script of the shell."""
+    lines = ["apiVersion: v1", "kind: Pod", "metadata: {name: pod-1}", "spec:", "  restartPolicy: Never"]
+    lines += ["  terminationGracePeriodSeconds: 1", "  containers:"]
+    for name, script in containers.items():
+        lines += [f"  - name: {name}", f"    image: {image}", "    command: [sh, -c]", "    args:", "    - |"]
+        lines += [f"      {line}" for line in script.splitlines()]
+    path = directory / "pod.yaml"
+    path.write_text("\n".join(lines) + "\n")
+    return str(path)
+
+
+def test_each_line_begins_with_its_container(firkin: Command, busybox_image: str, tmp_path: Path) -> None:
+    manifest = _manifest(
+        tmp_path, busybox_image, {"a": "echo out; echo err >&2", "longer": "printf 'one\\ntwo'; printf '\\377' >&2"}
+    )
+    with firkin.started("pod", "run", manifest) as process:
+        stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert sorted(stdout.splitlines()) == [b"a      | out", b"longer | one", b"longer | two"]
+    told = [line for line in stderr.splitlines() if not line.startswith(b"firkin: unpacking")]
+    assert sorted(told) == [b"a      | err", b"longer | \xff"]
+    assert stdout.endswith(b"\n")
+
+
+def test_the_exit_code_is_that_of_the_first_container_that_failed(
+    firkin: Command, busybox_image: str, tmp_path: Path
+) -> None:
+    containers = {"good": "exit 0", "late": "sleep 0.3; exit 3", "early": "exit 4"}
+    assert firkin.run("pod", "run", _manifest(tmp_path, busybox_image, containers)).code == 3
+
+
+def test_the_manifest_may_come_from_standard_input(firkin: Command, busybox_image: str, tmp_path: Path) -> None:
+    manifest = _manifest(tmp_path, busybox_image, {"a": "echo hello"})
+    done = firkin.run("pod", "run", "-", stdin=Path(manifest).read_bytes())
+    assert (done.code, done.stdout) == (0, b"a | hello\n")
+
+
+def test_a_signal_stops_all_containers(firkin: Command, busybox_image: str, tmp_path: Path) -> None:
+    trapping = "trap 'echo stopping; exit 0' TERM\necho ready\nwhile :; do sleep 0.05; done"
+    manifest = _manifest(tmp_path, busybox_image, {"a": trapping, "b": trapping, "deaf": "sleep 1000"})
+    with firkin.started("pod", "run", manifest) as process:
+        assert process.stdout is not None
+        assert sorted(process.stdout.readline() for _ in range(2)) == [b"a    | ready\n", b"b    | ready\n"]
+        process.send_signal(signal.SIGINT)
+        done = finished(process)
+    assert sorted(done.stdout.splitlines()) == [b"a    | stopping", b"b    | stopping"]
+    assert done.code == 128 + signal.SIGKILL
+
+
+def test_a_flood_of_output_arrives_in_whole_lines(firkin: Command, busybox_image: str, tmp_path: Path) -> None:
+    flood = "i=0; while [ $i -lt 20000 ]; do echo $i; i=$((i+1)); done"
+    done = firkin.run("pod", "run", _manifest(tmp_path, busybox_image, {"a": flood, "b": flood}))
+    lines = done.stdout.splitlines()
+    for name in (b"a", b"b"):
+        numbers = [int(line.removeprefix(name + b" | ")) for line in lines if line.startswith(name + b" | ")]
+        assert numbers == list(range(20000))
+    assert len(lines) == 40000
+
+
+def test_a_reader_that_goes_away_ends_the_pod_quietly(firkin: Command, busybox_image: str, tmp_path: Path) -> None:
+    manifest = _manifest(tmp_path, busybox_image, {"a": "while echo line; do :; done"})
+    with firkin.started("pod", "run", manifest) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"a | line\n"
+        process.stdout.close()
+        process.stdout = None
+        done = finished(process)
+    assert (done.code, done.stderr) == (128 + signal.SIGPIPE, "")
+
+
+def test_the_hello_pod_exchanges_a_file_and_a_message(firkin: Command, tmp_path: Path) -> None:
+    assert os.path.exists(REPOSITORY / "examples" / "hello-pod.yaml")
+    done = firkin.run("pod", "run", str(REPOSITORY / "examples" / "hello-pod.yaml"))
+    assert done.code == 0, done.stderr
+    assert b"alice | Bob answered: Thank you for the letter.\n" in done.stdout
+    assert b"bob   | Alice replied: You are welcome, Bob!\n" in done.stdout
