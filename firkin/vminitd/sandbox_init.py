@@ -105,12 +105,13 @@ def _show_own_cgroups() -> None:
     """Cover the host's control groups by a view that begins at the sandbox's own."""
     if not os.path.isdir(CGROUP_ROOT):
         return
-    if _filesystem_magic(CGROUP_ROOT) == _CGROUP2_SUPER_MAGIC:
+    is_version2 = _filesystem_magic(CGROUP_ROOT) == _CGROUP2_SUPER_MAGIC
+    hierarchies = [] if is_version2 else _v1_hierarchies()
+    _mount("tmpfs", CGROUP_ROOT, "tmpfs", _SECURE, "mode=755")
+    if is_version2:
+        # On the tmpfs, because the kernel refuses to mount a filesystem right on top of itself.
         _mount("cgroup2", CGROUP_ROOT, "cgroup2", _SECURE)
         _delegate_controllers()
-        return
-    hierarchies = _v1_hierarchies()
-    _mount("tmpfs", CGROUP_ROOT, "tmpfs", _SECURE, "mode=755")
     # In hybrid mode the v2 hierarchy is left out: it has no controllers, and crun refuses to run when it sees both.
     for controllers in hierarchies:
         name = controllers.removeprefix("name=")
