@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 from pathlib import Path
@@ -12,22 +13,31 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def discard(parent: Path, victims: list[Path]) -> Path | None:
-    """Move `victims` into a new directory below `parent`, of the same filesystem; None when none exists.
+    """Move `victims` into a new directory below `parent`, of the same filesystem; None when none is left.
 
-    Renaming is quick and atomic: a victim is there whole, or not at all.
+    Renaming is quick and atomic: a victim is there whole, or not at all. Where the filesystem is too full for
+    one more directory, the victims are removed on the spot.
     """
-    if not any(os.path.lexists(victim) for victim in victims):
+    existing = [victim for victim in victims if os.path.lexists(victim)]
+    if not existing:
         return None
     destination = parent / f"{DISCARDED_PREFIX}{secrets.token_hex(8)}"
-    destination.mkdir(mode=0o700)
-    for number, victim in enumerate(victims):
+    try:
+        destination.mkdir(mode=0o700)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        for victim in existing:
+            remove_tree(victim)
+        return None
+    for number, victim in enumerate(existing):
         with contextlib.suppress(FileNotFoundError):
             victim.rename(destination / str(number))
     return destination
 
 
 def remove_tree(root: Path) -> None:
-    """Remove a directory with all in it, without following a link and without recursion.
+    """Remove a directory with all in it (or whatever else `root` is), following no link, without recursion.
 
     Every directory below is moved up into `root` before it is emptied, so that neither the depth of the tree nor
     the length of its paths matters, and two descriptors are all that is ever open.
@@ -35,7 +45,11 @@ def remove_tree(root: Path) -> None:
     Raises:
         OSError: something cannot be removed, for example a mount point.
     """
-    root_fd = os.open(root, _DIRECTORY)
+    try:
+        root_fd = os.open(root, _DIRECTORY)
+    except NotADirectoryError:
+        root.unlink()
+        return
     try:
         while names := _emptied(root_fd):
             for name in names:

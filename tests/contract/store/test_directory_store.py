@@ -146,6 +146,43 @@ async def test_half_made_templates_stay_while_another_pod_may_be_making_them(tmp
         assert staging.exists()
 
 
+_FULL_STORE = """
+import asyncio, errno, sys
+from pathlib import Path
+from firkin.adapters.store_directory import DirectoryPodStore
+from firkin.domain.ids import PodId
+from firkin.domain.store_spec import PodStoreSpec
+
+def fill(pod):
+    pod.mkdir(parents=True)
+    for number in range(1000):
+        inner = pod / str(number) / "inner"
+        inner.mkdir(parents=True)
+        (inner / "file").touch()
+
+async def main(path):
+    async with DirectoryPodStore(path).opened(PodStoreSpec.at(path), PodId("pod-1")) as medium:
+        try:
+            fill(medium.path / "pods" / "pod-1")
+        except OSError as error:
+            print(errno.errorcode[error.errno])
+    print([entry.name for entry in (path / "pods").iterdir()], sorted(entry.name for entry in path.iterdir()))
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
+
+
+async def test_a_full_store_is_emptied_all_the_same(tmp_path: Path) -> None:
+    mounted = 'mount -t tmpfs -o nr_inodes=64 tmpfs "$1" && exec "$2" -c "$3" "$1"'
+    command = ("unshare", "--mount", "sh", "-c", mounted, "sh", str(tmp_path), sys.executable, _FULL_STORE)
+    environment = {"PYTHONPATH": str(Path(__file__).parents[3]), "PATH": os.environ["PATH"]}
+    result = await asyncio.to_thread(
+        subprocess.run, command, env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.stderr == ""
+    assert result.stdout.splitlines() == ["ENOSPC", "[] ['.locks', 'pods']"]
+
+
 async def test_a_store_is_private(tmp_path: Path) -> None:
     assert (await _open_and_leave(tmp_path, "pod-1")).stat().st_mode & 0o777 == 0o700
 
