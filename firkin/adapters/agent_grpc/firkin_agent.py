@@ -124,7 +124,7 @@ class FirkinAgent:
         try:
             async for last in call:
                 stall.progressed()
-                if progress is not None and not last.complete:
+                if progress is not None and (last.created or not last.complete):
                     progress(TemplateProgress(last.layer_index, len(bundle.layers), last.done_bytes, total_bytes))
         finally:
             call.cancel()

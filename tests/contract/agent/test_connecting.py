@@ -1,0 +1,157 @@
+"""Getting hold of an agent that boots, that never does, or that is of an older kind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from grpc import StatusCode
+
+from firkin.adapters.agent_grpc import GrpcAgentConnector
+from firkin.adapters.agent_grpc.firkin_agent import FirkinAgent
+from firkin.adapters.agent_grpc.sandbox_context import SandboxContextAgent
+from firkin.domain.errors import BootFailed
+from firkin.domain.reports import AgentInfo
+from firkin.wire import agent_pb2 as wire
+
+from .scripted_agent import FakeSandbox, ScriptedAgent
+
+pytestmark = pytest.mark.real_time
+
+
+async def test_an_agent_that_answers_get_info_is_spoken_to_in_agent_v1(tmp_path: Path) -> None:
+    script = ScriptedAgent(tmp_path)
+    script.answer(
+        "GetInfo", wire.GetInfoResponse(version="9", features=["a", "b"], runtime="crun 1.8.1", boot_usec=1500)
+    )
+    async with script.listening(), GrpcAgentConnector().connected(FakeSandbox(tmp_path), 10) as agent:
+        assert isinstance(agent, FirkinAgent)
+        info = await agent.info()
+    assert info == AgentInfo("9", frozenset({"a", "b"}), "crun 1.8.1", 0.0015)
+    assert script.called == ["GetInfo"]
+
+
+async def test_an_agent_that_does_not_know_get_info_is_spoken_to_in_sandbox_context(tmp_path: Path) -> None:
+    script = ScriptedAgent(tmp_path, knows_agent_v1=False)
+    async with script.listening(), GrpcAgentConnector().connected(FakeSandbox(tmp_path), 10) as agent:
+        assert isinstance(agent, SandboxContextAgent)
+
+
+async def test_a_caller_may_insist_on_sandbox_context(tmp_path: Path) -> None:
+    connector = GrpcAgentConnector(prefer_agent_v1=False)
+    async with ScriptedAgent(tmp_path).listening(), connector.connected(FakeSandbox(tmp_path), 10) as agent:
+        assert isinstance(agent, SandboxContextAgent)
+
+
+async def test_an_agent_that_listens_later_is_noticed_within_milliseconds(tmp_path: Path) -> None:
+    script = ScriptedAgent(tmp_path)
+    answered = asyncio.Event()
+    answered_at = 0.0
+
+    async def connect() -> None:
+        nonlocal answered_at
+        async with GrpcAgentConnector().connected(FakeSandbox(tmp_path), 10):
+            answered_at = time.perf_counter()
+            answered.set()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(connect())
+        await asyncio.sleep(0.2)
+        async with script.listening():
+            listening_at = time.perf_counter()
+            await answered.wait()
+    assert answered_at - listening_at < 0.1
+
+
+async def test_a_socket_to_which_nobody_listens_yet_is_tried_again(tmp_path: Path) -> None:
+    stale = tmp_path / "guest-1024.sock"
+    with _bound(stale):
+        async with asyncio.TaskGroup() as group:
+            connecting = group.create_task(_connect_once(tmp_path))
+            await asyncio.sleep(0.1)
+            stale.unlink()
+            async with ScriptedAgent(tmp_path).listening():
+                await connecting
+
+
+async def test_a_sandbox_that_ends_before_its_agent_answers_failed_to_boot(tmp_path: Path) -> None:
+    sandbox = FakeSandbox(tmp_path)
+    async with asyncio.TaskGroup() as group:
+        connecting = group.create_task(_failure_of_connecting(sandbox, 10))
+        await asyncio.sleep(0.05)
+        sandbox.die("exit code 1", "ImportError: no module")
+    error = connecting.result()
+    assert "exit code 1" in error.reason
+    assert error.console_tail == "ImportError: no module"
+
+
+async def test_an_agent_that_does_not_answer_in_time_failed_to_boot(tmp_path: Path) -> None:
+    begun = time.perf_counter()
+    error = await _failure_of_connecting(FakeSandbox(tmp_path), 0.2)
+    assert "0.2 s" in error.reason
+    assert time.perf_counter() - begun < 2
+
+
+async def test_an_agent_that_hangs_failed_to_boot(tmp_path: Path) -> None:
+    script = ScriptedAgent(tmp_path)
+    script.hang("GetInfo")
+    async with script.listening():
+        assert "did not answer" in (await _failure_of_connecting(FakeSandbox(tmp_path), 0.3)).reason
+
+
+async def test_an_agent_that_fails_get_info_failed_to_boot_with_its_reason(tmp_path: Path) -> None:
+    script = ScriptedAgent(tmp_path)
+    script.fail("GetInfo", StatusCode.INTERNAL, "crun is not there")
+    async with script.listening():
+        assert "crun is not there" in (await _failure_of_connecting(FakeSandbox(tmp_path), 5)).reason
+
+
+async def test_a_socket_path_longer_than_an_address_is_reached(tmp_path: Path) -> None:
+    long = tmp_path / ("d" * 100)
+    long.mkdir()
+    (short := tmp_path / "s").symlink_to(long)
+    async with ScriptedAgent(short).listening(), GrpcAgentConnector().connected(FakeSandbox(long), 10) as agent:
+        assert (await agent.info()).version == "scripted"
+
+
+async def test_connecting_and_leaving_leaves_no_descriptor(tmp_path: Path) -> None:
+    async with ScriptedAgent(tmp_path).listening():
+        await _connect_once(tmp_path)
+        before = _descriptors()
+        for _ in range(5):
+            await _connect_once(tmp_path)
+        await asyncio.sleep(0.1)  # gRPC closes its sockets in threads of its own
+        assert len(_descriptors()) <= len(before) + 1
+
+
+def test_importing_firkin_and_the_adapter_loads_no_grpc() -> None:
+    program = "import sys, firkin, firkin.adapters.agent_grpc; sys.exit('grpc' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+async def _connect_once(directory: Path) -> None:
+    async with GrpcAgentConnector().connected(FakeSandbox(directory), 10):
+        pass
+
+
+async def _failure_of_connecting(sandbox: FakeSandbox, timeout_seconds: float) -> BootFailed:
+    with pytest.raises(BootFailed) as raised:
+        async with GrpcAgentConnector().connected(sandbox, timeout_seconds):
+            pass
+    return raised.value
+
+
+def _descriptors() -> list[str]:
+    return os.listdir("/proc/self/fd")
+
+
+def _bound(path: Path) -> socket.socket:
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    bound.bind(str(path))
+    return bound
