@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firkin.adapters.cli import CliServices, run_program
-from firkin.adapters.cli.services import LayerFile, LayerReport, Resolve
+from firkin.adapters.cli.services import LayerFile, LayerReport, Places, Resolve
 from firkin.adapters.cli.store_choice import CLI_STORE
 
 if TYPE_CHECKING:
@@ -72,13 +72,14 @@ def _run_vminitd(arguments: Sequence[str]) -> int:
     return run_agent(arguments)
 
 
-def _directories() -> tuple[Path, Path]:
+def _places() -> Places:
     from firkin.config import load_config
 
     config = load_config()
     assert config.state_dir is not None
     assert config.runtime_dir is not None
-    return config.state_dir, config.runtime_dir
+    assert config.search_path is not None
+    return Places(config.state_dir, config.runtime_dir, config.search_path)
 
 
 def _traceback_wanted() -> bool:
@@ -118,7 +119,7 @@ def main() -> None:
         read_pod=_read_pod,
         apply_layer=_apply_layer,
         run_vminitd=_run_vminitd,
-        directories=_directories,
+        places=_places,
         traceback_wanted=_traceback_wanted,
         version=_version,
     )

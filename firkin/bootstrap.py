@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from dependency_injector import containers, providers
@@ -20,13 +19,17 @@ from firkin.ports.vmm import Vmm
 if TYPE_CHECKING:
     from firkin.adapters.memory import MemoryWorld
 
+T = TypeVar("T")
+
 # Each adapter is imported when it is chosen: what is not used costs no start-up time.
 
 
 def _namespace_vmm(config: RuntimeConfig) -> Vmm:
     from firkin.adapters.vmm_namespace import NamespaceVmm
 
-    return NamespaceVmm(_directory(config.runtime_dir))
+    return NamespaceVmm(
+        _placed(config.runtime_dir), runtime=config.oci_runtime, search_path=_placed(config.search_path)
+    )
 
 
 def _memory_world() -> MemoryWorld:
@@ -44,13 +47,13 @@ def _memory_vmm(world: MemoryWorld) -> Vmm:
 def _ext4_store(config: RuntimeConfig) -> PodStore:
     from firkin.adapters.store_ext4 import Ext4PodStore
 
-    return Ext4PodStore(_directory(config.state_dir))
+    return Ext4PodStore(_placed(config.state_dir), _placed(config.search_path))
 
 
 def _directory_store(config: RuntimeConfig) -> PodStore:
     from firkin.adapters.store_directory import DirectoryPodStore
 
-    return DirectoryPodStore(_directory(config.state_dir))
+    return DirectoryPodStore(_placed(config.state_dir))
 
 
 def _memory_store(world: MemoryWorld) -> PodStore:
@@ -83,9 +86,9 @@ def _memory_images() -> ImageSource:
     return MemoryImageSource()
 
 
-def _directory(path: Path | None) -> Path:
-    assert path is not None, "RuntimeConfig.placed() fills in the directories"
-    return path
+def _placed(setting: T | None) -> T:
+    assert setting is not None, "RuntimeConfig.placed() fills it in"
+    return setting
 
 
 def _images(
@@ -129,9 +132,6 @@ class Wiring(containers.DeclarativeContainer):
         images=images,
         start_concurrency=config.provided.start_concurrency,
     )
-
-
-T = TypeVar("T")
 
 
 def _override_by_object(provider: providers.Provider[T], chosen: str | T) -> None:

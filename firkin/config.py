@@ -24,6 +24,8 @@ AGENT_NAMES = ("grpc", "memory")
 
 SYSTEM_CONFIG_FILE = Path("/etc/firkin.toml")
 
+ADMINISTRATION_PATH = "/usr/sbin:/sbin"
+
 AnyImageSource = str | ImageSource
 
 
@@ -41,6 +43,9 @@ class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
             root and $XDG_STATE_HOME/firkin for everybody else.
         runtime_dir: what does not outlive a pod (sockets). None: FIRKIN_RUNTIME_DIR, else /run/firkin for root
             and $XDG_RUNTIME_DIR/firkin, or `run` in the state directory, for everybody else.
+        oci_runtime: what containers are run by, a name or a path.
+        search_path: where programs are looked up, and the sandbox's PATH. None: PATH, and the directories of
+            programs for administrators, which an ordinary user's PATH may lack.
         start_concurrency: how many containers of a pod are started at the same time, at least 1.
         platform: which images are chosen when an index offers several; None is this machine's.
 
@@ -54,6 +59,8 @@ class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
     agents: str | AgentConnector = "grpc"
     state_dir: Path | None = None
     runtime_dir: Path | None = None
+    oci_runtime: str = "crun"
+    search_path: str | None = None
     start_concurrency: int = 8
     platform: Platform | None = None
 
@@ -74,12 +81,13 @@ class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(self.images) if isinstance(self.images, tuple | list) else (self.images,)
 
     def placed(self, environment: Mapping[str, str] | None = None) -> RuntimeConfig:
-        """Return this configuration with both directories filled in."""
+        """Return this configuration with directories and search path filled in."""
         variables = os.environ if environment is None else environment
         return replace(
             self,
             state_dir=(self.state_dir or _default_state_dir(variables)).absolute(),
             runtime_dir=(self.runtime_dir or _default_runtime_dir(variables)).absolute(),
+            search_path=self.search_path or f"{variables.get('PATH') or os.defpath}:{ADMINISTRATION_PATH}",
         )
 
 
@@ -90,6 +98,8 @@ class _FileSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     agents: str | None = None
     state_dir: str | None = None
     runtime_dir: str | None = None
+    oci_runtime: str | None = None
+    search_path: str | None = None
     start_concurrency: int | None = None
     platform: str | None = None
 

@@ -84,11 +84,14 @@ def _process_commands() -> Iterator[str]:
 
 def idle_cgroups() -> set[str]:
     """Control groups of sandboxes in which no process is: those of a pod that runs elsewhere do not count."""
-    return {
-        str(group)
-        for group in Path("/sys/fs/cgroup").glob("**/firkin-*")
-        if not any(procs.read_text() for procs in group.glob("**/cgroup.procs"))
-    }
+    return {str(group) for group in Path("/sys/fs/cgroup").glob("**/firkin-*") if _is_idle(group)}
+
+
+def _is_idle(group: Path) -> bool:
+    try:
+        return not any(procs.read_text() for procs in group.glob("**/cgroup.procs"))
+    except OSError:
+        return False
 
 
 def finished(process: subprocess.Popen[bytes], stdin: bytes | None = None) -> Finished:

@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 from firkin.domain.size import Size
 
+from .services import Places
+
 _KVM_GET_API_VERSION = 0xAE00
 _SPACE_WANTED = Size.gib(2)
 _NAMESPACES = ("mnt", "pid", "uts", "ipc", "net", "cgroup")
@@ -42,18 +44,19 @@ class Check(NamedTuple):
     remedy: str = ""
 
 
-def machine_checks(state_dir: Path, runtime_dir: Path) -> Iterator[Check]:
+def machine_checks(places: Places) -> Iterator[Check]:
     """Look at this machine, one check after the other."""
     yield _python()
     yield _kernel()
     yield _compiled_kernels()
     yield _root()
     yield from (_namespaces(), _filesystem("overlay", "overlayfs"), _loop_devices(), _control_groups())
-    yield _tool("crun", "crun", "runs the containers", Verdict.MISSING, ["--version"])
-    yield _tool("unshare", "util-linux", "makes the sandbox", Verdict.MISSING, ["--version"])
-    yield _tool("mke2fs", "e2fsprogs", "makes ext4 stores", Verdict.NOTE, ["-V"])
-    yield _space(state_dir)
-    yield _writable("runtime directory", runtime_dir)
+    path = places.search_path
+    yield _tool(path, "crun", "crun", "runs the containers", Verdict.MISSING, ["--version"])
+    yield _tool(path, "unshare", "util-linux", "makes the sandbox", Verdict.MISSING, ["--version"])
+    yield _tool(path, "mke2fs", "e2fsprogs", "makes ext4 stores", Verdict.NOTE, ["-V"])
+    yield _space(places.state_dir)
+    yield _writable("runtime directory", places.runtime_dir)
     yield _kvm()
 
 
@@ -128,8 +131,8 @@ def _control_groups() -> Check:
     return Check("control groups", Verdict.OK, f"version 1: {', '.join(first)}")
 
 
-def _tool(name: str, package: str, purpose: str, verdict: Verdict, version: list[str]) -> Check:
-    found = shutil.which(name)
+def _tool(path: str, name: str, package: str, purpose: str, verdict: Verdict, version: list[str]) -> Check:
+    found = shutil.which(name, path=path)
     if found is None:
         return Check(name, verdict, f"not installed; it {purpose}", f"apt-get install {package}")
     return Check(name, Verdict.OK, f"{_version_line([found, *version]) or 'version unknown'} at {found}")

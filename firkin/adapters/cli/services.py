@@ -57,6 +57,14 @@ class ApplyLayer(Protocol):
     def __call__(self, rootfs: Path, layer: LayerFile, progress: Callable[[int], None]) -> LayerReport: ...
 
 
+class Places(NamedTuple):
+    """Where pods keep what outlives them and what does not, and where programs are looked up."""
+
+    state_dir: Path
+    runtime_dir: Path
+    search_path: str
+
+
 class CliServices(NamedTuple):
     """The parts of firkin that the commands call; each loads what it needs when it is called."""
 
@@ -64,6 +72,6 @@ class CliServices(NamedTuple):
     read_pod: ReadPod
     apply_layer: ApplyLayer
     run_vminitd: Callable[[Sequence[str]], int]
-    directories: Callable[[], tuple[Path, Path]]
+    places: Callable[[], Places]
     traceback_wanted: Callable[[], bool]
     version: Callable[[], str]

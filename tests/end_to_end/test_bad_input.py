@@ -1,0 +1,237 @@
+"""What is wrong is told in one clear sentence, with the right exit code, and nothing is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .command import Command
+
+OWN_FAILURE = 125
+AS_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+
+
+def test_a_missing_image_is_named(firkin: Command, tmp_path: Path) -> None:
+    done = firkin.run("run", f"oci:{tmp_path}/nowhere:latest", "true")
+    assert done.code == OWN_FAILURE
+    assert f"{tmp_path}/nowhere" in done.error()
+
+
+def test_a_missing_tag_is_told_with_those_there_are(firkin: Command, busybox_image: str) -> None:
+    done = firkin.run("run", busybox_image.replace(":latest", ":nonsense"), "true")
+    assert done.code == OWN_FAILURE
+    assert "has no tag 'nonsense'; tags there: latest, variant" in done.error()
+
+
+def test_a_reference_without_scheme_is_told_the_schemes(firkin: Command) -> None:
+    done = firkin.run("run", "busybox", "true")
+    assert done.code == OWN_FAILURE
+    assert "there are: oci:" in done.error()
+
+
+def test_an_image_for_another_platform_is_refused(firkin: Command, foreign_image: str) -> None:
+    done = firkin.run("run", foreign_image, "true")
+    assert done.code == OWN_FAILURE
+    assert "it exists for: linux/s390x" in done.error()
+
+
+def test_a_platform_may_be_asked_for_that_the_image_lacks(firkin: Command, busybox_image: str) -> None:
+    done = firkin.run("run", "--platform", "linux/riscv64", busybox_image, "true")
+    assert done.code == OWN_FAILURE
+    assert "does not exist for linux/riscv64" in done.error()
+
+
+def _layer_of(layout: Path) -> tuple[Path, Path]:
+    """The blobs of the manifest and of the first layer of the tag `latest`."""
+    blobs = layout / "blobs" / "sha256"
+    index = json.loads((layout / "index.json").read_bytes())
+    latest = next(
+        each for each in index["manifests"] if each["annotations"]["org.opencontainers.image.ref.name"] == "latest"
+    )
+    manifest = blobs / latest["digest"].removeprefix("sha256:")
+    layer = json.loads(manifest.read_bytes())["layers"][0]["digest"].removeprefix("sha256:")
+    return manifest, blobs / layer
+
+
+def test_a_corrupt_layer_is_refused(firkin: Command, image_copy: Path, tmp_path: Path) -> None:
+    _, layer = _layer_of(image_copy)
+    data = bytearray(layer.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    layer.write_bytes(data)
+    done = firkin.run("run", f"oci:{image_copy}:latest", "true", env={"FIRKIN_STATE_DIR": str(tmp_path / "state")})
+    assert done.code == OWN_FAILURE
+    assert layer.name in done.error()
+    assert _templates(tmp_path / "state") == []
+
+
+def test_a_corrupt_manifest_is_refused(firkin: Command, image_copy: Path) -> None:
+    manifest, _ = _layer_of(image_copy)
+    manifest.write_bytes(manifest.read_bytes().replace(b"sha256", b"sha257", 1))
+    done = firkin.run("run", f"oci:{image_copy}:latest", "true")
+    assert done.code == OWN_FAILURE
+    assert manifest.name in done.error()
+
+
+def test_a_missing_layer_is_refused(firkin: Command, image_copy: Path) -> None:
+    _, layer = _layer_of(image_copy)
+    layer.unlink()
+    done = firkin.run("run", f"oci:{image_copy}:latest", "true")
+    assert done.code == OWN_FAILURE
+    assert layer.name in done.error()
+
+
+def test_a_wrong_diff_id_is_refused(firkin: Command, image_copy: Path, tmp_path: Path) -> None:
+    _with_wrong_diff_id(image_copy)
+    done = firkin.run("run", f"oci:{image_copy}:latest", "true", env={"FIRKIN_STATE_DIR": str(tmp_path / "state")})
+    assert done.code == OWN_FAILURE
+    assert "diff id" in done.error()
+    assert _templates(tmp_path / "state") == []
+
+
+def _with_wrong_diff_id(layout: Path) -> None:
+    """Let the config of `latest` state another diff id, with all digests above it right."""
+    import hashlib
+
+    def stored(document: object) -> dict[str, object]:
+        data = json.dumps(document).encode()
+        name = hashlib.sha256(data).hexdigest()
+        (layout / "blobs" / "sha256" / name).write_bytes(data)
+        return {"digest": f"sha256:{name}", "size": len(data)}
+
+    manifest_path, _ = _layer_of(layout)
+    manifest = json.loads(manifest_path.read_bytes())
+    config_path = layout / "blobs" / "sha256" / manifest["config"]["digest"].removeprefix("sha256:")
+    config = json.loads(config_path.read_bytes())
+    config["rootfs"]["diff_ids"][0] = "sha256:" + "0" * 64
+    manifest["config"].update(stored(config))
+    index = json.loads((layout / "index.json").read_bytes())
+    for each in index["manifests"]:
+        if each["digest"].endswith(manifest_path.name):
+            each.update(stored(manifest))
+    (layout / "index.json").write_text(json.dumps(index))
+
+
+def _templates(state_dir: Path) -> list[str]:
+    return [path.name for path in state_dir.glob("store/templates/*") if not path.name.startswith(".")]
+
+
+def test_an_unknown_command_is_told_what_is_near(firkin: Command) -> None:
+    done = firkin.run("rnu")
+    assert done.code == 2
+    assert "No such command 'rnu'. Did you mean 'run'?" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("run",), ("run", "--nonsense", "x"), ("run", "-e", "A", "oci:x:y")])
+def test_a_mistake_in_the_command_line_of_run_is_125(firkin: Command, arguments: tuple[str, ...]) -> None:
+    done = firkin.run(*arguments)
+    assert done.code == OWN_FAILURE
+    assert "Error: " in done.stderr
+
+
+@pytest.mark.parametrize("name", [".", "..", "a/b", "", "-x", "x" * 65])
+def test_an_id_that_breaks_the_rule_is_refused(firkin: Command, busybox_image: str, name: str) -> None:
+    done = firkin.run("run", f"--name={name}", busybox_image, "true")
+    assert done.code == OWN_FAILURE
+    assert f"pod id {name!r} is invalid" in done.error()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("kind: [", "bad.yaml"),
+        ("kind: Pod\napiVersion: v1\nmetadata: {name: x}\nspec: {hostPID: true, containers: []}", "hostPID"),
+        ("kind: Pod\napiVersion: v1\nmetadata: {name: ..}\nspec: {containers: [{name: a, image: 'oci:x:y'}]}", "'..'"),
+        (
+            "kind: Pod\napiVersion: v1\nmetadata: {name: x}\n"
+            "spec: {containers: [{name: a, image: 'oci:x:y'}, {name: a, image: 'oci:x:y'}]}",
+            "'a'",
+        ),
+    ],
+)
+def test_a_bad_manifest_is_told_by_its_field(firkin: Command, tmp_path: Path, text: str, told: str) -> None:
+    manifest = tmp_path / "bad.yaml"
+    manifest.write_text(text)
+    done = firkin.run("pod", "run", str(manifest))
+    assert done.code == OWN_FAILURE
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_manifest_that_is_missing_or_no_text_is_told(firkin: Command, tmp_path: Path) -> None:
+    missing = firkin.run("pod", "run", str(tmp_path / "none.yaml"))
+    assert (missing.code, missing.error()) == (OWN_FAILURE, f"{tmp_path}/none.yaml: No such file or directory")
+    binary = tmp_path / "binary.yaml"
+    binary.write_bytes(b"\xff\xfe\x00")
+    assert "not text in UTF-8" in firkin.run("pod", "run", str(binary)).error()
+
+
+def test_a_store_that_is_full_is_told(firkin: Command, debian_image: str) -> None:
+    done = firkin.run("run", "--store", "ext4:16MiB", debian_image, "true")
+    assert done.code == OWN_FAILURE
+    assert "pod store is full" in done.error()
+
+
+def test_a_store_that_is_too_small_is_told(firkin: Command, busybox_image: str) -> None:
+    done = firkin.run("run", "--store", "ext4:1KiB", busybox_image, "true")
+    assert done.code == OWN_FAILURE
+    assert "too small" in done.error()
+
+
+@pytest.mark.parametrize("store", ["btrfs", "ext4:many", "directory:1GiB"])
+def test_a_store_that_cannot_be_is_told(firkin: Command, busybox_image: str, store: str) -> None:
+    done = firkin.run("run", "--store", store, busybox_image, "true")
+    assert done.code == OWN_FAILURE
+    assert "Invalid value for '--store'" in done.stderr
+
+
+def test_a_user_that_the_image_does_not_have_is_told(firkin: Command, busybox_image: str) -> None:
+    done = firkin.run("run", "-u", "nobody-of-that-name", busybox_image, "true")
+    assert done.code == OWN_FAILURE
+    assert "nobody-of-that-name" in done.error()
+
+
+def test_without_crun_the_package_is_named(firkin: Command, busybox_image: str, tmp_path: Path) -> None:
+    for name in ("unshare", "mount", "umount", "sh"):
+        found = shutil.which(name)
+        assert found is not None
+        (tmp_path / name).symlink_to(found)
+    done = firkin.run("run", busybox_image, "true", env={"PATH": str(tmp_path)})
+    assert done.code == OWN_FAILURE
+    assert "apt-get install crun" in done.error()
+
+
+def test_without_permission_it_says_what_to_do(firkin: Command, busybox_image: str, tmp_path: Path) -> None:
+    # The program of an unprivileged user must be able to read the image and its own code.
+    layout = Path(shutil.copytree(busybox_image.split(":")[1], "/tmp/firkin-unprivileged-image"))
+    try:
+        layout.chmod(0o755)
+        done = subprocess.run(
+            [*AS_NOBODY, sys.executable, "-m", "firkin", "run", f"oci:{layout}:latest", "true"],
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": os.pathsep.join(sys.path),
+                "FIRKIN_STATE_DIR": str(firkin.state_dir),
+                "FIRKIN_RUNTIME_DIR": str(firkin.runtime_dir),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    finally:
+        shutil.rmtree(layout)
+    assert done.returncode == OWN_FAILURE, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("firkin: error: no permission to "), done.stderr
+
+
+def test_a_bad_setting_is_told_with_the_choices(firkin: Command, busybox_image: str) -> None:
+    done = firkin.run("run", busybox_image, "true", env={"FIRKIN_VMM": "nonsense"})
+    assert done.code == OWN_FAILURE
+    assert "it must be one of namespace, memory" in done.error()
