@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from firkin.adapters.images_oci_layout import OciLayoutImageSource
 from firkin.domain.digest import Digest
 from firkin.domain.image import ImageBundle, Platform
-from firkin.errors import BlobCorrupt, BlobMissing, ImageInvalid, ImageNotFound, MediaTypeUnsupported
+from firkin.errors import BlobCorrupt, BlobMissing, ImageInvalid, ImageNotFound, MediaTypeUnsupported, PermissionMissing
 
 from .layouts import INDEX, MANIFEST, Json, LayoutWriter, described
 
@@ -202,6 +204,37 @@ async def test_no_part_of_a_layout_may_be_a_symlink(writer: LayoutWriter, name: 
 
     with pytest.raises(ImageInvalid, match="symbolic link"):
         await resolved(writer)
+
+
+@pytest.mark.parametrize("name", ["..", ".", "index.json", "blobs"])
+async def test_what_may_not_be_read_is_told_as_a_permission(writer: LayoutWriter, name: str) -> None:
+    writer.index(writer.image())
+    place = (writer.directory / name).resolve()
+    mode = place.stat().st_mode
+    place.chmod(0)
+    try:
+        with _as_an_ordinary_user(writer.directory), pytest.raises(PermissionMissing):
+            await resolved(writer)
+    finally:
+        place.chmod(mode)
+
+
+@contextlib.contextmanager
+def _as_an_ordinary_user(directory: Path) -> Iterator[None]:
+    """Root may read everything, so tests that run as root become somebody else, who owns nothing."""
+    if os.geteuid() != 0:
+        yield
+        return
+    opened = [(path, path.stat().st_mode) for path in directory.parents[1:] if path.stat().st_mode & 0o005 == 0]
+    for path, mode in opened:
+        path.chmod(mode | 0o005)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        for path, mode in opened:
+            path.chmod(mode)
 
 
 async def test_the_layout_itself_may_be_reached_by_a_symlink(writer: LayoutWriter, tmp_path: Path) -> None:
