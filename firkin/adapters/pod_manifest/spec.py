@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from firkin.domain.container_spec import PodContainerSpec, ProcessOptions
-from firkin.domain.errors import FirkinError
+from firkin.domain.errors import FirkinError, ManifestError, SpecProblem
 from firkin.domain.image import ImageBundle
 from firkin.domain.pod_spec import PodBuilder, PodSpec
 from firkin.domain.process import Stdio, StdioOptions
@@ -35,9 +35,12 @@ async def pod_spec(
             and a container with a terminal has its standard error in its standard output.
 
     Raises:
+        ManifestError: a container says `stdin: true`, and `stdio` has no standard input for it.
         ImageError, InvalidReference: an image cannot be found; the error names the container.
         InvalidPodSpec: what only shows with the images, such as a container without any command.
     """
+    streams = stdio or StdioOptions()
+    _check_standard_input(manifest, streams)
     builder = PodBuilder(manifest.name, vm_config, pod_store)
     if manifest.host_name is not None:
         builder = builder.hostname(manifest.host_name)
@@ -52,8 +55,20 @@ async def pod_spec(
                 error.during("resolve image", pod_id=manifest.name, container_id=container.name)
                 raise
         bundle = bundles[container.image]
-        builder = builder.container(_container_spec(container, bundle, stdio or StdioOptions(), manifest.grace_seconds))
+        builder = builder.container(_container_spec(container, bundle, streams, manifest.grace_seconds))
     return builder.build()
+
+
+def _check_standard_input(manifest: PodManifest, stdio: StdioOptions) -> None:
+    problems = tuple(
+        SpecProblem(
+            f"spec.containers[{index}].stdin", "unsupported-value", "nothing is connected to standard input here"
+        )
+        for index, container in enumerate(manifest.containers)
+        if container.stdin and stdio.stdin == Stdio.NULL
+    )
+    if problems:
+        raise ManifestError(manifest.source, problems)
 
 
 def _container_spec(

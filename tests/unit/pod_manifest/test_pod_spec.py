@@ -14,7 +14,7 @@ from firkin.domain.process import Stdio, StdioOptions
 from firkin.domain.rootfs_source import OciBundleRootfs
 from firkin.domain.store_spec import PodStoreSpec
 from firkin.domain.vm_config import VmConfig
-from firkin.errors import ImageNotFound, InvalidPodSpec
+from firkin.errors import ImageNotFound, InvalidPodSpec, ManifestError
 
 HEAD = "{apiVersion: v1, kind: Pod, metadata: {name: pod}, spec: {containers: ["
 IMAGE = ImageConfig(entrypoint=("/entry",), command=("image-command",), user="app:extra")
@@ -99,7 +99,14 @@ async def test_standard_input_reaches_only_who_asks_for_it() -> None:
 
 
 async def test_streams_go_nowhere_by_default() -> None:
-    assert (await spec_of("stdin: true")).containers[0].stdio == StdioOptions()
+    assert (await spec_of("")).containers[0].stdio == StdioOptions()
+
+
+async def test_standard_input_that_nobody_feeds_is_refused() -> None:
+    with pytest.raises(ManifestError) as caught:
+        await spec_of("", "stdin: true", stdio=StdioOptions(stdout=Stdio.PIPED))
+
+    assert [problem.where for problem in caught.value.problems] == ["spec.containers[1].stdin"]
 
 
 async def test_the_pod_keeps_volumes_host_name_and_grace() -> None:
