@@ -10,7 +10,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: demo test check build wire bench clean packages-demo packages-test dev
+.PHONY: demo test check build wire bench clean packages-demo packages-test dev \
+	check-style check-types check-kernels check-contracts check-wire check-kernel-tests
 export DEBIAN_FRONTEND := noninteractive
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -39,16 +40,27 @@ demo: packages-demo $(BIN)/firkin .demo/image/index.json
 test: packages-test dev
 	$(SUDO) $(BIN)/python -m pytest
 
-check: dev
+check: check-style check-types check-kernels check-contracts check-wire check-kernel-tests
+
+check-style: dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+check-types: dev
 	$(BIN)/mypy
+
+check-kernels: dev
 	$(BIN)/cython-lint firkin/_fast/*.pyx
+
+check-contracts: dev
 	$(BIN)/lint-imports
-	@echo 'generated code is unchanged:'
+
+check-wire: dev
 	rm -rf build/wire && mkdir -p build/wire
 	$(call generate_wire,build/wire)
 	diff -r --exclude=__init__.py --exclude=__pycache__ build/wire/firkin/wire firkin/wire
+
+check-kernel-tests: dev
 	$(BIN)/python -m pytest -q $(KERNEL_TESTS)
 	FIRKIN_PURE_PYTHON=1 $(BIN)/python -m pytest -q $(KERNEL_TESTS)
 
