@@ -50,7 +50,7 @@ check-types: dev
 	$(BIN)/mypy
 
 check-kernels: dev
-	$(BIN)/cython-lint firkin/_fast/*.pyx
+	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint firkin/_fast/*.pyx
 
 check-contracts: dev
 	$(BIN)/lint-imports
