@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import shutil
 import tempfile
 from pathlib import Path
@@ -33,7 +34,7 @@ async def remove_pods(image: Path, search_path: str) -> None:
         command = (unshare, "--mount", "--", "sh", "-c", _REMOVE, "sh", str(image), mount_point)
         status, output = await _run(search_path, *command)
     if status != 0:
-        reason = f"what pods left in it cannot be removed: {output.strip()}; run `e2fsck -f {image}`"
+        reason = f"what pods left in it cannot be removed: {output.strip()}; run `e2fsck -f {shlex.quote(str(image))}`"
         raise StoreDamaged(str(image), reason)
 
 

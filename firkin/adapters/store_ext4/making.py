@@ -8,7 +8,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from firkin.domain.errors import MissingTool, PermissionMissing, StoreError, StoreFull
@@ -86,7 +86,8 @@ async def _run(program: str, *arguments: str) -> None:
         output, _ = await process.communicate()
     finally:
         if process.returncode is None:
-            process.kill()
+            with suppress(ProcessLookupError):
+                process.kill()
             await process.wait()
     if process.returncode:
         text = output.decode(errors="replace").strip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import struct
 import uuid
 
@@ -62,4 +63,4 @@ def checked_superblock(descriptor: int, path: str) -> Superblock:
 
 
 def _remedy(path: str) -> str:
-    return f"run `e2fsck -f {path}`, or remove the file to start afresh"
+    return f"run `e2fsck -f {shlex.quote(path)}`, or remove the file to start afresh"

@@ -44,8 +44,11 @@ def hierarchies() -> list[Hierarchy]:
 
     In hybrid mode the version 2 tree has no controllers, and sandboxes leave it alone.
     """
+    try:
+        own = dict(_own_groups())
+    except FileNotFoundError:  # a kernel without control groups
+        return []
     mounts = list(_cgroup_mounts())
-    own = dict(_own_groups())
     version1 = [
         Hierarchy(1, frozenset(key.split(",")), _below(mount, own[key]))
         for mount in mounts

@@ -50,10 +50,12 @@ class InitCommand(msgspec.Struct, frozen=True):
         Of version 2 the root of the cgroup namespace must hold no process, or it could not hand controllers
         on: so the namespace is made first, and everything then moves to a group below its root.
         """
-        unshare = [self.unshare, "--fork", "--kill-child", *_NAMESPACES, "--mount-proc", "--cgroup", "--"]
+        unshare = [self.unshare, "--fork", "--kill-child", *_NAMESPACES, "--mount-proc"]
         if self.init_join_files:
-            unshare.remove("--cgroup")
             unshare = [self.unshare, "--cgroup", "--", *_joined(self.init_join_files), *unshare]
+        elif Path("/proc/self/ns/cgroup").exists():
+            unshare.append("--cgroup")
+        unshare.append("--")
         return [*_joined(self.join_files), *unshare, *self._vminitd()]
 
     def _vminitd(self) -> list[str]:
