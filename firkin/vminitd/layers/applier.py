@@ -92,6 +92,7 @@ def apply_layer(
     expected = layer_compression(media_type) if media_type else None
     with _opened(rootfs) as root, Rootfs(root) as directories, LayerBlob(stream, on_read) as blob:
         if expected not in (None, blob.compression):
+            _raise_if_corrupt(blob, digest)
             raise MediaTypeUnsupported(media_type, f"the bytes of layer {layer_name} are packed by {blob.compression}")
         reader = TarReader(blob.next_piece, limits or Limits())
         try:

@@ -13,6 +13,7 @@ import zstandard
 
 from firkin.domain.digest import Digest
 from firkin.domain.image import Compression, sniffed_compression
+from firkin.vminitd.filesystem.failures import translated
 
 BLOB_READ_BYTES = 256 * 1024
 _OUTPUT_BYTES = 1024 * 1024
@@ -201,7 +202,10 @@ class LayerBlob:
         self._worker.shutdown()
 
     def _read(self) -> bytes:
-        data = self._source.read(BLOB_READ_BYTES)
+        try:
+            data = self._source.read(BLOB_READ_BYTES)
+        except OSError as error:
+            raise translated(error, "read layer", "") from error
         if not data:
             self._ended = True
         else:

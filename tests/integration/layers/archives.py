@@ -69,7 +69,7 @@ def header(name: bytes, kind: bytes = b"0", size: int = 0, magic: bytes = b"usta
     block[0 : len(name)] = name
     block[100:108] = fields.get("mode", b"0000644\0")
     block[108:116] = block[116:124] = b"0000000\0"
-    block[124:136] = fields.get("size", b"%011o\0" % size)
+    block[124:136] = fields.get("size_field", b"%011o\0" % size)
     block[136:148] = b"00000000000\0"
     block[156:157] = kind
     link = fields.get("link", b"")
@@ -106,9 +106,7 @@ def sha256(data: bytes) -> str:
 
 def apply(rootfs: Path, tar: bytes, step: int = 8191) -> LayerResult:
     """Apply a plain layer with all checks."""
-    return apply_layer(
-        str(rootfs), Trickle(tar, step), layer_name="layer", digest=sha256(tar), diff_id=sha256(tar)
-    )
+    return apply_layer(str(rootfs), Trickle(tar, step), layer_name="layer", digest=sha256(tar), diff_id=sha256(tar))
 
 
 PACKED = {
