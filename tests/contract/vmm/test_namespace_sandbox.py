@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from firkin.adapters.agent_grpc import GrpcAgentConnector
 from firkin.adapters.vmm_namespace import DEFAULT_SEARCH_PATH, NamespaceVmm
 from firkin.domain.errors import BootFailed, ConfigurationError, MissingTool, UnsupportedFeature
 from firkin.domain.size import Size
@@ -315,6 +316,17 @@ async def test_an_init_that_ignores_its_lifeline_is_killed_after_the_grace(tmp_p
 async def test_cutting_the_lifeline_is_an_orderly_end(tmp_path: Path) -> None:
     async with guest_vmm(tmp_path).booted(request_for(tmp_path)) as sandbox:
         assert "status 0" in (await sandbox.stop(10)).reason
+
+
+async def test_the_real_agent_answers_ends_in_order_and_leaves_nothing(tmp_path: Path) -> None:
+    async with NamespaceVmm(tmp_path / "run").booted(request_for(tmp_path)) as sandbox:
+        async with GrpcAgentConnector().connected(sandbox, timeout_seconds=30) as agent:
+            assert "crun" in (await agent.info()).runtime
+        end = await sandbox.stop(10)
+        assert "status 0" in end.reason
+        assert end.console_tail == ""
+    assert leftovers(tmp_path) == []
+    assert cgroups_of(sandbox.id) == []
 
 
 async def test_killing_its_init_from_outside_completes_every_waiter_at_once(tmp_path: Path) -> None:
