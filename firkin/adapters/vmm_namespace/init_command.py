@@ -7,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 
-import firkin
 from firkin._fast import PURE_PYTHON
 
 GUEST_HOST_DIRECTORY = "/run/firkin/host"
@@ -79,7 +78,7 @@ def _joined(files: Sequence[Path]) -> list[str]:
 def environment(search_path: str) -> dict[str, str]:
     """Everything that vminitd has in its environment; nothing of the caller's."""
     variables = {"PATH": search_path, "LANG": "C.UTF-8"}
-    package_parent = Path(firkin.__file__).resolve().parents[1]
+    package_parent = Path(__file__).resolve().parents[3]
     if package_parent.name not in ("site-packages", "dist-packages"):
         variables["PYTHONPATH"] = str(package_parent)
     if PURE_PYTHON:
