@@ -238,10 +238,13 @@ class SandboxCgroups:
             await asyncio.sleep(_REMOVAL_PAUSE_SECONDS)
         return left
 
-    def remove_if_empty(self) -> bool:
-        """Remove the groups of a sandbox whose owner died; False while something runs there."""
-        left = [group for _, group in self.groups if not _removed(group)]
-        return not left
+
+def remove_abandoned(name: str) -> bool:
+    """Remove the groups of a sandbox whose owner died, below whatever group that was; False while something runs."""
+    points = {mount.point for mount in _cgroup_mounts()}
+    found = [Path(outer, name) for point in points for outer, inner, _ in os.walk(point) if name in inner]
+    left = [group for group in found if not _removed(group)]
+    return not left
 
 
 def _removed(group: Path) -> bool:

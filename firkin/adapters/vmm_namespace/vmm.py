@@ -20,7 +20,7 @@ from firkin.ports.sandbox import Sandbox
 from firkin.ports.store import StoreMedium
 from firkin.ports.vmm import SandboxRequest
 
-from .cgroups import SandboxCgroups, hierarchies
+from .cgroups import SandboxCgroups, hierarchies, remove_abandoned
 from .console import Console
 from .init_command import GUEST_STORE_MEDIUM, InitCommand, environment
 from .loop_device import attached
@@ -114,7 +114,7 @@ class NamespaceVmm:
         """Remove what the sandboxes of crashed hosts left; those whose last processes still end are left for later."""
         with abandoned(self._runtime_dir) as directories:
             for directory in directories:
-                if SandboxCgroups(_group_name(directory), hierarchies()).remove_if_empty():
+                if remove_abandoned(_group_name(directory)):
                     shutil.rmtree(directory, ignore_errors=True)
 
 
