@@ -88,8 +88,8 @@ missing=; for package in $(1); do \
 	[ "$$(dpkg-query -W -f='$${Status}' $$package 2>/dev/null)" = 'install ok installed' ] || missing+=" $$package"; done; \
 if [ -n "$$missing" ]; then \
 	echo "installing$$missing"; \
-	$(SUDO) apt-get update -qq; \
-	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; fi
+	$(SUDO) apt-get update -qq >/dev/null; \
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
 endef
 
 # A Python from Debian comes without venv and without the headers that the kernels are compiled against.

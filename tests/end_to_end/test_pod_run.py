@@ -1,12 +1,14 @@
 from __future__ import annotations
 
-import os
+import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 from .command import Command, finished
 
-REPOSITORY = Path(__file__).parent.parent.parent
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
 
 def _manifest(directory: Path, image: str, containers: dict[str, str]) -> str:
@@ -81,8 +83,11 @@ def test_a_reader_that_goes_away_ends_the_pod_quietly(firkin: Command, busybox_i
 
 
 def test_the_hello_pod_exchanges_a_file_and_a_message(firkin: Command, tmp_path: Path) -> None:
-    assert os.path.exists(REPOSITORY / "examples" / "hello-pod.yaml")
-    done = firkin.run("pod", "run", str(REPOSITORY / "examples" / "hello-pod.yaml"))
+    maker = [sys.executable, str(EXAMPLES / "make_demo_image.py"), str(tmp_path / ".demo" / "image")]
+    subprocess.run(maker, check=True, capture_output=True, timeout=60)
+    (tmp_path / "examples").mkdir()
+    manifest = Path(shutil.copy(EXAMPLES / "hello-pod.yaml", tmp_path / "examples"))
+    done = firkin.run("pod", "run", str(manifest))
     assert done.code == 0, done.stderr
     assert b"alice | Bob answered: Thank you for the letter.\n" in done.stdout
     assert b"bob   | Alice replied: You are welcome, Bob!\n" in done.stdout
