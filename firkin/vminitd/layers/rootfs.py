@@ -83,12 +83,9 @@ class Rootfs:
         return directory
 
     def _resolved(self, path: bytes, *, make: bool) -> Directory | None:
-        if path in self._open:
-            self._open.move_to_end(path)
-            return self._open[path]
-        if not path:
-            return self._kept(b"", self._opened_root())
         current, waiting = self._deepest_open(path)
+        if not waiting:
+            return current
         links = 0
         while waiting:
             component = waiting.pop()
@@ -127,15 +124,19 @@ class Rootfs:
         if path in self._open:
             self._open.move_to_end(path)
             return self._open[path]
-        current = self._opened_root()
-        for component in path.split(b"/") if path else ():
-            above = current.descriptor
-            try:
-                descriptor = os.open(component, _OPEN, dir_fd=above)
-            finally:
-                os.close(above)
-            current = Directory(descriptor, joined(current.path, component))
-        return self._kept(path, current)
+        if not path:
+            return self._kept(b"", self._opened_root())
+        waiting: list[bytes] = []
+        prefix = path
+        while prefix and (prefix not in self._open or self._open[prefix].path != prefix):
+            prefix, _, name = prefix.rpartition(b"/")
+            waiting.append(name)
+        current = self._reopened(prefix)
+        while waiting:
+            name = waiting.pop()
+            below = joined(current.path, name)
+            current = self._kept(below, Directory(os.open(name, _OPEN, dir_fd=current.descriptor), below))
+        return current
 
     def _opened_root(self) -> Directory:
         return Directory(os.dup(self._root), b"")
@@ -181,13 +182,16 @@ class Rootfs:
     def removed(self, path: bytes) -> None:
         """The directory or symlink `path` is no more, nor anything below it."""
         self.forget()
+        if path not in self._mtimes:
+            return
         below = path + b"/"
         for gone in [known for known in self._mtimes if known == path or known.startswith(below)]:
             del self._mtimes[gone]
 
     def restore_mtimes(self) -> None:
         """Give every directory that was written to its time, after everything else is done."""
-        for path, mtime_ns in self._mtimes.items():
+        # In order, so that a directory's parent is still open.
+        for path, mtime_ns in sorted(self._mtimes.items()):
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 os.utime(self._reopened(path).descriptor, ns=(mtime_ns, mtime_ns))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import stat
@@ -58,7 +57,9 @@ class LayerWriter:
     def _apply_root(self, entry: Entry) -> None:
         if entry.kind != tar_header.DIRECTORY:
             raise Refused("it would replace the rootfs itself")
-        self._dress_directory(self._rootfs.make(b""), entry)
+        root = self._rootfs.make(b"")
+        _remove_other_xattrs(root.descriptor, entry.xattrs)
+        self._dress_directory(root, entry)
 
     def _apply_whiteout(self, parent_path: bytes, name: bytes) -> None:
         if name.startswith(_WHITEOUT_META) and name != _OPAQUE:
@@ -79,13 +80,25 @@ class LayerWriter:
 
     def _remove_lower_children(self, directory: Directory) -> None:
         """Remove what lower layers brought into a directory, at any depth."""
-        path = directory.path
-        with os.scandir(directory.descriptor) as listing:
-            names = [os.fsencode(child.name) for child in listing]
-        for name in names:
+        waiting = [directory.path]
+        while waiting:
+            path = waiting.pop()
             found = self._rootfs.find(path)
-            if found is not None:
-                self._remove_lower(found, name)
+            if found is None:
+                continue
+            with os.scandir(found.descriptor) as listing:
+                names = [os.fsencode(child.name) for child in listing]
+            for name in names:
+                below = joined(path, name)
+                if below in self._brought:
+                    if self._is_directory(path, name):
+                        waiting.append(below)
+                elif (parent := self._rootfs.find(path)) is not None:
+                    self._remove_lower(parent, name)
+
+    def _is_directory(self, path: bytes, name: bytes) -> bool:
+        parent = self._rootfs.find(path)
+        return parent is not None and kind_of(parent, name) == stat.S_IFDIR
 
     def _remove_lower(self, parent: Directory, name: bytes) -> None:
         path = joined(parent.path, name)
@@ -103,8 +116,10 @@ class LayerWriter:
         path = joined(parent.path, name)
         if kind == stat.S_IFDIR:
             remove_tree(parent.descriptor, name)
-            below = path + b"/"
-            self._brought -= {brought for brought in self._brought if brought.startswith(below)}
+            # The directories above what was brought are among it, so most removals need no search.
+            if path in self._brought:
+                below = path + b"/"
+                self._brought -= {brought for brought in self._brought if brought.startswith(below)}
         else:
             os.unlink(name, dir_fd=parent.descriptor)
         self._brought.discard(path)
@@ -142,16 +157,14 @@ class LayerWriter:
         if kind != stat.S_IFDIR:
             os.mkdir(name, 0o755, dir_fd=parent.descriptor)
         directory = self._rootfs.make(joined(parent.path, name))
+        if kind == stat.S_IFDIR:
+            _remove_other_xattrs(directory.descriptor, entry.xattrs)
         self._dress_directory(directory, entry)
 
     def _dress_directory(self, directory: Directory, entry: Entry) -> None:
         descriptor = directory.descriptor
         os.fchown(descriptor, entry.uid, entry.gid)
         os.fchmod(descriptor, entry.mode)
-        for attribute in os.listxattr(descriptor):
-            encoded = os.fsencode(attribute)
-            if encoded not in entry.xattrs and not encoded.startswith(_KEPT_XATTRS):
-                os.removexattr(descriptor, attribute)
         _set_xattrs(descriptor, entry.xattrs)
         self._rootfs.set_mtime(directory.path, entry.mtime_ns)
 
@@ -262,16 +275,38 @@ def _dress_node(entry: Entry, parent: int, name: bytes) -> None:
     os.utime(name, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=parent, follow_symlinks=False)
 
 
+def _remove_other_xattrs(descriptor: int, kept: Mapping[bytes, bytes]) -> None:
+    """Remove the attributes that a lower layer gave a directory and this layer does not."""
+    try:
+        attributes = [os.fsencode(attribute) for attribute in os.listxattr(descriptor)]
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP:
+            raise
+        return
+    for attribute in attributes:
+        if attribute not in kept and not attribute.startswith(_KEPT_XATTRS):
+            os.removexattr(descriptor, attribute)
+
+
 def _set_xattrs(target: int | bytes, xattrs: Mapping[bytes, bytes]) -> None:
     for attribute, value in xattrs.items():
-        if attribute.startswith(_DROPPED_XATTRS):
-            continue
+        if not attribute.startswith(_DROPPED_XATTRS):
+            _set_xattr(target, attribute, value)
+
+
+def _set_xattr(target: int | bytes, attribute: bytes, value: bytes) -> None:
+    try:
         if isinstance(target, int):
             os.setxattr(target, attribute, value)
-            continue
-        # Special files and symlinks cannot have user attributes (xattr(7)).
-        with contextlib.suppress(PermissionError):
+        else:
             os.setxattr(target, attribute, value, follow_symlinks=False)
+    except OSError as error:
+        # Special files and symlinks cannot have user attributes (xattr(7)). What the filesystem does not know is
+        # left out, as containerd does; but a program must not lose its capabilities without a word.
+        if not isinstance(target, int) and error.errno == errno.EPERM:
+            return
+        if error.errno != errno.EOPNOTSUPP or attribute == b"security.capability":
+            raise
 
 
 REFUSABLE = (errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.EILSEQ, errno.EMLINK, errno.EFBIG)

@@ -7,6 +7,7 @@ import errno
 import gzip
 import io
 import os
+import random
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -388,3 +389,37 @@ def test_a_size_on_a_link_or_directory_brings_no_data(rootfs: Path) -> None:
         + END
     )
     assert unchecked(rootfs, tar) == 4
+
+
+def test_no_damage_makes_more_than_a_refusal(tmp_path: Path) -> None:
+    """Bytes are changed at random, with checksums mended, so that the damage gets past them."""
+    chance = random.Random(20240229)
+    outcomes = {True: 0, False: 0}
+    for number in range(400):
+        tar = bytearray(SMALL)
+        for _ in range(chance.randrange(1, 6)):
+            tar[chance.randrange(len(tar))] = chance.choice((0, 0x2E, 0x2F, 0x37, 0x80, 0xFF, chance.randrange(256)))
+        for at in range(0, len(tar), 512):
+            if tar[at + 257 : at + 262] == b"ustar":
+                tar[at + 148 : at + 156] = b"        "
+                tar[at + 148 : at + 156] = b"%06o\0 " % sum(tar[at : at + 512])
+        rootfs = tmp_path / str(number)
+        rootfs.mkdir()
+        try:
+            unchecked(rootfs, bytes(tar))
+        except LayerRefused:
+            outcomes[False] += 1
+        else:
+            outcomes[True] += 1
+    assert min(outcomes.values()) > 20
+    assert len(os.listdir(tmp_path)) == 400
+
+
+def test_very_deep_trees_are_made_hidden_and_removed(rootfs: Path) -> None:
+    step = "d/" * 1500
+    apply(rootfs, archive(symlink("s", step + "e"), file("s/" + step + "old"), file("other/x")))
+    apply(rootfs, archive(file("s/" + step + "new"), file("d/.wh..wh..opq", b"")))
+    listed = subprocess.run(["find", ".", "-type", "f"], cwd=rootfs, check=True, capture_output=True, text=True).stdout
+    assert sorted(path.rsplit("/", 1)[1] for path in listed.split()) == ["new", "x"]
+    apply(rootfs, archive(file(".wh.d", b""), file(".wh.s", b"")))
+    assert os.listdir(rootfs) == ["other"]
