@@ -43,6 +43,9 @@ class TemplateProgressDisplay:
     def __call__(self, progress: TemplateProgress) -> None:
         if self._console.is_terminal:
             self._show_bar(progress)
+            if progress.done_bytes >= progress.total_bytes:
+                # The containers start next, and write to the same terminal.
+                self.close()
         elif self._plain_lines and progress.layer_index > self._told:
             self._told = progress.layer_index
             layer = f"layer {progress.layer_index + 1} of {progress.layer_count}"
