@@ -22,6 +22,14 @@ def test_standard_input_passes_as_bytes(firkin: Command, busybox_image: str) -> 
     assert done == (0, ALL_BYTES, "")
 
 
+def test_a_command_ends_while_its_input_is_open(firkin: Command, busybox_image: str) -> None:
+    with firkin.started("run", busybox_image, "head", "-n1", stdin=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.write(b"line\n")
+        process.stdin.flush()
+        assert process.wait(timeout=60) == 0
+
+
 def test_a_megabyte_on_both_outputs_arrives_whole(firkin: Command, busybox_image: str) -> None:
     script = "head -c 1000000 /dev/zero; head -c 1000000 /dev/zero | tr '\\0' e >&2"
     done = firkin.run("run", busybox_image, "sh", "-c", script)
