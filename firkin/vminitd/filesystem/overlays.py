@@ -34,10 +34,11 @@ def prepare_overlay(base: GuestPath, lower: GuestPath) -> None:
     if mounts.is_mount_point(layout.merged):
         raise AgentError("prepare overlay", "an overlay is mounted there", path=base, errno=errno.EBUSY)
     _discard(base)
-    with contextlib.ExitStack() as undo, translating("prepare overlay", base):
+    with translating("find template", lower):
         lower_status = os.stat(lower)
         if not stat.S_ISDIR(lower_status.st_mode):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), lower)
+    with contextlib.ExitStack() as undo, translating("prepare overlay", base):
         os.makedirs(os.path.dirname(base), 0o755, exist_ok=True)
         os.mkdir(base, 0o755)
         undo.callback(_discard_quietly, base)
@@ -57,7 +58,17 @@ def _mount(layout: OverlayLayout, lower: str) -> None:
     except AgentError as error:
         if error.errno != errno.EINVAL:
             raise
+        _mount_without_volatile(layout, options)
+
+
+def _mount_without_volatile(layout: OverlayLayout, options: list[str]) -> None:
+    try:
         mounts.mount("overlay", "overlay", layout.merged, options)
+    except AgentError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        reason = "the store's filesystem cannot hold what an overlay writes (another overlay, for example, cannot)"
+        raise AgentError("prepare overlay", reason, path=layout.base, errno=errno.EINVAL) from error
 
 
 def _escaped(path: str) -> str:

@@ -76,8 +76,18 @@ def test_a_missing_template_leaves_nothing_behind(tmp_path: Path) -> None:
     lower, base = template_and_base(tmp_path)
     with pytest.raises(AgentError) as caught:
         prepare_overlay(base, GuestPath(f"{lower}-missing"))
-    assert caught.value.errno == errno.ENOENT
+    assert (caught.value.errno, caught.value.path) == (errno.ENOENT, f"{lower}-missing")
     assert not os.path.exists(base)
+
+
+@in_private_mounts
+def test_a_store_that_cannot_hold_overlays_says_so_and_keeps_nothing(tmp_path: Path) -> None:
+    lower, base = template_and_base(tmp_path)
+    prepare_overlay(base, lower)
+    nested = GuestPath(f"{base}/merged/nested")
+    with pytest.raises(AgentError, match="cannot hold what an overlay writes"):
+        prepare_overlay(nested, lower)
+    assert not os.path.exists(nested)
 
 
 @in_private_mounts
