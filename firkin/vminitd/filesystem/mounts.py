@@ -188,6 +188,18 @@ def mount_points() -> list[str]:
         return [os.fsdecode(_unescaped(line.split(b" ", 5)[4])) for line in table]
 
 
+def shows_subdirectory(mount_point: str) -> bool:
+    """True when the mount shows only a part of its filesystem: it is the bind of a directory."""
+    point = os.path.realpath(mount_point)
+    roots = [b"/"]
+    with open("/proc/self/mountinfo", "rb") as table:
+        for line in table:
+            _, _, _, root, target, _ = line.split(b" ", 5)
+            if os.fsdecode(_unescaped(target)) == point:
+                roots.append(root)
+    return roots[-1] != b"/"
+
+
 def mounts_below(path: str) -> list[str]:
     """The mount points below `path`, not `path` itself; the last mounted first: the order to unmount them in."""
     prefix = os.path.realpath(path).rstrip("/") + "/"

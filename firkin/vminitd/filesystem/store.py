@@ -146,7 +146,7 @@ def _names(directory: int, prefix: str) -> list[str]:
 
 
 def tear_down_pod(pod_id: PodId, store_path: GuestPath, volumes: Sequence[VolumeName | str]) -> list[str]:
-    """Unmount and remove everything of the pod, then sync and unmount the store.
+    """Unmount and remove everything of the pod, then sync (when the store is a filesystem) and unmount the store.
 
     Idempotent. A store that is a plain directory, not a mount, stays. Returns what could not be done, in
     sentences.
@@ -159,7 +159,10 @@ def tear_down_pod(pod_id: PodId, store_path: GuestPath, volumes: Sequence[Volume
     # The templates are mounted read-only onto themselves.
     problems += [problem for point in mounts.mounts_below(store_path) for problem in release_mount(point)]
     try:
-        sync(store_path)
+        # A store that is a directory of the host is on the host's own filesystem, which the host writes out in its
+        # time: to wait for everything that anybody wrote there would only delay the end of the pod.
+        if not mounts.shows_subdirectory(store_path):
+            sync(store_path)
     except FirkinError as error:
         problems.append(str(error))
     if mounts.is_mount_point(store_path):

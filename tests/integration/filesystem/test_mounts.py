@@ -120,6 +120,15 @@ def test_unmounting_what_is_not_mounted_can_be_told_apart(tmp_path: Path) -> Non
 
 
 @in_private_mounts
+def test_the_bind_of_a_directory_is_told_from_a_whole_filesystem(tmp_path: Path) -> None:
+    mount("tmpfs", "tmpfs", str(tmp_path / "whole"), [])
+    (tmp_path / "whole" / "part").mkdir()
+    mount("bind", str(tmp_path / "whole" / "part"), str(tmp_path / "bound"), ["bind"])
+    assert not mounts.shows_subdirectory(str(tmp_path / "whole"))
+    assert mounts.shows_subdirectory(str(tmp_path / "bound"))
+
+
+@in_private_mounts
 def test_mounts_below_are_listed_innermost_first_with_spaces_in_their_names(tmp_path: Path) -> None:
     outer = tmp_path / "with space"
     mount("tmpfs", "tmpfs", str(outer), [])
