@@ -7,11 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 _DEADLINE_SECONDS = 120
+_LOOKS = 20
+_LOOK_SECONDS = 0.05
 
 
 class Finished(NamedTuple):
@@ -85,6 +88,17 @@ def _process_commands() -> Iterator[str]:
 def idle_cgroups() -> set[str]:
     """Control groups of sandboxes in which no process is: those of a pod that runs elsewhere do not count."""
     return {str(group) for group in Path("/sys/fs/cgroup").glob("**/firkin-*") if _is_idle(group)}
+
+
+def lasting_cgroups(before: set[str]) -> set[str]:
+    """What stays idle beyond `before`: a pod that starts or ends elsewhere is idle for a moment only."""
+    left = idle_cgroups() - before
+    for _ in range(_LOOKS):
+        if not left:
+            break
+        threading.Event().wait(_LOOK_SECONDS)
+        left &= idle_cgroups()
+    return left
 
 
 def _is_idle(group: Path) -> bool:

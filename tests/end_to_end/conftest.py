@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .command import Command, idle_cgroups
+from .command import Command, idle_cgroups, lasting_cgroups
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +24,7 @@ def firkin(shared_command: Command) -> Iterator[Command]:
     """The command; afterwards nothing of a pod may be left."""
     before = idle_cgroups()
     yield shared_command
-    assert idle_cgroups() <= before
+    assert lasting_cgroups(before) == set()
     assert shared_command.leftovers() == []
 
 
