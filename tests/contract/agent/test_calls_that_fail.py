@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -283,6 +284,34 @@ async def test_over_sandbox_context_an_exit_code_above_128_is_a_signal(
     answers = {"SandboxContext/WaitProcess": context_wire.WaitProcessResponse(exitCode=code)}
     async with scripted(tmp_path, knows_agent_v1=False, answers=answers) as it:
         assert await it.agent.wait_process(INIT) == status
+
+
+async def test_an_agent_that_is_not_firkins_gets_the_keys_that_it_insists_on(tmp_path: Path) -> None:
+    answers = {"SandboxContext/StartProcess": context_wire.StartProcessResponse(pid=2)}
+    sent: list[dict[str, dict[str, object]]] = []
+    async with scripted(tmp_path, knows_agent_v1=False, answers=answers) as it:
+
+        async def create(data: bytes, _: Context) -> context_wire.CreateProcessResponse:
+            sent.append(json.loads(context_wire.CreateProcessRequest.FromString(data).configuration))
+            return context_wire.CreateProcessResponse()
+
+        it.script.on("SandboxContext/CreateProcess", create)
+        spec = {
+            "process": {"args": ["x"]},
+            "linux": {
+                "namespaces": [{"type": "pid"}, {"type": "ipc", "path": "/p"}],
+                "resources": {"cpu": {"quota": 1}},
+            },
+        }
+        await it.agent.start_container(ContainerLaunch(ContainerId("c"), json.dumps(spec).encode(), NO_STREAMS))
+        await it.agent.start_container(LAUNCH)
+    whole, empty = sent
+    assert whole["process"] == {"args": ["x"]}
+    assert whole["linux"] == {
+        "namespaces": [{"path": "", "type": "pid"}, {"path": "/p", "type": "ipc"}],
+        "resources": {"devices": [], "hugepageLimits": [], "cpu": {"cpus": "", "mems": "", "quota": 1}},
+    }
+    assert empty == {"linux": {"namespaces": []}}
 
 
 async def _error_of(call: object) -> BaseException | None:

@@ -13,7 +13,8 @@ from .templates import SandboxContextTemplates
 class SandboxContextAgent(
     SandboxContextPods, SandboxContextTemplates, SandboxContextContainers, SandboxContextProcesses
 ):
-    """An agent that does not know GetInfo."""
+    """An agent that does not know GetInfo, or is not asked to speak as one that does."""
 
-    def __init__(self, session: AgentSession) -> None:
-        super().__init__(SandboxContextCalls(session))
+    def __init__(self, session: AgentSession, is_strict: bool) -> None:
+        """`is_strict`: the agent is not firkin's, so that its runtime specs need every key."""
+        super().__init__(SandboxContextCalls(session, is_strict))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
@@ -25,9 +26,8 @@ R = TypeVar("R")
 _DIRECTORY_MODE = 0o755
 _MNT_DETACH = 2
 
-# What agents answer for a process, container or mount that is not there.
+# What agents answer for a process or container that is not there.
 _GONE = frozenset({StatusCode.NOT_FOUND, StatusCode.FAILED_PRECONDITION})
-_NOT_MOUNTED = frozenset({StatusCode.INVALID_ARGUMENT, StatusCode.NOT_FOUND, StatusCode.FAILED_PRECONDITION})
 
 Send = Callable[[socket.socket, StallDeadline], Awaitable[FirkinError | None]]
 
@@ -45,11 +45,13 @@ class SandboxContextCalls:
     Attributes:
         session: the connection.
         stub: the service.
+        is_strict: whether runtime specs need keys that the OCI specification lets out.
     """
 
-    def __init__(self, session: AgentSession) -> None:
+    def __init__(self, session: AgentSession, is_strict: bool) -> None:
         self.session = session
         self.stub = SandboxContextStub(session.channel)
+        self.is_strict = is_strict
         self._confines_paths: bool | None = None
 
     async def answer_unless(
@@ -114,16 +116,19 @@ class SandboxContextCalls:
     async def unmounted(self, path: str, operation: str) -> Sequence[str]:
         """Unmount `path`; returns what could not be done, in sentences.
 
-        An agent may answer OK for a mount that stayed because it is busy, so the result is looked at. Detaching
-        is the last resort: then something still uses the filesystem, and the caller is told.
+        For a mount that stays because it is busy one agent answers OK and another one fails, so the result is
+        looked at. Detaching is the last resort: then something still uses the filesystem, and the caller is told.
         """
         if not await self.is_mounted(path, operation):
             return ()
-        await self.answer_unless(_NOT_MOUNTED, self.stub.Umount, wire.UmountRequest(path=path), operation)
+        with contextlib.suppress(AgentError):
+            await self.session.answer(self.stub.Umount, wire.UmountRequest(path=path), operation)
         if not await self.is_mounted(path, operation):
             return ()
-        request = wire.UmountRequest(path=path, flags=_MNT_DETACH)
-        await self.session.answer(self.stub.Umount, request, operation)
+        try:
+            await self.session.answer(self.stub.Umount, wire.UmountRequest(path=path, flags=_MNT_DETACH), operation)
+        except AgentError as error:
+            return (f"{path} could not be unmounted: {error.reason}",)
         return (f"{path} was busy and could only be detached",)
 
     async def delete_process(self, container_id: str, process_id: str, operation: str) -> None:

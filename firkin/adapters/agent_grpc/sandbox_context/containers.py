@@ -46,6 +46,8 @@ class SandboxContextContainers(SandboxContextPart):
             return ()
         # A base whose overlay is still mounted must not be removed: the removal would walk through the mount.
         problems = list(await calls.unmounted(overlay.merged, "umount pod container overlay rootfs"))
+        if problems and await calls.is_mounted(overlay.merged, "umount pod container overlay rootfs"):
+            return tuple(problems)
         try:
             await calls.remove_path(overlay.base, "remove pod container overlay state")
         except AgentError as error:

@@ -7,6 +7,7 @@ from firkin.ports.agent_processes import StartedProcess
 from firkin.wire import sandbox_context_pb2 as wire
 
 from .calls import SandboxContextCalls
+from .strict_spec import completed_for_strict_agents
 
 
 async def started_process(
@@ -30,7 +31,7 @@ async def started_process(
             stdin=ports.get("stdin"),
             stdout=ports.get("stdout"),
             stderr=ports.get("stderr"),
-            configuration=runtime_spec,
+            configuration=completed_for_strict_agents(runtime_spec) if calls.is_strict else runtime_spec,
         )
         async with session.undoing(delete):
             await session.answer(calls.stub.CreateProcess, create, "create process")
