@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import time
 
 import msgspec
@@ -116,6 +117,7 @@ class GuestProcess:
         if code in _RUNTIME_FAILURE_CODES:
             failure = failed_execution(read_log(self.launch.log_file))
             if failure is not None:
+                print(f"vminitd: {self.launch.command!r} was not executed: {failure[1]}", file=sys.stderr, flush=True)
                 return ExitStatus(failure[0])
         return ExitStatus(code)
 
