@@ -12,8 +12,7 @@ from typing import Self
 
 from firkin.domain.digest import Digest
 from firkin.domain.errors import BlobCorrupt, BlobMissing, ImageInvalid, ImageNotFound, PermissionMissing
-
-from .documents import Descriptor
+from firkin.domain.image_documents import Descriptor
 
 DOCUMENT_MAX_BYTES = 4 * 2**20
 _READ_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

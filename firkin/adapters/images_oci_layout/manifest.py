@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from firkin.domain.errors import ImageInvalid, MediaTypeUnsupported
+from firkin.domain.image_documents import (
+    CONFIG_TYPES,
+    MANIFEST_TYPES,
+    Config,
+    Descriptor,
+    Manifest,
+    decoded,
+    decoded_config,
+)
 
-from .documents import CONFIG_TYPES, MANIFEST_TYPES, Config, Descriptor, Manifest, decoded
 from .layout import LayoutFiles
 
 
@@ -38,11 +46,4 @@ def image_config(files: LayoutFiles, manifest: Manifest) -> Config:
     Raises:
         ImageInvalid, BlobMissing, BlobCorrupt: it is broken.
     """
-    what = f"config {manifest.config.digest}"
-    config = decoded(files.blob(manifest.config), Config, what, files.reference)
-    if config.rootfs.type != "layers":
-        raise ImageInvalid(files.reference, f"{what} has a rootfs of type {config.rootfs.type!r}, not 'layers'")
-    for text in config.texts():
-        if "\0" in text:
-            raise ImageInvalid(files.reference, f"{what} has NUL in {text!r}")
-    return config
+    return decoded_config(files.blob(manifest.config), f"config {manifest.config.digest}", files.reference)

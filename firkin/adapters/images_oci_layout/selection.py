@@ -9,8 +9,8 @@ import msgspec
 from firkin.domain.digest import Digest
 from firkin.domain.errors import ImageInvalid, ImageNotFound, MediaTypeUnsupported, PlatformMissing, TagNotFound
 from firkin.domain.image import Platform
+from firkin.domain.image_documents import INDEX_TYPES, Descriptor, Index, decoded
 
-from .documents import INDEX_TYPES, Descriptor, Index, decoded
 from .layout import LayoutFiles
 from .manifest import image_config, image_manifest
 from .reference import LayoutReference

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 
-from firkin.domain.digest import Digest
 from firkin.domain.errors import ImageInvalid, ImageNotFound
 from firkin.domain.image import (
     ImageBundle,
-    ImageConfig,
     Layer,
     LayerBlob,
     Platform,
     chained_layers,
     layer_compression,
 )
+from firkin.domain.image_documents import Config, Index, LayoutMarker, Manifest, decoded
 
-from .documents import Config, Index, LayoutMarker, Manifest, decoded
 from .layout import LayoutFiles
 from .manifest import image_config, image_manifest
 from .reference import SCHEME, LayoutReference, located
@@ -59,7 +57,7 @@ def _resolved(text: str, platform: Platform) -> ImageBundle:
             reference=text,
             digest=chosen.descriptor.digest,
             platform=chosen.platform,
-            config=_process_config(config),
+            config=config.image_config(),
             layers=_layers(files, manifest, config),
         )
 
@@ -96,7 +94,7 @@ def _check_platform(chosen: Candidate, config: Config, reference: str) -> None:
 
 def _layers(files: LayoutFiles, manifest: Manifest, config: Config) -> tuple[Layer, ...]:
     descriptors = manifest.layers or ()
-    diff_ids: tuple[Digest, ...] = config.rootfs.diff_ids or ()
+    diff_ids = config.diff_ids
     if len(descriptors) != len(diff_ids):
         reason = f"its manifest has {len(descriptors)} layers, its config {len(diff_ids)} diff_ids"
         raise ImageInvalid(files.reference, reason)
@@ -104,18 +102,3 @@ def _layers(files: LayoutFiles, manifest: Manifest, config: Config) -> tuple[Lay
         layer_compression(descriptor.media_type)
     blobs = tuple(LayerBlob(files.layer_path(one), one.digest, one.size, one.media_type) for one in descriptors)
     return chained_layers(blobs, diff_ids)
-
-
-def _process_config(config: Config) -> ImageConfig:
-    stated = config.config
-    if stated is None:
-        return ImageConfig()
-    return ImageConfig(
-        entrypoint=stated.entrypoint or (),
-        command=stated.cmd or (),
-        environment=stated.env or (),
-        working_dir=stated.working_dir or "",
-        user=stated.user or "",
-        stop_signal=stated.stop_signal or "",
-        labels=stated.labels or {},
-    )

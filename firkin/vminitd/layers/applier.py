@@ -13,12 +13,12 @@ import msgspec
 from firkin.domain.digest import Digest
 from firkin.domain.errors import AgentError, BlobCorrupt, DiffIdMismatch, LayerRefused, MediaTypeUnsupported
 from firkin.domain.image import Compression, layer_compression
+from firkin.domain.tar_header import TarError
 from firkin.vminitd.filesystem.failures import translated
 
 from .archive import Limits, TarReader
 from .blob import BlobDamaged, ByteSource, LayerBlob
 from .rootfs import Refused, Rootfs
-from .tar_header import TarError
 from .writer import REFUSABLE, LayerWriter
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from . import tar_header
-from .tar_header import BLOCK, Extent, Header, Records, TarError
+from firkin.domain import tar_header
+from firkin.domain.tar_header import BLOCK, Extent, Header, Records, TarError
 
 _ZERO_BLOCK = bytes(BLOCK)
 _XATTR_PREFIX = b"SCHILY.xattr."

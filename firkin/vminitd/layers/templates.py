@@ -54,6 +54,7 @@ class TemplateBuilder:
     def __init__(self, store_path: str, chain_id: Digest) -> None:
         self._layout = StoreLayout(GuestPath(store_path))
         self._template = self._layout.template(chain_id)
+        self._mark = self._layout.template_mark(chain_id)
         self._staging_name = ""
         self._lock = -1
 
@@ -71,12 +72,12 @@ class TemplateBuilder:
         self._release()
 
     def exists(self) -> bool:
-        """True when the template is there, hence whole; it is read-only from now on.
+        """True when the template is there and whole; it is read-only from now on.
 
         Raises:
             AgentError: it cannot be made read-only.
         """
-        if not os.path.isdir(self._template):
+        if not os.path.exists(self._mark):
             return False
         self.make_read_only()
         return True
@@ -113,6 +114,8 @@ class TemplateBuilder:
             AgentError: it cannot be put there, or made read-only.
         """
         staging = self._staging()
+        with translating("commit template", self._template):
+            os.close(os.open(f"{staging}/{os.path.basename(self._mark)}", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
         sync(staging)
         created = self._renamed(staging)
         if created:
@@ -123,6 +126,9 @@ class TemplateBuilder:
 
     def _renamed(self, staging: str) -> bool:
         with translating("commit template", self._template), opened_directory(self._layout.templates) as templates:
+            if not os.path.exists(self._mark):
+                # A template without its mark was left half-made by a host that cannot write aside.
+                move_to_trash(templates, os.path.basename(self._template))
             try:
                 os.rename(staging, self._template)
             except OSError as error:

@@ -8,9 +8,9 @@ import stat
 from collections.abc import Callable, Iterable, Mapping
 
 from firkin._fast import clean_member_name
+from firkin.domain import tar_header
 from firkin.vminitd.filesystem.removal import remove_tree
 
-from . import tar_header
 from .archive import Entry
 from .rootfs import Directory, Refused, Rootfs, joined, kind_of
 

@@ -11,9 +11,9 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from firkin.domain.digest import Digest
-from firkin.domain.errors import ImageInvalid
-from firkin.domain.image import Platform
+from .digest import Digest
+from .errors import ImageInvalid
+from .image import ImageConfig, Platform
 
 INDEX_TYPES = frozenset(
     ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
@@ -107,6 +107,18 @@ class ProcessConfig(msgspec.Struct, frozen=True, rename="pascal"):
     stop_signal: str | None = None
     labels: dict[str, str] | None = None
 
+    def image_config(self) -> ImageConfig:
+        """The same, as firkin sees it."""
+        return ImageConfig(
+            entrypoint=self.entrypoint or (),
+            command=self.cmd or (),
+            environment=self.env or (),
+            working_dir=self.working_dir or "",
+            user=self.user or "",
+            stop_signal=self.stop_signal or "",
+            labels=self.labels or {},
+        )
+
 
 class RootFs(msgspec.Struct, frozen=True):
     """The layers' uncompressed digests, lowest first."""
@@ -120,6 +132,7 @@ class Config(PlatformEntry, frozen=True, kw_only=True):
 
     rootfs: RootFs
     config: ProcessConfig | None = None
+    created: str | None = None
 
     def texts(self) -> Iterator[str]:
         """All that reaches the kernel as a string."""
@@ -127,6 +140,30 @@ class Config(PlatformEntry, frozen=True, kw_only=True):
         if stated is not None:
             yield from (*(stated.entrypoint or ()), *(stated.cmd or ()), *(stated.env or ()))
             yield from (stated.working_dir or "", stated.user or "", stated.stop_signal or "")
+
+    @property
+    def diff_ids(self) -> tuple[Digest, ...]:
+        """The layers' uncompressed digests, lowest first."""
+        return self.rootfs.diff_ids or ()
+
+    def image_config(self) -> ImageConfig:
+        """What it says about running the image."""
+        return ImageConfig() if self.config is None else self.config.image_config()
+
+
+def decoded_config(data: bytes, what: str, reference: str) -> Config:
+    """Read a config.
+
+    Raises:
+        ImageInvalid: it is none, has a rootfs of an unknown type, or a text that the kernel cannot take.
+    """
+    config = decoded(data, Config, what, reference)
+    if config.rootfs.type != "layers":
+        raise ImageInvalid(reference, f"{what} has a rootfs of type {config.rootfs.type!r}, not 'layers'")
+    for text in config.texts():
+        if "\0" in text:
+            raise ImageInvalid(reference, f"{what} has NUL in {text!r}")
+    return config
 
 
 def decoded(data: bytes, document: type[Document], what: str, reference: str) -> Document:
