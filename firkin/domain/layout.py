@@ -49,12 +49,16 @@ class StoreLayout(msgspec.Struct, frozen=True):
         return self.mount.below("pods")
 
     def template(self, chain_id: Digest) -> GuestPath:
-        """The directory of one template; it exists only when the template is complete."""
+        """The directory of one template."""
         return self.templates.below(f"sha256-{chain_id.hex}")
 
     def template_rootfs(self, chain_id: Digest) -> GuestPath:
         """The read-only rootfs of one template."""
         return self.template(chain_id).below("rootfs")
+
+    def template_mark(self, chain_id: Digest) -> GuestPath:
+        """The empty file that is written last: a template without it is not whole, however it was made."""
+        return self.template(chain_id).below(".complete")
 
     def pod(self, pod_id: PodId) -> GuestPath:
         """Everything of one pod that is not shared."""

@@ -188,10 +188,14 @@ def usage(path: str) -> StoreUsage:
 def trim(path: str, minimum_bytes: int = 0) -> int:
     """Give unused extents of at least `minimum_bytes` back; returns the bytes trimmed, 0 where that cannot be done.
 
+    Where `path` is the bind of a directory, the filesystem is somebody else's, and is left alone.
+
     Raises:
         AgentError: `path` cannot be opened, or trimming failed.
     """
     with translating("trim", path), opened_directory(path) as directory:
+        if mounts.shows_subdirectory(path):
+            return 0
         try:
             return syscalls.trim_filesystem(directory, minimum_bytes)
         except OSError as error:

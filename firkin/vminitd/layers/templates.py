@@ -19,7 +19,7 @@ from firkin.domain.layout import StoreLayout
 from firkin.vminitd.filesystem import mounts
 from firkin.vminitd.filesystem.beneath import DIRECTORY, opened_directory
 from firkin.vminitd.filesystem.failures import translating
-from firkin.vminitd.filesystem.removal import remove_tree
+from firkin.vminitd.filesystem.removal import move_to_trash, remove_tree
 from firkin.vminitd.filesystem.store import STAGING_PREFIX, sync
 
 from .applier import apply_layer
@@ -115,7 +115,9 @@ class TemplateBuilder:
         """
         staging = self._staging()
         with translating("commit template", self._template):
-            os.close(os.open(f"{staging}/{os.path.basename(self._mark)}", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+            os.close(
+                os.open(f"{staging}/{os.path.basename(self._mark)}", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644)
+            )
         sync(staging)
         created = self._renamed(staging)
         if created:
@@ -128,7 +130,9 @@ class TemplateBuilder:
         with translating("commit template", self._template), opened_directory(self._layout.templates) as templates:
             if not os.path.exists(self._mark):
                 # A template without its mark was left half-made by a host that cannot write aside.
-                move_to_trash(templates, os.path.basename(self._template))
+                half_made = move_to_trash(templates, os.path.basename(self._template))
+                if half_made is not None:
+                    remove_tree(templates, half_made)
             try:
                 os.rename(staging, self._template)
             except OSError as error:

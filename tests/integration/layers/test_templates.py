@@ -127,3 +127,12 @@ def test_a_template_that_does_not_fit_leaves_the_store_as_it_was(tmp_path: Path)
     with pytest.raises(StoreFull), TemplateBuilder(str(tmp_path / "store"), CHAIN_ID) as builder:
         builder.apply(layer(large), io.BytesIO(large))
     assert os.listdir(tmp_path / "store" / "templates") == []
+
+
+@in_private_mounts
+def test_a_template_without_its_mark_was_left_half_made_and_is_made_anew(tmp_path: Path) -> None:
+    half_made = tmp_path / "templates" / f"sha256-{CHAIN_ID.hex}" / "rootfs"
+    (half_made / "leftover").mkdir(parents=True)
+    rootfs = built(tmp_path)
+    assert os.listdir(rootfs) == ["etc"]
+    assert (rootfs.parent / ".complete").exists()

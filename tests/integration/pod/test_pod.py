@@ -52,6 +52,7 @@ async def test_containers_share_volumes_and_network_and_leave_nothing(
             .build()
         )
         async with runtime.spawn(spec) as pod, asyncio.timeout(30):
+            assert (await pod.trim_store() == 0) == (store == "directory")
             assert (await pod.wait_container("client")).stdout == b"from-a-volume\nover-tcp\n"
             assert (await pod.wait_container("server")).status.success
             report = await pod.stop()

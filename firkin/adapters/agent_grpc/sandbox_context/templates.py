@@ -18,7 +18,6 @@ from ..stall_deadline import StallDeadline
 from .calls import SandboxContextPart
 from .layer_check import sent_and_checked
 
-_COMPLETE = ".complete"
 _BLOB = "layer"
 _FILE_MODE = 0o644
 _SLOWEST_BYTES_PER_SECOND = 2 * 2**20
@@ -28,8 +27,7 @@ class SandboxContextTemplates(SandboxContextPart):
     """Turning images into templates.
 
     This service has no rename, so a template cannot be written aside: it is whole when its directory holds the
-    file `.complete`, which is written last, after a sync. A template that was made over firkin.agent.v1 lacks
-    that file and is made anew; one store is meant to be used over one road.
+    file `.complete`, which is written last, after a sync. Templates made over firkin.agent.v1 hold it as well.
     """
 
     async def ensure_template(
@@ -40,7 +38,7 @@ class SandboxContextTemplates(SandboxContextPart):
         calls, template = self._calls, layout.template(bundle.chain_id)
         for layer in bundle.layers:
             layer_compression(layer.media_type)
-        if await calls.stat(template.below(_COMPLETE), "look for pod template") is not None:
+        if await calls.stat(layout.template_mark(bundle.chain_id), "look for pod template") is not None:
             return TemplateResult(created=False, seconds=time.perf_counter() - begun)
         await calls.remove_path(template, "remove existing pod template")
 
@@ -50,7 +48,7 @@ class SandboxContextTemplates(SandboxContextPart):
         async with calls.session.undoing(remove, unless_refused=False):
             await calls.mkdir(layout.template_rootfs(bundle.chain_id), "mkdir pod template rootfs")
             entries = await self._apply_layers(bundle, layout, progress)
-            await self._mark_complete(template)
+            await self._mark_complete(layout.template_mark(bundle.chain_id))
         return TemplateResult(True, entries, time.perf_counter() - begun)
 
     async def _apply_layers(self, bundle: ImageBundle, layout: StoreLayout, progress: ProgressCallback | None) -> int:
@@ -84,12 +82,12 @@ class SandboxContextTemplates(SandboxContextPart):
             answer = await stub.ApplyOciLayer(request, timeout=kind.deadline_seconds)
         return answer.entries_applied
 
-    async def _mark_complete(self, template: GuestPath) -> None:
+    async def _mark_complete(self, mark: GuestPath) -> None:
         session, stub = self._calls.session, self._calls.stub
         operation = "sync pod template materialization"
         await session.answer(stub.Sync, wire.SyncRequest(), operation)
         flags = wire.WriteFileRequest.WriteFileFlags(create_if_missing=True)
-        request = wire.WriteFileRequest(path=template.below(_COMPLETE), mode=_FILE_MODE, flags=flags)
+        request = wire.WriteFileRequest(path=mark, mode=_FILE_MODE, flags=flags)
         await session.answer(stub.WriteFile, request, operation)
 
 
