@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from importlib import metadata
 
 from grpc.aio import ServicerContext
 
@@ -14,6 +13,7 @@ from firkin.domain.ids import ContainerId, PodId, VolumeName
 from firkin.wire import agent_pb2 as wire
 from firkin.wire.agent_pb2_grpc import AgentServicer
 
+from .. import VERSION
 from ..agent import GuestAgent
 from ..filesystem import files, overlays, store
 from .agent_messages import (
@@ -40,7 +40,7 @@ class AgentService(AgentServicer):
 
     async def GetInfo(self, request: wire.GetInfoRequest, context: _Context) -> wire.GetInfoResponse:
         return wire.GetInfoResponse(
-            version=_version(),
+            version=VERSION,
             features=FEATURES,
             runtime=await self._agent.runtime_version(),
             boot_usec=int(self._agent.boot_seconds * 1e6),
@@ -156,10 +156,3 @@ def _chunks(first: bytes, rest: AsyncIterator[wire.WriteFileRequest], context: _
             yield data
 
     return iterate()
-
-
-def _version() -> str:
-    try:
-        return metadata.version("firkin")
-    except metadata.PackageNotFoundError:
-        return "0"

@@ -10,6 +10,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tomllib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -53,6 +54,8 @@ async def test_what_is_not_built_says_so_by_its_name() -> None:
 async def test_the_agent_says_who_it_is() -> None:
     async with running_agent() as agent:
         info = await agent.v1.GetInfo(wire.GetInfoRequest())
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    assert info.version == project["version"]
     assert info.runtime.startswith("crun ")
     assert info.features
     assert 0 < info.boot_usec < 20_000_000
