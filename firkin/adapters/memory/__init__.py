@@ -9,8 +9,9 @@ from .connector import MemoryAgentConnector
 from .faults import Faults
 from .images import MemoryImageSource
 from .programs import MemoryProcess, Program
+from .sandbox import MemorySandbox
 from .store import MemoryPodStore
-from .vmm import MemorySandbox, MemoryVmm
+from .vmm import MemoryVmm
 from .world import MemoryWorld
 
 __all__ = [

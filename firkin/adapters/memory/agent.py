@@ -30,7 +30,7 @@ from firkin.ports.agent_templates import ProgressCallback, TemplateProgress, Tem
 
 from .pipes import MemoryPipe, PipeSink, PipeSource
 from .programs import MemoryProcess, Program
-from .vmm import MemorySandbox
+from .sandbox import MemorySandbox
 from .world import MemoryStore, MemoryWorld
 
 _BLOCK_BYTES = 4096

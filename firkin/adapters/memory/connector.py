@@ -10,7 +10,7 @@ from firkin.ports.sandbox import Sandbox
 
 from .agent import MemoryAgent
 from .programs import PROGRAMS, Program
-from .vmm import MemorySandbox
+from .sandbox import MemorySandbox
 from .world import MemoryWorld
 
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from firkin.domain.digest import Digest
 from firkin.domain.ids import PodId
 
 from .faults import Faults
-
-if TYPE_CHECKING:
-    from .vmm import MemorySandbox
+from .sandbox import MemorySandbox
 
 
 class MemoryStore:
