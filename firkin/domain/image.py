@@ -124,6 +124,23 @@ class ImageConfig(msgspec.Struct, frozen=True):
     labels: Mapping[str, str] = {}
 
 
+class ImageDocuments(msgspec.Struct, frozen=True):
+    """The documents that an image was read from, as they stand, for whoever keeps a copy of it.
+
+    Attributes:
+        name: what its source calls the image, "" when it has no name there.
+        manifest: its digest is the image's.
+        config: its digest is in the manifest.
+        created: when it was made (RFC 3339), "" when that is unknown.
+    """
+
+    name: str
+    manifest_media_type: str
+    manifest: bytes
+    config: bytes
+    created: str = ""
+
+
 class ImageBundle(msgspec.Struct, frozen=True):
     """An image that was resolved to files of the host, ready to be run.
 
@@ -133,6 +150,7 @@ class ImageBundle(msgspec.Struct, frozen=True):
         platform: what it runs on.
         config: how it wants to be run.
         layers: lowest first; an image without layers has an empty rootfs.
+        documents: what it was read from; None when its source has no such documents.
     """
 
     reference: str
@@ -140,6 +158,7 @@ class ImageBundle(msgspec.Struct, frozen=True):
     platform: Platform
     config: ImageConfig
     layers: tuple[Layer, ...]
+    documents: ImageDocuments | None = None
 
     @property
     def chain_id(self) -> Digest:

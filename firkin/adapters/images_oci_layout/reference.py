@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
 from firkin.domain.errors import ImageNotFound, InvalidReference, PermissionMissing
+from firkin.domain.image_names import path_readings
 
 SCHEME = "oci"
 
@@ -34,20 +34,12 @@ def located(text: str) -> LayoutReference:
         raise InvalidReference(text, "expected oci:DIR or oci:DIR:TAG")
     if "\0" in rest:
         raise InvalidReference(text, "it contains NUL")
-    for directory, tag in _readings(rest):
+    for directory, tag in path_readings(rest):
         if _is_directory(directory):
             if tag == "":
                 raise InvalidReference(text, "nothing follows the ':' after the directory")
             return LayoutReference(text, Path(directory).absolute(), tag)
     raise ImageNotFound(text, _absence(rest))
-
-
-def _readings(rest: str) -> Iterator[tuple[str, str | None]]:
-    yield rest, None
-    end = rest.rfind(":")
-    while end > 0:
-        yield rest[:end], rest[end + 1 :]
-        end = rest.rfind(":", 0, end)
 
 
 def _mode(path: str) -> int | None:
@@ -66,9 +58,9 @@ def _is_directory(path: str) -> bool:
 
 
 def _absence(rest: str) -> str:
-    for path, _ in _readings(rest):
+    for path, _ in path_readings(rest):
         mode = _mode(path)
         if mode is not None and stat.S_ISREG(mode):
-            return f"{path} is a file, not a directory; if it is an archive of `docker save`, it is no OCI layout"
+            return f"{path} is a file, not a directory; an archive of `docker save` is docker-archive:{path}"
     directory = rest.rpartition(":")[0] or rest
     return f"there is no directory {directory}"

@@ -7,6 +7,7 @@ import asyncio
 from firkin.domain.errors import ImageInvalid, ImageNotFound
 from firkin.domain.image import (
     ImageBundle,
+    ImageDocuments,
     Layer,
     LayerBlob,
     Platform,
@@ -59,6 +60,13 @@ def _resolved(text: str, platform: Platform) -> ImageBundle:
             platform=chosen.platform,
             config=config.image_config(),
             layers=_layers(files, manifest, config),
+            documents=ImageDocuments(
+                name=f"{reference.directory.name}:{reference.tag}" if reference.tag else reference.directory.name,
+                manifest_media_type=chosen.descriptor.media_type,
+                manifest=files.blob(chosen.descriptor),
+                config=files.blob(manifest.config),
+                created=config.created or "",
+            ),
         )
 
 
