@@ -239,7 +239,8 @@ class Containers:
     def _write_bundle(self, request: ContainerRequest) -> Bundle:
         if request.overlay is not None:
             prepare_overlay(request.overlay.base, request.overlay.lower)
-        config = completed_config(request.spec, request.container_id, read_beneath)
+        compile_seccomp = self._runtime(request.runtime_path).name == "crun"
+        config = completed_config(request.spec, request.container_id, read_beneath, compile_seccomp=compile_seccomp)
         check_executable(config.root, config.command)
         return write_bundle(self._bundle_directory, request.container_id, config)
 

@@ -14,6 +14,7 @@ from firkin.domain.errors import InvalidArgument, UnsupportedFeature
 from firkin.domain.users import ResolvedUser, resolved_user
 
 from .executables import Command
+from .seccomp_filter import ANNOTATION, compiled_filter
 
 DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _DATABASE_BYTES = 4 * 1024 * 1024
@@ -73,11 +74,16 @@ class _Linux(msgspec.Struct, rename="camel"):
 
 
 _Members = dict[str, msgspec.Raw]
+_NOTHING = msgspec.Raw(b"{}")
 _T = TypeVar("_T")
 
 
-def completed_config(spec: bytes, container_id: str, read_beneath: ReadBeneath) -> CompletedConfig:
+def completed_config(
+    spec: bytes, container_id: str, read_beneath: ReadBeneath, *, compile_seccomp: bool = False
+) -> CompletedConfig:
     """Complete the spec of a container's init.
+
+    With `compile_seccomp` its seccomp profile is replaced by a compiled one, which not every runtime takes.
 
     Raises:
         InvalidArgument: it is no runtime spec, or would not confine the container.
@@ -85,8 +91,8 @@ def completed_config(spec: bytes, container_id: str, read_beneath: ReadBeneath) 
     """
     document = _members(spec, "the runtime spec")
     root = _part(document, "root", _Root).path
-    linux_members = _members(document.get("linux", msgspec.Raw(b"{}")), "linux")
-    linux = _decoded(document.get("linux", msgspec.Raw(b"{}")), _Linux, "linux")
+    linux_members = _members(document.get("linux", _NOTHING), "linux")
+    linux = _decoded(document.get("linux", _NOTHING), _Linux, "linux")
     missing = _NEEDED_NAMESPACES - {namespace.type for namespace in linux.namespaces}
     if missing:
         raise InvalidArgument(f"the runtime spec must list the namespaces {', '.join(sorted(missing))}")
@@ -95,9 +101,38 @@ def completed_config(spec: bytes, container_id: str, read_beneath: ReadBeneath) 
     process, command = _completed_process(document, root, points, read_beneath)
     cgroups_path = linux.cgroups_path or f"/container/{container_id}"
     linux_members["cgroupsPath"] = _raw(cgroups_path)
+    _drop_empty_values(linux_members)
+    if compile_seccomp:
+        _compile_seccomp(document, linux_members)
     document["linux"] = _raw(linux_members)
     document["process"] = process
     return CompletedConfig(msgspec.json.encode(document), bytes(process), command, root, cgroups_path)
+
+
+def _drop_empty_values(linux: _Members) -> None:
+    """Leave out what hosts with strict decoders must send as "" and an OCI runtime would take for a name."""
+    if "namespaces" in linux:
+        linux["namespaces"] = _raw([_without(_members(one, "linux.namespaces"), "path") for one in _parts(linux)])
+    resources = _members(linux.get("resources", _NOTHING), "linux.resources")
+    if "cpu" in resources:
+        resources["cpu"] = _raw(_without(_members(resources["cpu"], "linux.resources.cpu"), "cpus", "mems"))
+        linux["resources"] = _raw(resources)
+
+
+def _parts(linux: _Members) -> list[msgspec.Raw]:
+    return _decoded(linux["namespaces"], list[msgspec.Raw], "linux.namespaces")
+
+
+def _without(members: _Members, *names: str) -> _Members:
+    return {name: value for name, value in members.items() if name not in names or bytes(value) != b'""'}
+
+
+def _compile_seccomp(document: _Members, linux: _Members) -> None:
+    profile = compiled_filter(bytes(linux["seccomp"])) if "seccomp" in linux else None
+    if profile is not None:
+        del linux["seccomp"]
+        annotations = _members(document.get("annotations", _NOTHING), "annotations")
+        document["annotations"] = _raw({**annotations, ANNOTATION: profile})
 
 
 def completed_process(spec: bytes, container: CompletedConfig, read_beneath: ReadBeneath) -> CompletedConfig:
@@ -123,8 +158,8 @@ def _completed_process(
     if process.terminal:
         raise UnsupportedFeature("a terminal", "this agent does not make pseudo terminals yet")
     members = _members(document["process"], "process")
-    user_members = _members(members.get("user", msgspec.Raw(b"{}")), "process.user")
-    user = _decoded(members.get("user", msgspec.Raw(b"{}")), _User, "process.user")
+    user_members = _members(members.get("user", _NOTHING), "process.user")
+    user = _decoded(members.get("user", _NOTHING), _User, "process.user")
     has_home = any(variable.startswith("HOME=") for variable in process.env)
     if user.username or not has_home:
         resolved = _resolved(user, root, read_beneath)

@@ -272,3 +272,17 @@ async def test_spawn_cancelled_at_many_moments_leaves_nothing(tmp_path: Path, bu
             except TimeoutError:
                 assert MachineState.now().beyond(before) == {}, f"cancelled after {0.04 * number:.2f} s"
     assert MachineState.now().beyond(before) == {}
+
+
+async def test_the_system_calls_of_containers_and_execs_are_filtered(tmp_path: Path, busybox_image: str) -> None:
+    script = "grep Seccomp: /proc/self/status; unshare -n true && echo escaped"
+    async with real_runtime(tmp_path) as runtime:
+        bundle = await runtime.images.resolve(busybox_image)
+        main = shell("main", bundle, f"{script}; sleep 100").capabilities(add=["SYS_ADMIN"])
+        plain = shell("plain", bundle, script)
+        async with runtime.spawn(firkin.PodBuilder("pod-1").container(main).container(plain).build()) as pod:
+            output = await pod.wait_container("plain")
+            assert (output.stdout.split(), b"not permitted" in output.stderr) == ([b"Seccomp:", b"2"], True)
+            exec_output = await (await pod.container("main").exec("sh", "-c", script)).wait_with_output()
+            # The profile allows unshare(2) to whoever has SYS_ADMIN, and to nobody else.
+            assert exec_output.stdout.split() == [b"Seccomp:", b"2", b"escaped"]
