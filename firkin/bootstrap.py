@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from firkin.adapters.memory import MemoryWorld
 
 T = TypeVar("T")
+
+LAYER_CACHE = "layers"
+"""Below the state directory: layers of archives, as files."""
 
 # Each adapter is imported when it is chosen: what is not used costs no start-up time.
 
@@ -80,6 +83,18 @@ def _oci_images() -> ImageSource:
     return OciLayoutImageSource()
 
 
+def _docker_archive_images(config: RuntimeConfig) -> ImageSource:
+    from firkin.adapters.images_docker_archive import DockerArchiveImageSource
+
+    return DockerArchiveImageSource(_placed(config.state_dir) / LAYER_CACHE)
+
+
+def _kept_images(config: RuntimeConfig, layouts: ImageSource) -> ImageSource:
+    from firkin.adapters.image_library_oci import LibraryImageSource
+
+    return LibraryImageSource(_placed(config.state_dir), layouts)
+
+
 def _memory_images() -> ImageSource:
     from firkin.adapters.memory import MemoryImageSource
 
@@ -91,10 +106,8 @@ def _placed(setting: T | None) -> T:
     return setting
 
 
-def _images(
-    chosen: Iterable[AnyImageSource], named: dict[str, providers.Provider[ImageSource]], config: RuntimeConfig
-) -> Images:
-    sources = [named[source]() if isinstance(source, str) else source for source in chosen]
+def _images(chosen: Iterable[AnyImageSource], named: Callable[[str], ImageSource], config: RuntimeConfig) -> Images:
+    sources = [named(source) if isinstance(source, str) else source for source in chosen]
     return Images(sources, config.platform)
 
 
@@ -120,10 +133,16 @@ class Wiring(containers.DeclarativeContainer):
         grpc=providers.Singleton(_grpc_agents),
         memory=providers.Singleton(_memory_agents, memory_world),
     )
-    image_sources: providers.Provider[dict[str, providers.Provider[ImageSource]]] = providers.Object(
-        {"oci": providers.Singleton(_oci_images), "memory": providers.Singleton(_memory_images)}
+    oci_images = providers.Singleton(_oci_images)
+    image_sources: providers.Aggregate[ImageSource] = providers.Aggregate(
+        {
+            "oci": oci_images,
+            "docker-archive": providers.Singleton(_docker_archive_images, config),
+            "image": providers.Singleton(_kept_images, config, oci_images),
+            "memory": providers.Singleton(_memory_images),
+        }
     )
-    images = providers.Singleton(_images, config.provided.image_sources, image_sources, config)
+    images = providers.Singleton(_images, config.provided.image_sources, image_sources.provider, config)
     runtime = providers.Factory(
         Runtime,
         vmm=vmm,

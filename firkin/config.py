@@ -19,7 +19,7 @@ from firkin.ports.vmm import Vmm
 
 VMM_NAMES = ("namespace", "memory")
 STORE_NAMES = ("ext4", "directory", "memory")
-IMAGE_SOURCE_NAMES = ("oci", "memory")
+IMAGE_SOURCE_NAMES = ("oci", "docker-archive", "image", "memory")
 AGENT_NAMES = ("grpc", "memory")
 
 SYSTEM_CONFIG_FILE = Path("/etc/firkin.toml")
@@ -37,7 +37,8 @@ class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         vmm: who makes sandboxes: `namespace` (Linux namespaces), `memory` (a fake for tests).
         store: who makes pod stores: `ext4`, `directory`, `memory`.
-        images: one image source or several, `oci` or `memory`; each serves the references of its scheme.
+        images: one image source or several, of `oci`, `docker-archive`, `image` (the user's image directory), `memory`;
+            each serves the references of its scheme.
         agents: who dials guest agents: `grpc`, `memory`.
         state_dir: what outlives a pod (stores and templates). None: FIRKIN_STATE_DIR, else /var/lib/firkin for
             root and $XDG_STATE_HOME/firkin for everybody else.
@@ -55,7 +56,7 @@ class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     vmm: str | Vmm = "namespace"
     store: str | PodStore = "ext4"
-    images: AnyImageSource | tuple[AnyImageSource, ...] = ("oci",)
+    images: AnyImageSource | tuple[AnyImageSource, ...] = ("oci", "docker-archive", "image")
     agents: str | AgentConnector = "grpc"
     state_dir: Path | None = None
     runtime_dir: Path | None = None

@@ -61,6 +61,8 @@ def _absence(rest: str) -> str:
     for path, _ in path_readings(rest):
         mode = _mode(path)
         if mode is not None and stat.S_ISREG(mode):
-            return f"{path} is a file, not a directory; an archive of `docker save` is docker-archive:{path}"
+            return (
+                f"{path} is a file, not a directory; if it is an archive of `docker save`, it is docker-archive:{path}"
+            )
     directory = rest.rpartition(":")[0] or rest
     return f"there is no directory {directory}"

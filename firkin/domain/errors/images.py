@@ -105,6 +105,17 @@ class MediaTypeUnsupported(ImageError):
         self.reason = reason
 
 
+class ImageSpaceMissing(ImageError):
+    """No space left for a layer or an image that is to be kept."""
+
+    code = "image-space-missing"
+    retryable = True
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"no space left for {path}; `firkin image prune` removes what can be made again")
+        self.path = path
+
+
 class LayerRefused(ImageError):
     """A layer that is not a proper archive, or that would reach outside its rootfs."""
 
