@@ -111,20 +111,21 @@ class StartedContainerAdd(_ContainerAdd):
         """Where the time of the start went, in seconds."""
         return self._record.timing
 
-    def committed(self, pod: OpenPod) -> ContainerRecord:
-        """Take the container into the pod.
 
-        Raises:
-            ContainerNotPending: the add was aborted or committed before, or is another pod's; a container of
-                another pod, or one that was committed, goes on undisturbed.
-        """
-        record = self._record
-        if self._pod is not pod or record.is_add_over or record.removal is not None:
-            raise ContainerNotPending(pod.spec.id, record.id)
-        if record.lifecycle.can(ContainerEvent.COMMITTED):
-            record.lifecycle.apply(ContainerEvent.COMMITTED)
-        record.is_add_over = True
-        return record
+def committed(pod: OpenPod, started: StartedContainerAdd) -> ContainerRecord:
+    """Take a started container into the pod.
+
+    Raises:
+        ContainerNotPending: the add was aborted or committed before, or is another pod's; a container of
+            another pod, or one that was committed, goes on undisturbed.
+    """
+    record = started._record
+    if started._pod is not pod or record.is_add_over or record.removal is not None:
+        raise ContainerNotPending(pod.spec.id, record.id)
+    if record.lifecycle.can(ContainerEvent.COMMITTED):
+        record.lifecycle.apply(ContainerEvent.COMMITTED)
+    record.is_add_over = True
+    return record
 
 
 async def begin_container_add(pod: OpenPod, spec: PodContainerSpec) -> PendingContainerAdd:

@@ -6,7 +6,7 @@ import asyncio
 
 from firkin.domain.errors import FirkinError
 
-from .container_add import resume_container_add
+from .container_add import committed, resume_container_add
 from .container_record import ContainerRecord
 from .open_pod import OpenPod
 
@@ -33,7 +33,7 @@ async def start_initial_containers(pod: OpenPod) -> None:
 async def _added(pod: OpenPod, record: ContainerRecord) -> None:
     async with await resume_container_add(pod, record) as pending:
         started = await pending.start()
-        started.committed(pod)
+        committed(pod, started)
 
 
 def _leaves(group: BaseExceptionGroup[FirkinError]) -> list[FirkinError]:

@@ -17,7 +17,7 @@ from firkin.domain.reports import AgentInfo, StopReport, StoreUsage
 from firkin.ports.sandbox import Sandbox
 
 from .container import Container
-from .container_add import PendingContainerAdd, StartedContainerAdd, begin_container_add
+from .container_add import PendingContainerAdd, StartedContainerAdd, begin_container_add, committed
 from .container_removal import removal
 from .container_wait import DetachedContainer
 from .empty_dir_write import PendingEmptyDirFileWrite, begin_empty_dir_file_write
@@ -100,10 +100,10 @@ class Pod:
         Raises:
             ContainerNotPending: the add was aborted or committed before, or is another pod's.
         """
-        container = Container(self._pod, started.committed(self._pod))
-        committed: asyncio.Future[Container] = asyncio.get_running_loop().create_future()
-        committed.set_result(container)
-        return committed
+        container = Container(self._pod, committed(self._pod, started))
+        handle: asyncio.Future[Container] = asyncio.get_running_loop().create_future()
+        handle.set_result(container)
+        return handle
 
     def abort_container_add(self, container_id: str) -> asyncio.Future[None]:
         """Undo an add that is under way; awaiting the result waits until its id is free again.
@@ -134,7 +134,7 @@ class Pod:
         """
         async with self.begin_container_add(spec) as pending:
             started = await pending.start()
-            return Container(self._pod, started.committed(self._pod))
+            return Container(self._pod, committed(self._pod, started))
 
     async def wait_container(self, container_id: str, limit_bytes: int = DEFAULT_CAPTURE_BYTES) -> Output:
         """Wait for a container's end and collect what its piped streams still hold; it stays in the pod.

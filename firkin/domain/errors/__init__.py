@@ -31,6 +31,7 @@ from .pods import (
     PodExists,
     PodNotRunning,
     RemovalIncomplete,
+    RuntimeClosed,
     VolumeNotFound,
 )
 from .process import (
@@ -103,6 +104,7 @@ __all__ = [
     "PodExists",
     "PodNotRunning",
     "RemovalIncomplete",
+    "RuntimeClosed",
     "RuntimeFailed",
     "SandboxDied",
     "SandboxError",

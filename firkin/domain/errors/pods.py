@@ -5,6 +5,15 @@ from __future__ import annotations
 from .base import FirkinError
 
 
+class RuntimeClosed(FirkinError):
+    """The runtime of `firkin.sync` was left before the call, or while it was under way."""
+
+    code = "runtime-closed"
+
+    def __init__(self) -> None:
+        super().__init__("the runtime is closed")
+
+
 class PodExists(FirkinError):
     """A pod of this id is running on this store."""
 
