@@ -8,6 +8,7 @@ import msgspec
 
 from firkin.domain.digest import Digest
 from firkin.domain.errors import PodNotRunning
+from firkin.domain.ids import PodId
 from firkin.domain.layout import StoreLayout
 from firkin.domain.lifecycle import PodEvent, PodPhase, pod_lifecycle
 from firkin.domain.pod_spec import PodSpec
@@ -17,7 +18,7 @@ from firkin.ports.agent import Agent
 from firkin.ports.agent_pods import PodPreparation
 from firkin.ports.agent_templates import ProgressCallback
 from firkin.ports.sandbox import Sandbox
-from firkin.ports.store import StoreMedium
+from firkin.ports.store import StoreMedium, TemplateHolder
 
 from .container_record import ContainerTable
 from .task_scope import TaskScope
@@ -25,11 +26,21 @@ from .templates import Templates
 
 
 class MountedPodStore(msgspec.Struct, frozen=True):
-    """The store of a running pod: as it was asked for, what it lies on, and where it is in the sandbox."""
+    """The store of a running pod: as it was asked for, what it lies on, and where it is in the sandbox.
+
+    Attributes:
+        holder: keeps the pod's templates from being removed, where pods share them.
+    """
 
     spec: PodStoreSpec
     medium: StoreMedium
     layout: StoreLayout = StoreLayout()
+    holder: TemplateHolder | None = None
+
+    async def hold_template(self, pod_id: PodId, chain_id: Digest) -> None:
+        """Keep a template as long as the pod runs; to be called before it is looked for."""
+        if self.holder is not None:
+            await self.holder.hold_template(self.medium, pod_id, chain_id)
 
 
 class OpenPod:

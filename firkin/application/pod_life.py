@@ -19,7 +19,7 @@ from firkin.domain.pod_spec import PodSpec
 from firkin.domain.reports import StopReport
 from firkin.ports.agent_connector import AgentConnector
 from firkin.ports.agent_templates import ProgressCallback
-from firkin.ports.store import PodStore
+from firkin.ports.store import PodStore, TemplateHolder
 from firkin.ports.vmm import SandboxRequest, Vmm
 
 from .initial_containers import start_initial_containers
@@ -131,7 +131,8 @@ class PodLife:
         boot_timeout = spec.vm_config.boot_timeout_seconds
         agent = await stack.enter_async_context(ports.agents.connected(sandbox, boot_timeout))
         scope = TaskScope()
-        store = MountedPodStore(spec.pod_store, medium)
+        holder = ports.store if isinstance(ports.store, TemplateHolder) else None
+        store = MountedPodStore(spec.pod_store, medium, holder=holder)
         pod = OpenPod(spec, store, sandbox, agent, scope, ports.templates, ports.start_concurrency)
         stack.push_async_callback(scope.aclose)
         pod.progress = self._progress

@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
+from firkin.domain.digest import Digest
 from firkin.domain.ids import PodId
 from firkin.domain.store_spec import PodStoreSpec
 
@@ -45,5 +46,18 @@ class PodStore(Protocol):
             StoreInUse, PodExists: somebody else holds the store, or this pod id on it.
             StoreDamaged, StoreTooSmall, StoreFull: it cannot be used.
             MissingTool, PermissionMissing: the machine lacks something.
+        """
+        ...
+
+
+@runtime_checkable
+class TemplateHolder(Protocol):
+    """What a pod store keeps as well, if its templates may be removed while pods run on it."""
+
+    async def hold_template(self, medium: StoreMedium, pod_id: PodId, chain_id: Digest) -> None:
+        """Keep a template, there already or yet to be made, from being removed as long as the pod runs.
+
+        Raises:
+            StoreInUse, PermissionMissing, StoreFull: that cannot be noted.
         """
         ...

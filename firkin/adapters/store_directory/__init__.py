@@ -1,5 +1,6 @@
 """A pod store that is a directory of the host, shared by many pods."""
 
 from .store import DirectoryPodStore
+from .templates import DirectoryTemplates
 
-__all__ = ["DirectoryPodStore"]
+__all__ = ["DirectoryPodStore", "DirectoryTemplates"]

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from firkin.domain.errors import PodExists, StoreInUse
+from firkin.domain.digest import Digest
+from firkin.domain.errors import InvalidDigest, InvalidId, PodExists, StoreInUse
 from firkin.domain.ids import PodId
 
+LOCKS = ".locks"
+"""A file for each pod that runs on the store, with the templates that it uses."""
+
+WAIT_SECONDS = 10.0
 _POLL_SECONDS = 0.002
 
 
@@ -44,15 +50,64 @@ async def shared_store(store: Path, timeout_seconds: float) -> AsyncIterator[Sto
     Raises:
         StoreInUse: somebody holds it alone for longer than the timeout.
     """
-    descriptor = os.open(store, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    async with _locked_directory(store, fcntl.LOCK_SH, timeout_seconds, store) as descriptor:
+        yield StoreLock(descriptor)
+
+
+@asynccontextmanager
+async def template_users(locks: Path, timeout_seconds: float) -> AsyncIterator[dict[Digest, str]]:
+    """Which template is used by which pod; no pod begins to use another one meanwhile, so keep it short.
+
+    Raises:
+        StoreInUse: somebody else holds them for longer than the timeout.
+    """
+    async with _locked_directory(locks, fcntl.LOCK_EX, timeout_seconds, locks.parent):
+        yield noted_templates(locks)
+
+
+async def noted_template(locks: Path, pod_id: PodId, chain_id: Digest, timeout_seconds: float) -> None:
+    """Note that a pod, which holds its id, uses a template.
+
+    Raises:
+        StoreInUse: somebody removes templates for longer than the timeout.
+    """
+    async with _locked_directory(locks, fcntl.LOCK_EX, timeout_seconds, locks.parent):
+        with (locks / pod_id).open("a") as file:
+            file.write(f"{chain_id}\n")
+
+
+def noted_templates(locks: Path) -> dict[Digest, str]:
+    """What pods have noted; files of pods that are no more are removed."""
+    users: dict[Digest, str] = {}
+    for path in locks.iterdir():
+        try:
+            with pod_lock(locks, PodId(path.name)):
+                continue
+        except InvalidId:
+            continue
+        except PodExists:
+            users.update(dict.fromkeys(_noted(path), path.name))
+    return users
+
+
+def _noted(path: Path) -> Iterator[Digest]:
+    with contextlib.suppress(FileNotFoundError):
+        for line in path.read_text("ascii", "replace").splitlines():
+            with contextlib.suppress(InvalidDigest):
+                yield Digest(line)
+
+
+@asynccontextmanager
+async def _locked_directory(directory: Path, kind: int, timeout_seconds: float, store: Path) -> AsyncIterator[int]:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for _ in range(int(timeout_seconds / _POLL_SECONDS)):
-            if _try_lock(descriptor, fcntl.LOCK_SH):
+            if _try_lock(descriptor, kind):
                 break
             await asyncio.sleep(_POLL_SECONDS)
         else:
             raise StoreInUse(str(store))
-        yield StoreLock(descriptor)
+        yield descriptor
     finally:
         os.close(descriptor)
 
@@ -68,6 +123,8 @@ def pod_lock(locks: Path, pod_id: PodId) -> Iterator[None]:
     if descriptor is None:
         raise PodExists(pod_id)
     try:
+        # What a crashed pod of this id has noted.
+        os.ftruncate(descriptor, 0)
         yield
     finally:
         (locks / pod_id).unlink(missing_ok=True)

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import ParamSpec
 
 from firkin.application.task_scope import TaskScope, finished
-from firkin.domain.errors import ConfigurationError, InvalidId, PermissionMissing, PodExists, StoreError, StoreFull
+from firkin.domain.digest import Digest
+from firkin.domain.errors import InvalidId, PodExists, StoreError
 from firkin.domain.ids import PodId
 from firkin.domain.store_spec import PodStoreSpec
 from firkin.ports.store import StoreMedium
 
-from .locks import StoreLock, pod_lock, shared_store
+from .failures import translated
+from .locks import LOCKS, WAIT_SECONDS, StoreLock, noted_template, pod_lock, shared_store
 from .removal import DISCARDED_PREFIX, discard, remove_tree
 
 _STAGING_PREFIX = ".staging-"
-_WAIT_SECONDS = 10.0
 _Arguments = ParamSpec("_Arguments")
 
 
@@ -44,11 +45,11 @@ class DirectoryPodStore:
             PermissionMissing, StoreFull: the store cannot be written to.
         """
         store = (spec.path or self._default).absolute()
-        with _translated(store):
+        with translated(store):
             locks = _made(store)
         with contextlib.ExitStack() as stack:
-            async with shared_store(store, _WAIT_SECONDS) as share:
-                with _translated(store):
+            async with shared_store(store, WAIT_SECONDS) as share:
+                with translated(store):
                     stack.enter_context(pod_lock(locks, pod_id))
                     await _whole(_tidy_up, store, locks, pod_id, share)
                 status = store.stat()
@@ -57,28 +58,25 @@ class DirectoryPodStore:
                 finally:
                     await _whole(_remove_pod, store, pod_id)
 
+    async def hold_template(self, medium: StoreMedium, pod_id: PodId, chain_id: Digest) -> None:
+        """Keep a template from being removed as long as the pod runs; see `firkin.ports.store`.
+
+        Raises:
+            StoreInUse: somebody has been removing templates for ten seconds.
+            PermissionMissing, StoreFull: the store cannot be written to.
+        """
+        with translated(medium.path):
+            await noted_template(medium.path / LOCKS, pod_id, chain_id, WAIT_SECONDS)
+            with contextlib.suppress(FileNotFoundError):
+                os.utime(medium.path / "templates" / f"sha256-{chain_id.hex}")
+
 
 def _made(store: Path) -> Path:
     """Make the store, and the directory for its locks, which no pod id can collide with."""
     store.mkdir(mode=0o700, parents=True, exist_ok=True)
-    locks = store / ".locks"
+    locks = store / LOCKS
     locks.mkdir(mode=0o700, exist_ok=True)
     return locks
-
-
-@contextmanager
-def _translated(store: Path) -> Iterator[None]:
-    try:
-        yield
-    except (FileExistsError, NotADirectoryError) as error:
-        raise ConfigurationError(f"pod store {str(store)!r} is not a directory") from error
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StoreFull(str(error.filename or store)) from error
-        raise PermissionMissing(
-            f"write to the pod store {str(store)!r} ({error.strerror})",
-            "choose a directory that you may write to, or run as its owner",
-        ) from error
 
 
 async def _whole(work: Callable[_Arguments, None], *arguments: _Arguments.args, **named: _Arguments.kwargs) -> None:
