@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
+from collections.abc import Callable, Mapping
 from pathlib import Path
+
+import zstandard
 
 from firkin.vminitd.layers.applier import LayerResult, apply_layer
 
 from ..archives import Trickle, sha256
 from .case import Golden
+
+PACKS: Mapping[str, Callable[[bytes], bytes]] = {
+    "application/vnd.oci.image.layer.v1.tar": bytes,
+    "application/vnd.oci.image.layer.v1.tar+gzip": lambda tar: gzip.compress(tar, 1),
+    "application/vnd.oci.image.layer.v1.tar+zstd": zstandard.compress,
+}
 
 
 def applied(

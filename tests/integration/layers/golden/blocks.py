@@ -196,12 +196,12 @@ def gnu_link(target: Text, end: bytes = b"\0") -> bytes:
 Extents = Sequence[tuple[Number, Number]]
 
 
-def old_sparse(name: Text, size: Number, extents: Extents, data: bytes, **fields: Unpack[Fields]) -> bytes:
+def old_sparse(name: Text, real_size: Number, extents: Extents, data: bytes, **fields: Unpack[Fields]) -> bytes:
     """A sparse file of GNU's first format: four extents in the header, then blocks of twenty-one."""
     head = bytearray(BLOCK)
     _put_extents(head, 386, extents[:4])
     head[482] = len(extents) > 4
-    _put(head, 483, 12, size)
+    _put(head, 483, 12, real_size)
     raw = {386: bytes(head[386:495])}
     block = entry(name, b"S", b"", **Fields(style="gnu", size=len(data), raw=raw) | fields)
     rest = extents[4:]

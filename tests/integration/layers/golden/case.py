@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 from firkin.vminitd.layers.archive import Limits
 
-from .blocks import Text, encoded
-from .trees import Node, Same, Tree, tree
+from .trees import Expected, Tree, tree
 
 
 class Refused(NamedTuple):
@@ -36,14 +35,14 @@ class Golden(NamedTuple):
     vouched: bool = True
 
 
-def becomes(*layers: bytes, **nodes: Node | Same) -> Golden:
+def becomes(*layers: bytes, **nodes: Expected) -> Golden:
     """Layers that become these nodes, whose paths are words."""
     return Golden(layers, tree(nodes))
 
 
-def become(layers: tuple[bytes, ...], nodes: Mapping[str, Node | Same] | Mapping[Text, Node | Same]) -> Golden:
+def become(layers: tuple[bytes, ...], nodes: Mapping[str, Expected] | Mapping[bytes, Expected]) -> Golden:
     """Layers that become these nodes."""
-    return Golden(layers, tree({encoded(path): node for path, node in nodes.items()}))
+    return Golden(layers, tree(nodes))
 
 
 def refused(reason: str, *layers: bytes, entry: str | None = None) -> Golden:

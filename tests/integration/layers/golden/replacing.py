@@ -6,9 +6,9 @@ import itertools
 
 from .blocks import block_device, character, directory, fifo, file, hard_link, layer, pax, symlink
 from .case import Golden, become, becomes, refused
-from .trees import PREPARED, Node, Same, d, device, f, link, made, pipe
+from .trees import PREPARED, Expected, Same, d, device, f, link, made, pipe
 
-_OLD: dict[str, tuple[bytes, dict[str, Node | Same]]] = {
+_OLD: dict[str, tuple[bytes, dict[str, Expected]]] = {
     "a file": (file("x", b"old", mode=0o600, uid=1, mtime=50), {"x": f(b"old", 0o600, (1, 0), 50)}),
     "a full directory": (
         directory("x", mode=0o700, uid=2, mtime=60) + file("x/y") + directory("x/z", mtime=70) + file("x/z/deep"),
@@ -19,7 +19,7 @@ _OLD: dict[str, tuple[bytes, dict[str, Node | Same]]] = {
     "a device": (block_device("x", 8, 1), {"x": device("block", 8, 1)}),
     "a hard link": (hard_link("x", "aside/f"), {"x": Same("aside/f")}),
 }
-_NEW: dict[str, tuple[bytes, dict[str, Node | Same]]] = {
+_NEW: dict[str, tuple[bytes, dict[str, Expected]]] = {
     "a file": (file("x", b"new", mode=0o4755, uid=11, mtime=150), {"x": f(b"new", 0o4755, (11, 0), 150)}),
     "a directory": (directory("x", mode=0o2711, uid=12, mtime=160), {"x": d(0o2711, (12, 0), 160)}),
     "a symlink": (symlink("x", "aside/f", gid=13), {"x": link("aside/f", (0, 13))}),
@@ -28,7 +28,7 @@ _NEW: dict[str, tuple[bytes, dict[str, Node | Same]]] = {
     "a hard link": (hard_link("x", "aside/g"), {"x": Same("aside/g")}),
 }
 _ASIDE = directory("aside", mtime=10) + file("aside/f", b"f") + file("aside/g", b"g")
-_ASIDE_NODES: dict[str, Node | Same] = {"aside": d(mtime=10), "aside/f": f(b"f"), "aside/g": f(b"g")}
+_ASIDE_NODES: dict[str, Expected] = {"aside": d(mtime=10), "aside/f": f(b"f"), "aside/g": f(b"g")}
 
 
 def _replaced(old: str, new: str, *, in_one_layer: bool) -> Golden:

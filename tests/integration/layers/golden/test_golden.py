@@ -11,8 +11,8 @@ import pytest
 
 from firkin.domain.errors import LayerRefused
 
-from ..archives import PACKED, Trickle, sha256
-from .applying import applied
+from ..archives import Trickle, sha256
+from .applying import PACKS, applied
 from .case import Golden, Refused
 from .headers import HEADERS
 from .links import LINKS
@@ -79,12 +79,12 @@ def _tree_of(rootfs: Path, golden: Golden, media_type: str, step: int) -> Tree:
     rootfs.chmod(0o755)
     os.utime(rootfs, (PREPARED, PREPARED))
     for tar in golden.layers:
-        blob = PACKED[media_type](tar)
+        blob = PACKS[media_type](tar)
         applied(rootfs, blob, golden, Trickle(blob, step), media_type, sha256(tar))
     return read_tree(rootfs)
 
 
-@pytest.mark.parametrize("media_type", PACKED)
+@pytest.mark.parametrize("media_type", PACKS)
 @pytest.mark.parametrize("step", [1, 511, 513, 1 << 20])
 def test_neither_compression_nor_the_sizes_of_reads_matter(tmp_path: Path, media_type: str, step: int) -> None:
     """Small steps put every boundary of the archive at the end of a buffer."""

@@ -17,8 +17,12 @@ PREPARED = 1_500_000_000
 """Of an empty rootfs, before the first layer."""
 
 
+class Expected:
+    """What a path of a tree shall be."""
+
+
 @dataclasses.dataclass(frozen=True)
-class Node:
+class Node(Expected):
     """One thing of a tree.
 
     Attributes:
@@ -44,7 +48,7 @@ class Node:
 Tree = dict[bytes, Node]
 
 
-class Same:
+class Same(Expected):
     """Another name of what is found at `path`."""
 
     def __init__(self, path: Text) -> None:
@@ -113,9 +117,9 @@ def device(
     return _node(kind, mode, b"%d:%d" % (major, minor), 0, owner, mtime, {})
 
 
-def tree(nodes: Mapping[str, Node | Same] | Mapping[bytes, Node | Same]) -> Tree:
+def tree(nodes: Mapping[str, Expected] | Mapping[bytes, Expected]) -> Tree:
     """The tree of these nodes; the rootfs itself, ".", is as it was prepared unless it is among them."""
-    given = {encoded(path): node for path, node in nodes.items()}
+    given: dict[bytes, Expected] = {encoded(path): node for path, node in nodes.items()}
     given.setdefault(b".", d(mtime=PREPARED))
     names: dict[bytes, set[bytes]] = {}
     for path, node in given.items():
