@@ -201,7 +201,7 @@ async def test_the_second_pod_of_a_store_reuses_its_templates(tmp_path: Path, bu
     async with real_runtime(tmp_path) as runtime:
         bundle = await runtime.images.resolve(busybox_image)
         async with runtime.spawn(firkin.PodBuilder("one").container(shell("a", bundle, "true")).build()):
-            (template,) = (tmp_path / "state/store/templates").glob("sha256-*")
+            (template,) = (tmp_path / "state/store/templates").glob("sha256-*/rootfs")
             made = template.stat().st_ctime_ns
     again = firkin.PodBuilder("two").container(shell("a", bundle, "true")).build()
     async with real_runtime(tmp_path) as runtime, runtime.spawn(again):
