@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from firkin.domain.image import Platform
     from firkin.domain.pod_spec import PodSpec
     from firkin.domain.store_spec import PodStoreSpec
+    from firkin.ports.image_library import ImageLibrary
+    from firkin.ports.reclaimable_space import ReclaimableSpace
 
 
 def _open_runtime(
@@ -82,6 +84,27 @@ def _places() -> Places:
     return Places(config.state_dir, config.runtime_dir, config.search_path)
 
 
+def _image_library() -> ImageLibrary:
+    from firkin.bootstrap import image_library
+    from firkin.config import load_config
+
+    return image_library(load_config())
+
+
+def _templates(store: Path | None) -> ReclaimableSpace:
+    from firkin.bootstrap import shared_templates
+    from firkin.config import load_config
+
+    return shared_templates(load_config(), store)
+
+
+def _reclaimable(store: Path | None) -> Sequence[ReclaimableSpace]:
+    from firkin.bootstrap import reclaimable_spaces
+    from firkin.config import load_config
+
+    return reclaimable_spaces(load_config(), store)
+
+
 def _traceback_wanted() -> bool:
     from firkin.config import traceback_wanted
 
@@ -122,6 +145,9 @@ def main() -> None:
         places=_places,
         traceback_wanted=_traceback_wanted,
         version=_version,
+        image_library=_image_library,
+        templates=_templates,
+        reclaimable=_reclaimable,
     )
     sys.exit(run_program(sys.argv[1:], services))
 

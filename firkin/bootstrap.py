@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from dependency_injector import containers, providers
@@ -12,11 +14,14 @@ from firkin.application.images import Images
 from firkin.application.runtime import Runtime
 from firkin.config import AnyImageSource, RuntimeConfig, load_config
 from firkin.ports.agent_connector import AgentConnector
+from firkin.ports.image_library import ImageLibrary
 from firkin.ports.image_source import ImageSource
+from firkin.ports.reclaimable_space import ReclaimableSpace
 from firkin.ports.store import PodStore
 from firkin.ports.vmm import Vmm
 
 if TYPE_CHECKING:
+    from firkin.adapters.image_library_oci import OciImageLibrary
     from firkin.adapters.memory import MemoryWorld
 
 T = TypeVar("T")
@@ -179,3 +184,29 @@ async def open_runtime(config: RuntimeConfig | None = None) -> AsyncIterator[Run
     wiring = wired((config or load_config()).placed())
     async with wiring.runtime() as runtime:
         yield runtime
+
+
+def image_library(config: RuntimeConfig) -> ImageLibrary:
+    """The user's image directory, of a configuration with its directories filled in."""
+    return _kept_library(config)
+
+
+def shared_templates(config: RuntimeConfig, store: Path | None = None) -> ReclaimableSpace:
+    """The templates of a directory store, the machine's shared one unless another is given."""
+    from firkin.adapters.store_directory import DirectoryTemplates
+
+    return DirectoryTemplates(_placed(config.state_dir), store)
+
+
+def reclaimable_spaces(config: RuntimeConfig, store: Path | None = None) -> tuple[ReclaimableSpace, ...]:
+    """All that takes space below the state directory and can be made again."""
+    from firkin.adapters.images_docker_archive import CachedLayers
+
+    layers = CachedLayers(_placed(config.state_dir) / LAYER_CACHE, time.time)
+    return _kept_library(config), layers, shared_templates(config, store)
+
+
+def _kept_library(config: RuntimeConfig) -> OciImageLibrary:
+    from firkin.adapters.image_library_oci import OciImageLibrary
+
+    return OciImageLibrary(_placed(config.state_dir))

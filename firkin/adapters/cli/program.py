@@ -20,6 +20,8 @@ BROKEN_PIPE = 128 + 13
 _COMMANDS = {
     "run": ("run_command", "Run one container in a pod of its own."),
     "pod": ("pod_command", "Run pods from Kubernetes manifests."),
+    "images": ("images_command", "List the images and templates that are kept."),
+    "image": ("image_command", "Keep images, and give their space back."),
     "doctor": ("doctor_command", "Say what this machine can do, and mend what is missing."),
     "layer": ("layer_command", "Apply image layers to a directory."),
     "vminitd": ("vminitd_command", "Run the guest agent by itself."),
@@ -32,7 +34,8 @@ _HELP = """Run pods: several containers of OCI images in one sandbox, sharing ne
   firkin run oci:IMAGES:busybox -- id          one command in a container
   firkin pod run examples/hello-pod.yaml       a pod from its manifest
 
-Images are referenced as oci:DIRECTORY[:TAG], an OCI image layout as skopeo, umoci and buildah write it.
+Images are referenced as oci:DIRECTORY[:TAG], an OCI image layout as skopeo, umoci and buildah write it; as
+docker-archive:FILE[:NAME], an archive of `docker save`; or as image:NAME, one that `firkin image import` kept.
 `firkin COMMAND --help` explains a command, with examples.
 
 \b

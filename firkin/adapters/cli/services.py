@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from firkin.domain.image import ImageBundle, Platform
     from firkin.domain.pod_spec import PodSpec
     from firkin.domain.store_spec import PodStoreSpec
+    from firkin.ports.image_library import ImageLibrary
+    from firkin.ports.reclaimable_space import ReclaimableSpace
 
 
 class OpenRuntime(Protocol):
@@ -66,7 +68,10 @@ class Places(NamedTuple):
 
 
 class CliServices(NamedTuple):
-    """The parts of firkin that the commands call; each loads what it needs when it is called."""
+    """The parts of firkin that the commands call; each loads what it needs when it is called.
+
+    Those that take a path take that of a directory store, None for the machine's shared one.
+    """
 
     open_runtime: OpenRuntime
     read_pod: ReadPod
@@ -75,3 +80,6 @@ class CliServices(NamedTuple):
     places: Callable[[], Places]
     traceback_wanted: Callable[[], bool]
     version: Callable[[], str]
+    image_library: Callable[[], ImageLibrary]
+    templates: Callable[[Path | None], ReclaimableSpace]
+    reclaimable: Callable[[Path | None], Sequence[ReclaimableSpace]]

@@ -12,7 +12,9 @@ from firkin import RuntimeConfig, open_runtime
 from firkin.adapters.cli import CliServices, run_program
 from firkin.adapters.cli.run_command import command as run_command
 from firkin.adapters.cli.services import LayerFile, LayerReport, Places, Resolve
+from firkin.adapters.image_library_oci import OciImageLibrary
 from firkin.adapters.memory import MemoryAgentConnector, MemoryImageSource, MemoryPodStore, MemoryVmm, MemoryWorld
+from firkin.adapters.store_directory import DirectoryTemplates
 from firkin.application.runtime import Runtime
 from firkin.domain.container_spec import PodContainerSpec
 from firkin.domain.errors import CommandNotFound, StoreFull
@@ -56,6 +58,9 @@ def _services(agent: Callable[[Sequence[str]], int], *, traceback: bool = False)
         places=lambda: Places(Path("/nowhere"), Path("/nowhere"), "/bin"),
         traceback_wanted=lambda: traceback,
         version=lambda: "9.9",
+        image_library=lambda: OciImageLibrary(Path("/nowhere")),
+        templates=lambda store: DirectoryTemplates(Path("/nowhere"), store),
+        reclaimable=lambda store: (),
     )
 
 
