@@ -61,6 +61,6 @@ class ImageLibrary(Protocol):
         """Take a name away, and remove what no other image needs.
 
         Raises:
-            ImageNotFound, TagNotFound: there is no such image.
+            ImageNotFound: there is no such image.
         """
         ...

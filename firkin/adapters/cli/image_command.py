@@ -77,7 +77,7 @@ def remove(services: CliServices, names: tuple[str, ...]) -> int:
 
 
 async def _removed(services: CliServices, names: tuple[str, ...]) -> int:
-    from firkin.domain.errors import TagNotFound
+    from firkin.domain.errors import ImageNotFound
     from firkin.domain.size import Size
 
     library = services.image_library()
@@ -85,7 +85,7 @@ async def _removed(services: CliServices, names: tuple[str, ...]) -> int:
     for name in names:
         try:
             removed = await library.remove(name.removeprefix("image:"))
-        except TagNotFound as error:
+        except ImageNotFound as error:
             tell(f"error: {error}")
             failures += 1
         else:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from firkin.domain.errors import TagNotFound
+from firkin.domain.errors import ImageNotFound
 from firkin.domain.image_documents import Descriptor, Index, decoded
 
 from .blobs import PARTIAL
@@ -76,12 +76,13 @@ class LibraryIndex:
         """The descriptor of `name`, or else of `name:latest`.
 
         Raises:
-            TagNotFound: there is none.
+            ImageNotFound: there is none.
         """
         by_name = {one.tag or "": one for one in self.descriptors()}
         found = by_name.get(name) or by_name.get(f"{name}:latest")
         if found is None:
-            raise TagNotFound(reference, name, tuple(by_name))
+            have = ", ".join(by_name) or "none"
+            raise ImageNotFound(reference, f"nothing is kept under the name {name!r}; there are: {have}")
         return found
 
     def put(self, name: str, descriptor: dict[str, object]) -> None:

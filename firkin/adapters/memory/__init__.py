@@ -7,6 +7,7 @@ Give all adapters of one runtime the same `MemoryWorld`: it tells what is left, 
 from .agent import MemoryAgent
 from .connector import MemoryAgentConnector
 from .faults import Faults
+from .image_library import MemoryImageLibrary, MemoryReclaimableSpace
 from .images import MemoryImageSource
 from .programs import MemoryProcess, Program
 from .sandbox import MemorySandbox
@@ -18,9 +19,11 @@ __all__ = [
     "Faults",
     "MemoryAgent",
     "MemoryAgentConnector",
+    "MemoryImageLibrary",
     "MemoryImageSource",
     "MemoryPodStore",
     "MemoryProcess",
+    "MemoryReclaimableSpace",
     "MemorySandbox",
     "MemoryVmm",
     "MemoryWorld",

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 import pytest
 
+from firkin.adapters.image_library_oci import LibraryImageSource, OciImageLibrary
+from firkin.adapters.images_docker_archive import DockerArchiveImageSource
 from firkin.adapters.images_oci_layout import OciLayoutImageSource
 from firkin.adapters.memory import MemoryImageSource
 from firkin.domain.digest import chain_ids
@@ -16,6 +20,7 @@ from firkin.domain.image import ImageConfig, Platform
 from firkin.errors import ImageNotFound, PlatformMissing
 from firkin.ports.image_source import ImageSource
 
+from .archives import ArchiveWriter
 from .layouts import Json, LayoutWriter
 
 pytestmark = pytest.mark.real_time
@@ -59,15 +64,7 @@ class StockedLayouts:
     def add(self, name: str, config: ImageConfig, layers: Iterable[str], platform: Platform) -> str:
         texts = tuple(layers)
         writer = LayoutWriter(self._directory / name)
-        process: Json = {
-            "Entrypoint": config.entrypoint,
-            "Cmd": config.command,
-            "Env": config.environment,
-            "WorkingDir": config.working_dir,
-            "User": config.user,
-            "StopSignal": config.stop_signal,
-            "Labels": dict(config.labels),
-        }
+        process = process_document(config)
         writer.index(writer.image("latest", writer.manifest(writer.config(texts, platform, process), texts)))
         return writer.reference("latest")
 
@@ -75,7 +72,59 @@ class StockedLayouts:
         return f"oci:{self._directory}/absent:latest"
 
 
-@pytest.fixture(params=[StockedMemory, StockedLayouts], ids=["memory", "oci_layout"])
+class StockedArchives:
+    def __init__(self, directory: Path) -> None:
+        self.source: ImageSource = DockerArchiveImageSource(directory / "cache")
+        self._directory = directory
+
+    def add(self, name: str, config: ImageConfig, layers: Iterable[str], platform: Platform) -> str:
+        texts = tuple(layers)
+        writer = ArchiveWriter(self._directory / f"{name}.tar")
+        files = [writer.layer(text) for text in texts]
+        writer.image(writer.config(texts, platform, process_document(config)), files, [f"{name}:latest"])
+        writer.written()
+        return writer.reference(name)
+
+    def absent(self) -> str:
+        return f"docker-archive:{self._directory}/absent.tar"
+
+
+class StockedLibrary:
+    def __init__(self, directory: Path) -> None:
+        layouts = OciLayoutImageSource()
+        self.source: ImageSource = LibraryImageSource(directory / "state", layouts)
+        self._library = OciImageLibrary(directory / "state")
+        self._layouts = StockedLayouts(directory)
+
+    def add(self, name: str, config: ImageConfig, layers: Iterable[str], platform: Platform) -> str:
+        reference = self._layouts.add(name, config, layers, platform)
+        with ThreadPoolExecutor(1) as threads:
+            threads.submit(asyncio.run, self._kept(reference, name, platform)).result()
+        return f"image:{name}"
+
+    async def _kept(self, reference: str, name: str, platform: Platform) -> None:
+        await self._library.keep(await self._layouts.source.resolve(reference, platform), name)
+
+    def absent(self) -> str:
+        return "image:absent"
+
+
+def process_document(config: ImageConfig) -> Json:
+    return {
+        "Entrypoint": config.entrypoint,
+        "Cmd": config.command,
+        "Env": config.environment,
+        "WorkingDir": config.working_dir,
+        "User": config.user,
+        "StopSignal": config.stop_signal,
+        "Labels": dict(config.labels),
+    }
+
+
+@pytest.fixture(
+    params=[StockedMemory, StockedLayouts, StockedArchives, StockedLibrary],
+    ids=["memory", "oci_layout", "docker_archive", "library"],
+)
 def stocked(request: pytest.FixtureRequest, tmp_path: Path) -> Stocked:
     make: Callable[[Path], Stocked] = request.param
     return make(tmp_path)
