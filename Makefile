@@ -3,6 +3,7 @@
 # make check   linters, types, contracts of the architecture, generated code, and the kernels in both forms
 # make build   .venv/ with the command .venv/bin/firkin
 # make wire    generate firkin/wire/ from protos/
+# make sync    generate firkin/sync/ from the asynchronous interface
 # make bench   measure, beside peers
 #
 # Everything but the Debian packages stays in this directory: .venv/, .demo/, .cache/.
@@ -10,8 +11,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: demo test check build wire bench clean packages-demo packages-test dev \
-	check-style check-types check-kernels check-contracts check-wire check-kernel-tests
+.PHONY: demo test check build wire sync bench clean packages-demo packages-test dev \
+	check-style check-types check-kernels check-contracts check-wire check-sync check-kernel-tests
 export DEBIAN_FRONTEND := noninteractive
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -40,7 +41,7 @@ demo: packages-demo $(BIN)/firkin .demo/image/index.json
 test: packages-test dev
 	$(SUDO) $(BIN)/python -m pytest
 
-check: check-style check-types check-kernels check-contracts check-wire check-kernel-tests
+check: check-style check-types check-kernels check-contracts check-wire check-sync check-kernel-tests
 
 check-style: dev
 	$(BIN)/ruff check .
@@ -60,6 +61,11 @@ check-wire: dev
 	$(call generate_wire,build/wire)
 	diff -r --exclude=__init__.py --exclude=__pycache__ build/wire/firkin/wire firkin/wire
 
+check-sync: dev
+	rm -rf build/sync && mkdir -p build/sync
+	$(BIN)/python -m generators.sync_facade build/sync
+	for module in __init__ handles; do diff build/sync/$$module.py firkin/sync/$$module.py; done
+
 check-kernel-tests: dev
 	$(BIN)/python -m pytest -q $(KERNEL_TESTS)
 	FIRKIN_PURE_PYTHON=1 $(BIN)/python -m pytest -q $(KERNEL_TESTS)
@@ -72,6 +78,9 @@ wire: dev
 # The plug-ins of protoc are found by PATH. `-I virtual=disk` puts the files where the imports expect them.
 generate_wire = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Ifirkin/wire=protos \
 	--python_out=$(1) --mypy_out=$(1) --grpc_python_out=$(1) --mypy_grpc_out=$(1) $(PROTOS)
+
+sync: dev
+	$(BIN)/python -m generators.sync_facade firkin/sync
 
 bench: packages-test dev
 	$(SUDO) $(BIN)/python -m pytest benchmarks

@@ -1,0 +1,1 @@
+"""Writes `firkin.sync` from the signatures and docstrings of the asynchronous interface."""
