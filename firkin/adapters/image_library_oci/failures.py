@@ -23,7 +23,5 @@ def translated(directory: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ImageSpaceMissing(str(directory)) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            remedy = f"{error.strerror}; choose another state directory, or run as its owner"
-            raise PermissionMissing(f"use the images in {directory}", remedy) from error
-        raise
+        remedy = f"{error.strerror}; choose another state directory, or run as its owner"
+        raise PermissionMissing(f"use the images in {directory}", remedy) from error

@@ -20,6 +20,7 @@ from .archive_files import ArchiveFile, ArchiveLink, ArchiveMember, archive_memb
 DOCUMENT_MAX_BYTES = 4 * 2**20
 _CHUNK_BYTES = 2**20
 _LINKS_MAX = 16
+_OFFSET_MAX = 2**62
 _GZIP = b"\x1f\x8b"
 _UNREAD = {b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
 
@@ -127,6 +128,8 @@ class DockerArchive:
             yield chunk
 
     def _read_at(self, offset: int, size: int) -> bytes:
+        if offset > _OFFSET_MAX:
+            raise TarError("it is cut off")
         if self._size is not None and offset + size > self._size and offset != self._size:
             raise TarError("it is cut off")
         # Seeking in what is gzipped stops at its end.

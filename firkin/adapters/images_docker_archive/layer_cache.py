@@ -38,8 +38,9 @@ class LayerCache:
             status = path.lstat()
             if not stat.S_ISREG(status.st_mode) or status.st_size != size:
                 return None
-            os.utime(path)
-        except FileNotFoundError:
+            with contextlib.suppress(PermissionError):
+                os.utime(path)
+        except (FileNotFoundError, NotADirectoryError):
             return None
         return path
 
@@ -50,7 +51,8 @@ class LayerCache:
             ImageSpaceMissing, PermissionMissing: it cannot be kept.
         """
         with _translated(self._directory):
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for directory in (self._directory.parent, self._directory):
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             space = os.statvfs(self._directory)
         if space.f_bavail * space.f_frsize < size:
             raise ImageSpaceMissing(str(self._directory))
@@ -96,7 +98,7 @@ class CachedLayers:
         return await asyncio.to_thread(self._reclaim, item)
 
     def _items(self) -> Iterator[Reclaimable]:
-        with contextlib.suppress(FileNotFoundError):
+        with _translated(self._directory), contextlib.suppress(FileNotFoundError):
             for path in sorted(self._directory.iterdir()):
                 with contextlib.suppress(FileNotFoundError):
                     yield from self._item(path)
@@ -166,7 +168,5 @@ def _translated(directory: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ImageSpaceMissing(str(directory)) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            remedy = f"{error.strerror}; choose another state directory, or run as its owner"
-            raise PermissionMissing(f"write to {directory}", remedy) from error
-        raise
+        remedy = f"{error.strerror}; choose another state directory, or run as its owner"
+        raise PermissionMissing(f"write to {directory}", remedy) from error
