@@ -29,6 +29,15 @@ def test_run_a_pod(firkin: Command, busybox_image: str) -> None:
     ]
 
 
+def test_run_a_pod_sync(firkin: Command, busybox_image: str) -> None:
+    done = _run(firkin, "run_a_pod_sync.py", busybox_image)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "writer: letter written (exit code 0)",
+        "reader: hello from the writer (exit code 0)",
+    ]
+
+
 def test_add_exec_wait_remove(firkin: Command, busybox_image: str) -> None:
     done = _run(firkin, "add_exec_wait_remove.py", busybox_image)
     assert done.returncode == 0, done.stderr
@@ -49,5 +58,5 @@ def test_own_image_source(firkin: Command, tmp_path: Path) -> None:
 
 
 def test_examples_are_short() -> None:
-    for name in ("run_a_pod.py", "add_exec_wait_remove.py", "own_image_source.py"):
+    for name in ("run_a_pod.py", "run_a_pod_sync.py", "add_exec_wait_remove.py", "own_image_source.py"):
         assert len((EXAMPLES / name).read_text().splitlines()) < 60
