@@ -8,6 +8,7 @@ from .configuration import (
     PermissionMissing,
     UnsupportedFeature,
 )
+from .copying import CopyFailed
 from .images import (
     BlobCorrupt,
     BlobMissing,
@@ -37,6 +38,7 @@ from .pods import (
 from .process import (
     CommandNotExecutable,
     CommandNotFound,
+    NoTerminal,
     RuntimeFailed,
     StartFailed,
     UserUnknown,
@@ -50,7 +52,7 @@ from .sandbox import (
     SandboxDied,
     SandboxError,
 )
-from .store import StoreDamaged, StoreError, StoreFull, StoreInUse, StoreTooSmall
+from .store import StoreDamaged, StoreError, StoreFull, StoreInUse, StoreTooSmall, VolumeFull
 from .values import (
     InvalidArgument,
     InvalidDigest,
@@ -60,6 +62,7 @@ from .values import (
     InvalidReference,
     InvalidRelativePath,
     InvalidSize,
+    InvalidTerminalSize,
     SpecProblem,
 )
 
@@ -76,6 +79,7 @@ __all__ = [
     "ContainerNotFound",
     "ContainerNotPending",
     "ContainerNotRunning",
+    "CopyFailed",
     "DeadlineExceeded",
     "DiffIdMismatch",
     "FirkinError",
@@ -92,10 +96,12 @@ __all__ = [
     "InvalidReference",
     "InvalidRelativePath",
     "InvalidSize",
+    "InvalidTerminalSize",
     "LayerRefused",
     "ManifestError",
     "MediaTypeUnsupported",
     "MissingTool",
+    "NoTerminal",
     "Outcome",
     "OutputLimitExceeded",
     "PathRefused",
@@ -118,5 +124,6 @@ __all__ = [
     "TagNotFound",
     "UnsupportedFeature",
     "UserUnknown",
+    "VolumeFull",
     "VolumeNotFound",
 ]

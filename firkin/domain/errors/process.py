@@ -35,6 +35,16 @@ class CommandNotExecutable(StartFailed):
         self.reason = reason
 
 
+class NoTerminal(FirkinError):
+    """A process without a terminal was asked for something that only one with a terminal can do."""
+
+    code = "no-terminal"
+
+    def __init__(self, process_id: str) -> None:
+        super().__init__(f"process {process_id!r} has no terminal")
+        self.process_id = process_id
+
+
 class UserUnknown(StartFailed):
     """The user or group is not in the rootfs's passwd or group file."""
 

@@ -21,6 +21,18 @@ class StoreFull(StoreError):
         self.path = path
 
 
+class VolumeFull(StoreFull):
+    """No space (or inodes) left in an emptyDir that has a size limit; the store itself may have some."""
+
+    code = "volume-full"
+
+    def __init__(self, volume: str, size_limit: int, path: str) -> None:
+        StoreError.__init__(self, f"emptyDir {volume!r} is full: no space left for {path} within {size_limit} bytes")
+        self.volume = volume
+        self.size_limit = size_limit
+        self.path = path
+
+
 class StoreInUse(StoreError):
     """Another pod holds this store."""
 

@@ -59,6 +59,17 @@ class InvalidSize(InvalidArgument):
         self.value = value
 
 
+class InvalidTerminalSize(InvalidArgument):
+    """A terminal with a side that is negative or more than 65535."""
+
+    code = "invalid-terminal-size"
+
+    def __init__(self, columns: int, rows: int) -> None:
+        super().__init__(f"a terminal cannot have {columns} columns and {rows} rows: each is a number from 0 to 65535")
+        self.columns = columns
+        self.rows = rows
+
+
 class InvalidDigest(InvalidArgument):
     """A digest that is not `sha256:` and 64 lower-case hexadecimal digits."""
 
