@@ -18,12 +18,17 @@ def test_add_container(benchmark: BenchmarkFixture, runtime: Firkin) -> None:
     pod = runtime.run(runtime.spawned())
     numbers = itertools.count()
 
+    async def settle() -> None:
+        for container in pod.containers():
+            await container.wait()
+            await pod.remove_container(container.id)
+
     async def first_byte() -> None:
         container = await pod.add_container(runtime.container(f"c{next(numbers)}", "echo", "x"))
         assert container.stdout is not None
         assert await container.stdout.read() == b"x\n"
 
-    benchmark.pedantic(lambda: runtime.run(first_byte()), rounds=ROUNDS, warmup_rounds=2)
+    benchmark.pedantic(lambda: runtime.run(first_byte()), setup=lambda: runtime.run(settle()), rounds=ROUNDS)
     runtime.run(pod.stop())
 
 
