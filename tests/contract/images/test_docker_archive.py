@@ -146,7 +146,7 @@ async def test_an_archive_of_blobs_may_have_compressed_layers(writer: ArchiveWri
 
 
 async def test_an_archive_by_buildah_is_read(tmp_path: Path) -> None:
-    places = ["--root", tmp_path / "root", "--runroot", tmp_path / "run", "--storage-driver", "vfs"]
+    places: list[str | Path] = ["--root", tmp_path / "root", "--runroot", tmp_path / "run", "--storage-driver", "vfs"]
     (tmp_path / "file").write_text("copied")
     run("buildah", *places, "from", "--name", "made", "scratch")
     run("buildah", *places, "copy", "-q", "made", tmp_path / "file", "/file")
