@@ -973,3 +973,1133 @@ class TrimResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TrimResponse: _TypeAlias = TrimResponse  # noqa: Y015
+
+@_typing.final
+class ResizeProcessRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_ID_FIELD_NUMBER: _builtins.int
+    PROCESS_ID_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    container_id: _builtins.str
+    process_id: _builtins.str
+    columns: _builtins.int
+    """Characters, 0 to 65535 each; 0 is a side that nobody knows."""
+    rows: _builtins.int
+    def __init__(
+        self,
+        *,
+        container_id: _builtins.str = ...,
+        process_id: _builtins.str = ...,
+        columns: _builtins.int = ...,
+        rows: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "container_id", b"container_id", "process_id", b"process_id", "rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResizeProcessRequest: _TypeAlias = ResizeProcessRequest  # noqa: Y015
+
+@_typing.final
+class ResizeProcessResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResizeProcessResponse: _TypeAlias = ResizeProcessResponse  # noqa: Y015
+
+@_typing.final
+class CopyInRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_ID_FIELD_NUMBER: _builtins.int
+    ROOT_FIELD_NUMBER: _builtins.int
+    DESTINATION_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    IS_DIRECTORY_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    CREATE_PARENTS_FIELD_NUMBER: _builtins.int
+    STREAM_FIELD_NUMBER: _builtins.int
+    container_id: _builtins.str
+    root: _builtins.str
+    """The container's root filesystem, for when it does not run."""
+    destination: _builtins.str
+    """Where the copy goes, absolute in the container. A directory there takes the source in under its own name."""
+    source: _builtins.str
+    """The source's path; its last component is its name, "/." means what is in a directory."""
+    is_directory: _builtins.bool
+    """Whether the source is a directory."""
+    user: _builtins.str
+    """`user[:group]` of the container, whose everything is to be; absent: the numbers of the archive."""
+    create_parents: _builtins.bool
+    """Makes missing directories above the destination, mode 0755."""
+    @_builtins.property
+    def stream(self) -> Global___BulkStream: ...
+    def __init__(
+        self,
+        *,
+        container_id: _builtins.str = ...,
+        root: _builtins.str = ...,
+        destination: _builtins.str = ...,
+        source: _builtins.str = ...,
+        is_directory: _builtins.bool = ...,
+        user: _builtins.str | None = ...,
+        create_parents: _builtins.bool = ...,
+        stream: Global___BulkStream | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_user", b"_user", "stream", b"stream", "user", b"user"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user", b"_user", "container_id", b"container_id", "create_parents", b"create_parents", "destination", b"destination", "is_directory", b"is_directory", "root", b"root", "source", b"source", "stream", b"stream", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__user: _TypeAlias = _typing.Literal["user"]  # noqa: Y015
+    _WhichOneofArgType__user: _TypeAlias = _typing.Literal["_user", b"_user"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__user) -> _WhichOneofReturnType__user | None: ...
+
+Global___CopyInRequest: _TypeAlias = CopyInRequest  # noqa: Y015
+
+@_typing.final
+class CopyInResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
+    path: _builtins.str
+    """What the source became, absolute in the container."""
+    @_builtins.property
+    def count(self) -> Global___CopyCount: ...
+    @_builtins.property
+    def left_out(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the container would not take, in sentences."""
+
+    def __init__(
+        self,
+        *,
+        path: _builtins.str = ...,
+        count: Global___CopyCount | None = ...,
+        left_out: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["count", b"count"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "left_out", b"left_out", "path", b"path"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CopyInResponse: _TypeAlias = CopyInResponse  # noqa: Y015
+
+@_typing.final
+class CopyCount(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    CONTENT_BYTES_FIELD_NUMBER: _builtins.int
+    ARCHIVE_BYTES_FIELD_NUMBER: _builtins.int
+    entries: _builtins.int
+    """Files, directories and links."""
+    content_bytes: _builtins.int
+    """Of all files, in bytes."""
+    archive_bytes: _builtins.int
+    """Of the whole archive, in bytes."""
+    def __init__(
+        self,
+        *,
+        entries: _builtins.int = ...,
+        content_bytes: _builtins.int = ...,
+        archive_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["archive_bytes", b"archive_bytes", "content_bytes", b"content_bytes", "entries", b"entries"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CopyCount: _TypeAlias = CopyCount  # noqa: Y015
+
+@_typing.final
+class CopyOutRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_ID_FIELD_NUMBER: _builtins.int
+    ROOT_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    STREAM_FIELD_NUMBER: _builtins.int
+    container_id: _builtins.str
+    root: _builtins.str
+    """The container's root filesystem, for when it does not run."""
+    source: _builtins.str
+    """What is copied, absolute in the container; a symlink is followed inside it."""
+    @_builtins.property
+    def stream(self) -> Global___BulkStream: ...
+    def __init__(
+        self,
+        *,
+        container_id: _builtins.str = ...,
+        root: _builtins.str = ...,
+        source: _builtins.str = ...,
+        stream: Global___BulkStream | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["stream", b"stream"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_id", b"container_id", "root", b"root", "source", b"source", "stream", b"stream"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CopyOutRequest: _TypeAlias = CopyOutRequest  # noqa: Y015
+
+@_typing.final
+class CopyOutResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IS_DIRECTORY_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
+    is_directory: _builtins.bool
+    """In the first message: whether the source is a directory."""
+    @_builtins.property
+    def count(self) -> Global___CopyCount:
+        """In the last message only."""
+
+    @_builtins.property
+    def left_out(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """In the last message: what was not read, in sentences."""
+
+    def __init__(
+        self,
+        *,
+        is_directory: _builtins.bool = ...,
+        count: Global___CopyCount | None = ...,
+        left_out: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_count", b"_count", "count", b"count"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_count", b"_count", "count", b"count", "is_directory", b"is_directory", "left_out", b"left_out"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__count: _TypeAlias = _typing.Literal["count"]  # noqa: Y015
+    _WhichOneofArgType__count: _TypeAlias = _typing.Literal["_count", b"_count"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__count) -> _WhichOneofReturnType__count | None: ...
+
+Global___CopyOutResponse: _TypeAlias = CopyOutResponse  # noqa: Y015
+
+@_typing.final
+class ContainerStatisticsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def container_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Empty: all."""
+
+    def __init__(
+        self,
+        *,
+        container_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_ids", b"container_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContainerStatisticsRequest: _TypeAlias = ContainerStatisticsRequest  # noqa: Y015
+
+@_typing.final
+class ContainerStatisticsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def containers(self) -> _containers.RepeatedCompositeFieldContainer[Global___ContainerStatistics]: ...
+    def __init__(
+        self,
+        *,
+        containers: _abc.Iterable[Global___ContainerStatistics] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["containers", b"containers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContainerStatisticsResponse: _TypeAlias = ContainerStatisticsResponse  # noqa: Y015
+
+@_typing.final
+class ContainerStatistics(_message.Message):
+    """What the machine does not tell is absent; so is a limit that is not set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_ID_FIELD_NUMBER: _builtins.int
+    TAKEN_USEC_FIELD_NUMBER: _builtins.int
+    CPU_FIELD_NUMBER: _builtins.int
+    MEMORY_FIELD_NUMBER: _builtins.int
+    MEMORY_EVENTS_FIELD_NUMBER: _builtins.int
+    PROCESSES_FIELD_NUMBER: _builtins.int
+    BLOCK_DEVICES_FIELD_NUMBER: _builtins.int
+    INTERFACES_FIELD_NUMBER: _builtins.int
+    container_id: _builtins.str
+    taken_usec: _builtins.int
+    """When it was read: microseconds since 1970."""
+    @_builtins.property
+    def cpu(self) -> Global___CpuStatistics: ...
+    @_builtins.property
+    def memory(self) -> Global___MemoryStatistics: ...
+    @_builtins.property
+    def memory_events(self) -> Global___MemoryEvents: ...
+    @_builtins.property
+    def processes(self) -> Global___ProcessStatistics: ...
+    @_builtins.property
+    def block_devices(self) -> _containers.RepeatedCompositeFieldContainer[Global___BlockDeviceStatistics]: ...
+    @_builtins.property
+    def interfaces(self) -> _containers.RepeatedCompositeFieldContainer[Global___InterfaceStatistics]:
+        """Of the sandbox's network, which its containers share."""
+
+    def __init__(
+        self,
+        *,
+        container_id: _builtins.str = ...,
+        taken_usec: _builtins.int = ...,
+        cpu: Global___CpuStatistics | None = ...,
+        memory: Global___MemoryStatistics | None = ...,
+        memory_events: Global___MemoryEvents | None = ...,
+        processes: Global___ProcessStatistics | None = ...,
+        block_devices: _abc.Iterable[Global___BlockDeviceStatistics] | None = ...,
+        interfaces: _abc.Iterable[Global___InterfaceStatistics] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cpu", b"cpu", "memory", b"memory", "memory_events", b"memory_events", "processes", b"processes"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["block_devices", b"block_devices", "container_id", b"container_id", "cpu", b"cpu", "interfaces", b"interfaces", "memory", b"memory", "memory_events", b"memory_events", "processes", b"processes", "taken_usec", b"taken_usec"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContainerStatistics: _TypeAlias = ContainerStatistics  # noqa: Y015
+
+@_typing.final
+class CpuStatistics(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USAGE_USEC_FIELD_NUMBER: _builtins.int
+    USER_USEC_FIELD_NUMBER: _builtins.int
+    SYSTEM_USEC_FIELD_NUMBER: _builtins.int
+    PERIODS_FIELD_NUMBER: _builtins.int
+    THROTTLED_PERIODS_FIELD_NUMBER: _builtins.int
+    THROTTLED_USEC_FIELD_NUMBER: _builtins.int
+    usage_usec: _builtins.int
+    """Processor time in microseconds."""
+    user_usec: _builtins.int
+    system_usec: _builtins.int
+    periods: _builtins.int
+    """Periods in which the limit was enforced, and those of them in which it was reached."""
+    throttled_periods: _builtins.int
+    throttled_usec: _builtins.int
+    def __init__(
+        self,
+        *,
+        usage_usec: _builtins.int | None = ...,
+        user_usec: _builtins.int | None = ...,
+        system_usec: _builtins.int | None = ...,
+        periods: _builtins.int | None = ...,
+        throttled_periods: _builtins.int | None = ...,
+        throttled_usec: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_periods", b"_periods", "_system_usec", b"_system_usec", "_throttled_periods", b"_throttled_periods", "_throttled_usec", b"_throttled_usec", "_usage_usec", b"_usage_usec", "_user_usec", b"_user_usec", "periods", b"periods", "system_usec", b"system_usec", "throttled_periods", b"throttled_periods", "throttled_usec", b"throttled_usec", "usage_usec", b"usage_usec", "user_usec", b"user_usec"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_periods", b"_periods", "_system_usec", b"_system_usec", "_throttled_periods", b"_throttled_periods", "_throttled_usec", b"_throttled_usec", "_usage_usec", b"_usage_usec", "_user_usec", b"_user_usec", "periods", b"periods", "system_usec", b"system_usec", "throttled_periods", b"throttled_periods", "throttled_usec", b"throttled_usec", "usage_usec", b"usage_usec", "user_usec", b"user_usec"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__periods: _TypeAlias = _typing.Literal["periods"]  # noqa: Y015
+    _WhichOneofArgType__periods: _TypeAlias = _typing.Literal["_periods", b"_periods"]  # noqa: Y015
+    _WhichOneofReturnType__system_usec: _TypeAlias = _typing.Literal["system_usec"]  # noqa: Y015
+    _WhichOneofArgType__system_usec: _TypeAlias = _typing.Literal["_system_usec", b"_system_usec"]  # noqa: Y015
+    _WhichOneofReturnType__throttled_periods: _TypeAlias = _typing.Literal["throttled_periods"]  # noqa: Y015
+    _WhichOneofArgType__throttled_periods: _TypeAlias = _typing.Literal["_throttled_periods", b"_throttled_periods"]  # noqa: Y015
+    _WhichOneofReturnType__throttled_usec: _TypeAlias = _typing.Literal["throttled_usec"]  # noqa: Y015
+    _WhichOneofArgType__throttled_usec: _TypeAlias = _typing.Literal["_throttled_usec", b"_throttled_usec"]  # noqa: Y015
+    _WhichOneofReturnType__usage_usec: _TypeAlias = _typing.Literal["usage_usec"]  # noqa: Y015
+    _WhichOneofArgType__usage_usec: _TypeAlias = _typing.Literal["_usage_usec", b"_usage_usec"]  # noqa: Y015
+    _WhichOneofReturnType__user_usec: _TypeAlias = _typing.Literal["user_usec"]  # noqa: Y015
+    _WhichOneofArgType__user_usec: _TypeAlias = _typing.Literal["_user_usec", b"_user_usec"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__periods) -> _WhichOneofReturnType__periods | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__system_usec) -> _WhichOneofReturnType__system_usec | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__throttled_periods) -> _WhichOneofReturnType__throttled_periods | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__throttled_usec) -> _WhichOneofReturnType__throttled_usec | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__usage_usec) -> _WhichOneofReturnType__usage_usec | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__user_usec) -> _WhichOneofReturnType__user_usec | None: ...
+
+Global___CpuStatistics: _TypeAlias = CpuStatistics  # noqa: Y015
+
+@_typing.final
+class MemoryStatistics(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USAGE_BYTES_FIELD_NUMBER: _builtins.int
+    LIMIT_BYTES_FIELD_NUMBER: _builtins.int
+    SWAP_USAGE_BYTES_FIELD_NUMBER: _builtins.int
+    SWAP_LIMIT_BYTES_FIELD_NUMBER: _builtins.int
+    CACHE_BYTES_FIELD_NUMBER: _builtins.int
+    ANONYMOUS_BYTES_FIELD_NUMBER: _builtins.int
+    INACTIVE_FILE_BYTES_FIELD_NUMBER: _builtins.int
+    KERNEL_STACK_BYTES_FIELD_NUMBER: _builtins.int
+    SLAB_BYTES_FIELD_NUMBER: _builtins.int
+    PAGE_FAULTS_FIELD_NUMBER: _builtins.int
+    MAJOR_PAGE_FAULTS_FIELD_NUMBER: _builtins.int
+    WORKINGSET_REFAULT_ANON_FIELD_NUMBER: _builtins.int
+    WORKINGSET_REFAULT_FILE_FIELD_NUMBER: _builtins.int
+    PGSTEAL_KSWAPD_FIELD_NUMBER: _builtins.int
+    PGSTEAL_DIRECT_FIELD_NUMBER: _builtins.int
+    PGSTEAL_KHUGEPAGED_FIELD_NUMBER: _builtins.int
+    usage_bytes: _builtins.int
+    """All in bytes, but for the counters of faults and reclaimed pages."""
+    limit_bytes: _builtins.int
+    swap_usage_bytes: _builtins.int
+    swap_limit_bytes: _builtins.int
+    cache_bytes: _builtins.int
+    anonymous_bytes: _builtins.int
+    inactive_file_bytes: _builtins.int
+    kernel_stack_bytes: _builtins.int
+    slab_bytes: _builtins.int
+    page_faults: _builtins.int
+    major_page_faults: _builtins.int
+    workingset_refault_anon: _builtins.int
+    workingset_refault_file: _builtins.int
+    pgsteal_kswapd: _builtins.int
+    pgsteal_direct: _builtins.int
+    pgsteal_khugepaged: _builtins.int
+    def __init__(
+        self,
+        *,
+        usage_bytes: _builtins.int | None = ...,
+        limit_bytes: _builtins.int | None = ...,
+        swap_usage_bytes: _builtins.int | None = ...,
+        swap_limit_bytes: _builtins.int | None = ...,
+        cache_bytes: _builtins.int | None = ...,
+        anonymous_bytes: _builtins.int | None = ...,
+        inactive_file_bytes: _builtins.int | None = ...,
+        kernel_stack_bytes: _builtins.int | None = ...,
+        slab_bytes: _builtins.int | None = ...,
+        page_faults: _builtins.int | None = ...,
+        major_page_faults: _builtins.int | None = ...,
+        workingset_refault_anon: _builtins.int | None = ...,
+        workingset_refault_file: _builtins.int | None = ...,
+        pgsteal_kswapd: _builtins.int | None = ...,
+        pgsteal_direct: _builtins.int | None = ...,
+        pgsteal_khugepaged: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_anonymous_bytes", b"_anonymous_bytes", "_cache_bytes", b"_cache_bytes", "_inactive_file_bytes", b"_inactive_file_bytes", "_kernel_stack_bytes", b"_kernel_stack_bytes", "_limit_bytes", b"_limit_bytes", "_major_page_faults", b"_major_page_faults", "_page_faults", b"_page_faults", "_pgsteal_direct", b"_pgsteal_direct", "_pgsteal_khugepaged", b"_pgsteal_khugepaged", "_pgsteal_kswapd", b"_pgsteal_kswapd", "_slab_bytes", b"_slab_bytes", "_swap_limit_bytes", b"_swap_limit_bytes", "_swap_usage_bytes", b"_swap_usage_bytes", "_usage_bytes", b"_usage_bytes", "_workingset_refault_anon", b"_workingset_refault_anon", "_workingset_refault_file", b"_workingset_refault_file", "anonymous_bytes", b"anonymous_bytes", "cache_bytes", b"cache_bytes", "inactive_file_bytes", b"inactive_file_bytes", "kernel_stack_bytes", b"kernel_stack_bytes", "limit_bytes", b"limit_bytes", "major_page_faults", b"major_page_faults", "page_faults", b"page_faults", "pgsteal_direct", b"pgsteal_direct", "pgsteal_khugepaged", b"pgsteal_khugepaged", "pgsteal_kswapd", b"pgsteal_kswapd", "slab_bytes", b"slab_bytes", "swap_limit_bytes", b"swap_limit_bytes", "swap_usage_bytes", b"swap_usage_bytes", "usage_bytes", b"usage_bytes", "workingset_refault_anon", b"workingset_refault_anon", "workingset_refault_file", b"workingset_refault_file"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_anonymous_bytes", b"_anonymous_bytes", "_cache_bytes", b"_cache_bytes", "_inactive_file_bytes", b"_inactive_file_bytes", "_kernel_stack_bytes", b"_kernel_stack_bytes", "_limit_bytes", b"_limit_bytes", "_major_page_faults", b"_major_page_faults", "_page_faults", b"_page_faults", "_pgsteal_direct", b"_pgsteal_direct", "_pgsteal_khugepaged", b"_pgsteal_khugepaged", "_pgsteal_kswapd", b"_pgsteal_kswapd", "_slab_bytes", b"_slab_bytes", "_swap_limit_bytes", b"_swap_limit_bytes", "_swap_usage_bytes", b"_swap_usage_bytes", "_usage_bytes", b"_usage_bytes", "_workingset_refault_anon", b"_workingset_refault_anon", "_workingset_refault_file", b"_workingset_refault_file", "anonymous_bytes", b"anonymous_bytes", "cache_bytes", b"cache_bytes", "inactive_file_bytes", b"inactive_file_bytes", "kernel_stack_bytes", b"kernel_stack_bytes", "limit_bytes", b"limit_bytes", "major_page_faults", b"major_page_faults", "page_faults", b"page_faults", "pgsteal_direct", b"pgsteal_direct", "pgsteal_khugepaged", b"pgsteal_khugepaged", "pgsteal_kswapd", b"pgsteal_kswapd", "slab_bytes", b"slab_bytes", "swap_limit_bytes", b"swap_limit_bytes", "swap_usage_bytes", b"swap_usage_bytes", "usage_bytes", b"usage_bytes", "workingset_refault_anon", b"workingset_refault_anon", "workingset_refault_file", b"workingset_refault_file"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__anonymous_bytes: _TypeAlias = _typing.Literal["anonymous_bytes"]  # noqa: Y015
+    _WhichOneofArgType__anonymous_bytes: _TypeAlias = _typing.Literal["_anonymous_bytes", b"_anonymous_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__cache_bytes: _TypeAlias = _typing.Literal["cache_bytes"]  # noqa: Y015
+    _WhichOneofArgType__cache_bytes: _TypeAlias = _typing.Literal["_cache_bytes", b"_cache_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__inactive_file_bytes: _TypeAlias = _typing.Literal["inactive_file_bytes"]  # noqa: Y015
+    _WhichOneofArgType__inactive_file_bytes: _TypeAlias = _typing.Literal["_inactive_file_bytes", b"_inactive_file_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__kernel_stack_bytes: _TypeAlias = _typing.Literal["kernel_stack_bytes"]  # noqa: Y015
+    _WhichOneofArgType__kernel_stack_bytes: _TypeAlias = _typing.Literal["_kernel_stack_bytes", b"_kernel_stack_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__limit_bytes: _TypeAlias = _typing.Literal["limit_bytes"]  # noqa: Y015
+    _WhichOneofArgType__limit_bytes: _TypeAlias = _typing.Literal["_limit_bytes", b"_limit_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__major_page_faults: _TypeAlias = _typing.Literal["major_page_faults"]  # noqa: Y015
+    _WhichOneofArgType__major_page_faults: _TypeAlias = _typing.Literal["_major_page_faults", b"_major_page_faults"]  # noqa: Y015
+    _WhichOneofReturnType__page_faults: _TypeAlias = _typing.Literal["page_faults"]  # noqa: Y015
+    _WhichOneofArgType__page_faults: _TypeAlias = _typing.Literal["_page_faults", b"_page_faults"]  # noqa: Y015
+    _WhichOneofReturnType__pgsteal_direct: _TypeAlias = _typing.Literal["pgsteal_direct"]  # noqa: Y015
+    _WhichOneofArgType__pgsteal_direct: _TypeAlias = _typing.Literal["_pgsteal_direct", b"_pgsteal_direct"]  # noqa: Y015
+    _WhichOneofReturnType__pgsteal_khugepaged: _TypeAlias = _typing.Literal["pgsteal_khugepaged"]  # noqa: Y015
+    _WhichOneofArgType__pgsteal_khugepaged: _TypeAlias = _typing.Literal["_pgsteal_khugepaged", b"_pgsteal_khugepaged"]  # noqa: Y015
+    _WhichOneofReturnType__pgsteal_kswapd: _TypeAlias = _typing.Literal["pgsteal_kswapd"]  # noqa: Y015
+    _WhichOneofArgType__pgsteal_kswapd: _TypeAlias = _typing.Literal["_pgsteal_kswapd", b"_pgsteal_kswapd"]  # noqa: Y015
+    _WhichOneofReturnType__slab_bytes: _TypeAlias = _typing.Literal["slab_bytes"]  # noqa: Y015
+    _WhichOneofArgType__slab_bytes: _TypeAlias = _typing.Literal["_slab_bytes", b"_slab_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__swap_limit_bytes: _TypeAlias = _typing.Literal["swap_limit_bytes"]  # noqa: Y015
+    _WhichOneofArgType__swap_limit_bytes: _TypeAlias = _typing.Literal["_swap_limit_bytes", b"_swap_limit_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__swap_usage_bytes: _TypeAlias = _typing.Literal["swap_usage_bytes"]  # noqa: Y015
+    _WhichOneofArgType__swap_usage_bytes: _TypeAlias = _typing.Literal["_swap_usage_bytes", b"_swap_usage_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__usage_bytes: _TypeAlias = _typing.Literal["usage_bytes"]  # noqa: Y015
+    _WhichOneofArgType__usage_bytes: _TypeAlias = _typing.Literal["_usage_bytes", b"_usage_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__workingset_refault_anon: _TypeAlias = _typing.Literal["workingset_refault_anon"]  # noqa: Y015
+    _WhichOneofArgType__workingset_refault_anon: _TypeAlias = _typing.Literal["_workingset_refault_anon", b"_workingset_refault_anon"]  # noqa: Y015
+    _WhichOneofReturnType__workingset_refault_file: _TypeAlias = _typing.Literal["workingset_refault_file"]  # noqa: Y015
+    _WhichOneofArgType__workingset_refault_file: _TypeAlias = _typing.Literal["_workingset_refault_file", b"_workingset_refault_file"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__anonymous_bytes) -> _WhichOneofReturnType__anonymous_bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cache_bytes) -> _WhichOneofReturnType__cache_bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__inactive_file_bytes) -> _WhichOneofReturnType__inactive_file_bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__kernel_stack_bytes) -> _WhichOneofReturnType__kernel_stack_bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit_bytes) -> _WhichOneofReturnType__limit_bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__major_page_faults) -> _WhichOneofReturnType__major_page_faults | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__page_faults) -> _WhichOneofReturnType__page_faults | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__pgsteal_direct) -> _WhichOneofReturnType__pgsteal_direct | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__pgsteal_khugepaged) -> _WhichOneofReturnType__pgsteal_khugepaged | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__pgsteal_kswapd) -> _WhichOneofReturnType__pgsteal_kswapd | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__slab_bytes) -> _WhichOneofReturnType__slab_bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__swap_limit_bytes) -> _WhichOneofReturnType__swap_limit_bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__swap_usage_bytes) -> _WhichOneofReturnType__swap_usage_bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__usage_bytes) -> _WhichOneofReturnType__usage_bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__workingset_refault_anon) -> _WhichOneofReturnType__workingset_refault_anon | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__workingset_refault_file) -> _WhichOneofReturnType__workingset_refault_file | None: ...
+
+Global___MemoryStatistics: _TypeAlias = MemoryStatistics  # noqa: Y015
+
+@_typing.final
+class MemoryEvents(_message.Message):
+    """How often each happened since the container was made."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    MAX_FIELD_NUMBER: _builtins.int
+    OOM_FIELD_NUMBER: _builtins.int
+    OOM_KILL_FIELD_NUMBER: _builtins.int
+    OOM_GROUP_KILL_FIELD_NUMBER: _builtins.int
+    low: _builtins.int
+    high: _builtins.int
+    max: _builtins.int
+    oom: _builtins.int
+    oom_kill: _builtins.int
+    oom_group_kill: _builtins.int
+    def __init__(
+        self,
+        *,
+        low: _builtins.int | None = ...,
+        high: _builtins.int | None = ...,
+        max: _builtins.int | None = ...,
+        oom: _builtins.int | None = ...,
+        oom_kill: _builtins.int | None = ...,
+        oom_group_kill: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_high", b"_high", "_low", b"_low", "_max", b"_max", "_oom", b"_oom", "_oom_group_kill", b"_oom_group_kill", "_oom_kill", b"_oom_kill", "high", b"high", "low", b"low", "max", b"max", "oom", b"oom", "oom_group_kill", b"oom_group_kill", "oom_kill", b"oom_kill"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_high", b"_high", "_low", b"_low", "_max", b"_max", "_oom", b"_oom", "_oom_group_kill", b"_oom_group_kill", "_oom_kill", b"_oom_kill", "high", b"high", "low", b"low", "max", b"max", "oom", b"oom", "oom_group_kill", b"oom_group_kill", "oom_kill", b"oom_kill"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__high: _TypeAlias = _typing.Literal["high"]  # noqa: Y015
+    _WhichOneofArgType__high: _TypeAlias = _typing.Literal["_high", b"_high"]  # noqa: Y015
+    _WhichOneofReturnType__low: _TypeAlias = _typing.Literal["low"]  # noqa: Y015
+    _WhichOneofArgType__low: _TypeAlias = _typing.Literal["_low", b"_low"]  # noqa: Y015
+    _WhichOneofReturnType__max: _TypeAlias = _typing.Literal["max"]  # noqa: Y015
+    _WhichOneofArgType__max: _TypeAlias = _typing.Literal["_max", b"_max"]  # noqa: Y015
+    _WhichOneofReturnType__oom: _TypeAlias = _typing.Literal["oom"]  # noqa: Y015
+    _WhichOneofArgType__oom: _TypeAlias = _typing.Literal["_oom", b"_oom"]  # noqa: Y015
+    _WhichOneofReturnType__oom_group_kill: _TypeAlias = _typing.Literal["oom_group_kill"]  # noqa: Y015
+    _WhichOneofArgType__oom_group_kill: _TypeAlias = _typing.Literal["_oom_group_kill", b"_oom_group_kill"]  # noqa: Y015
+    _WhichOneofReturnType__oom_kill: _TypeAlias = _typing.Literal["oom_kill"]  # noqa: Y015
+    _WhichOneofArgType__oom_kill: _TypeAlias = _typing.Literal["_oom_kill", b"_oom_kill"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__high) -> _WhichOneofReturnType__high | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__low) -> _WhichOneofReturnType__low | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max) -> _WhichOneofReturnType__max | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__oom) -> _WhichOneofReturnType__oom | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__oom_group_kill) -> _WhichOneofReturnType__oom_group_kill | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__oom_kill) -> _WhichOneofReturnType__oom_kill | None: ...
+
+Global___MemoryEvents: _TypeAlias = MemoryEvents  # noqa: Y015
+
+@_typing.final
+class ProcessStatistics(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURRENT_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    current: _builtins.int
+    """Processes and threads."""
+    limit: _builtins.int
+    def __init__(
+        self,
+        *,
+        current: _builtins.int | None = ...,
+        limit: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_current", b"_current", "_limit", b"_limit", "current", b"current", "limit", b"limit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_current", b"_current", "_limit", b"_limit", "current", b"current", "limit", b"limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__current: _TypeAlias = _typing.Literal["current"]  # noqa: Y015
+    _WhichOneofArgType__current: _TypeAlias = _typing.Literal["_current", b"_current"]  # noqa: Y015
+    _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__current) -> _WhichOneofReturnType__current | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+
+Global___ProcessStatistics: _TypeAlias = ProcessStatistics  # noqa: Y015
+
+@_typing.final
+class BlockDeviceStatistics(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MAJOR_FIELD_NUMBER: _builtins.int
+    MINOR_FIELD_NUMBER: _builtins.int
+    READ_BYTES_FIELD_NUMBER: _builtins.int
+    WRITE_BYTES_FIELD_NUMBER: _builtins.int
+    READ_OPERATIONS_FIELD_NUMBER: _builtins.int
+    WRITE_OPERATIONS_FIELD_NUMBER: _builtins.int
+    major: _builtins.int
+    minor: _builtins.int
+    read_bytes: _builtins.int
+    write_bytes: _builtins.int
+    read_operations: _builtins.int
+    write_operations: _builtins.int
+    def __init__(
+        self,
+        *,
+        major: _builtins.int = ...,
+        minor: _builtins.int = ...,
+        read_bytes: _builtins.int | None = ...,
+        write_bytes: _builtins.int | None = ...,
+        read_operations: _builtins.int | None = ...,
+        write_operations: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_read_bytes", b"_read_bytes", "_read_operations", b"_read_operations", "_write_bytes", b"_write_bytes", "_write_operations", b"_write_operations", "read_bytes", b"read_bytes", "read_operations", b"read_operations", "write_bytes", b"write_bytes", "write_operations", b"write_operations"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_read_bytes", b"_read_bytes", "_read_operations", b"_read_operations", "_write_bytes", b"_write_bytes", "_write_operations", b"_write_operations", "major", b"major", "minor", b"minor", "read_bytes", b"read_bytes", "read_operations", b"read_operations", "write_bytes", b"write_bytes", "write_operations", b"write_operations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__read_bytes: _TypeAlias = _typing.Literal["read_bytes"]  # noqa: Y015
+    _WhichOneofArgType__read_bytes: _TypeAlias = _typing.Literal["_read_bytes", b"_read_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__read_operations: _TypeAlias = _typing.Literal["read_operations"]  # noqa: Y015
+    _WhichOneofArgType__read_operations: _TypeAlias = _typing.Literal["_read_operations", b"_read_operations"]  # noqa: Y015
+    _WhichOneofReturnType__write_bytes: _TypeAlias = _typing.Literal["write_bytes"]  # noqa: Y015
+    _WhichOneofArgType__write_bytes: _TypeAlias = _typing.Literal["_write_bytes", b"_write_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__write_operations: _TypeAlias = _typing.Literal["write_operations"]  # noqa: Y015
+    _WhichOneofArgType__write_operations: _TypeAlias = _typing.Literal["_write_operations", b"_write_operations"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__read_bytes) -> _WhichOneofReturnType__read_bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__read_operations) -> _WhichOneofReturnType__read_operations | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__write_bytes) -> _WhichOneofReturnType__write_bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__write_operations) -> _WhichOneofReturnType__write_operations | None: ...
+
+Global___BlockDeviceStatistics: _TypeAlias = BlockDeviceStatistics  # noqa: Y015
+
+@_typing.final
+class InterfaceStatistics(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    RECEIVED_BYTES_FIELD_NUMBER: _builtins.int
+    TRANSMITTED_BYTES_FIELD_NUMBER: _builtins.int
+    RECEIVED_PACKETS_FIELD_NUMBER: _builtins.int
+    TRANSMITTED_PACKETS_FIELD_NUMBER: _builtins.int
+    RECEIVED_ERRORS_FIELD_NUMBER: _builtins.int
+    TRANSMITTED_ERRORS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    received_bytes: _builtins.int
+    transmitted_bytes: _builtins.int
+    received_packets: _builtins.int
+    transmitted_packets: _builtins.int
+    received_errors: _builtins.int
+    transmitted_errors: _builtins.int
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        received_bytes: _builtins.int = ...,
+        transmitted_bytes: _builtins.int = ...,
+        received_packets: _builtins.int = ...,
+        transmitted_packets: _builtins.int = ...,
+        received_errors: _builtins.int = ...,
+        transmitted_errors: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "received_bytes", b"received_bytes", "received_errors", b"received_errors", "received_packets", b"received_packets", "transmitted_bytes", b"transmitted_bytes", "transmitted_errors", b"transmitted_errors", "transmitted_packets", b"transmitted_packets"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InterfaceStatistics: _TypeAlias = InterfaceStatistics  # noqa: Y015
+
+@_typing.final
+class ListProcessesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_ID_FIELD_NUMBER: _builtins.int
+    container_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        container_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_id", b"container_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListProcessesRequest: _TypeAlias = ListProcessesRequest  # noqa: Y015
+
+@_typing.final
+class ListProcessesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROCESSES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def processes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProcessEntry]: ...
+    def __init__(
+        self,
+        *,
+        processes: _abc.Iterable[Global___ProcessEntry] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["processes", b"processes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListProcessesResponse: _TypeAlias = ListProcessesResponse  # noqa: Y015
+
+@_typing.final
+class ProcessEntry(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PID_FIELD_NUMBER: _builtins.int
+    CONTAINER_PID_FIELD_NUMBER: _builtins.int
+    PARENT_PID_FIELD_NUMBER: _builtins.int
+    UID_FIELD_NUMBER: _builtins.int
+    GID_FIELD_NUMBER: _builtins.int
+    COMMAND_FIELD_NUMBER: _builtins.int
+    STARTED_USEC_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    RESIDENT_BYTES_FIELD_NUMBER: _builtins.int
+    CPU_USEC_FIELD_NUMBER: _builtins.int
+    THREADS_FIELD_NUMBER: _builtins.int
+    pid: _builtins.int
+    """In the sandbox's process namespace."""
+    container_pid: _builtins.int
+    """In the container's own; 0 when it cannot be told."""
+    parent_pid: _builtins.int
+    """Of its parent, in the sandbox's process namespace; 0 when the parent is outside the sandbox."""
+    uid: _builtins.int
+    """Effective."""
+    gid: _builtins.int
+    started_usec: _builtins.int
+    """When it started: microseconds since 1970."""
+    state: _builtins.str
+    """One letter, as proc_pid_stat(5) has it."""
+    resident_bytes: _builtins.int
+    """Memory that is resident, in bytes."""
+    cpu_usec: _builtins.int
+    """Processor time, user and system, in microseconds."""
+    threads: _builtins.int
+    @_builtins.property
+    def command(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The arguments; the name in brackets when there are none."""
+
+    def __init__(
+        self,
+        *,
+        pid: _builtins.int = ...,
+        container_pid: _builtins.int = ...,
+        parent_pid: _builtins.int = ...,
+        uid: _builtins.int = ...,
+        gid: _builtins.int = ...,
+        command: _abc.Iterable[_builtins.str] | None = ...,
+        started_usec: _builtins.int = ...,
+        state: _builtins.str = ...,
+        resident_bytes: _builtins.int = ...,
+        cpu_usec: _builtins.int = ...,
+        threads: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "container_pid", b"container_pid", "cpu_usec", b"cpu_usec", "gid", b"gid", "parent_pid", b"parent_pid", "pid", b"pid", "resident_bytes", b"resident_bytes", "started_usec", b"started_usec", "state", b"state", "threads", b"threads", "uid", b"uid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProcessEntry: _TypeAlias = ProcessEntry  # noqa: Y015
+
+@_typing.final
+class StoreUsageRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POD_ID_FIELD_NUMBER: _builtins.int
+    STORE_PATH_FIELD_NUMBER: _builtins.int
+    pod_id: _builtins.str
+    store_path: _builtins.str
+    """Mount point of the store."""
+    def __init__(
+        self,
+        *,
+        pod_id: _builtins.str = ...,
+        store_path: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pod_id", b"pod_id", "store_path", b"store_path"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StoreUsageRequest: _TypeAlias = StoreUsageRequest  # noqa: Y015
+
+@_typing.final
+class StoreUsageResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ContainersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___UsedSpace: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___UsedSpace | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class VolumesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___UsedSpace: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___UsedSpace | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    TEMPLATES_FIELD_NUMBER: _builtins.int
+    CONTAINERS_FIELD_NUMBER: _builtins.int
+    VOLUMES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def templates(self) -> Global___UsedSpace: ...
+    @_builtins.property
+    def containers(self) -> _containers.MessageMap[_builtins.str, Global___UsedSpace]:
+        """Of what each container of the pod wrote, by id."""
+
+    @_builtins.property
+    def volumes(self) -> _containers.MessageMap[_builtins.str, Global___UsedSpace]:
+        """Of the pod's emptyDirs, by name; those in memory take memory instead of space."""
+
+    def __init__(
+        self,
+        *,
+        templates: Global___UsedSpace | None = ...,
+        containers: _abc.Mapping[_builtins.str, Global___UsedSpace] | None = ...,
+        volumes: _abc.Mapping[_builtins.str, Global___UsedSpace] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["templates", b"templates"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["containers", b"containers", "templates", b"templates", "volumes", b"volumes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StoreUsageResponse: _TypeAlias = StoreUsageResponse  # noqa: Y015
+
+@_typing.final
+class UsedSpace(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BYTES_FIELD_NUMBER: _builtins.int
+    INODES_FIELD_NUMBER: _builtins.int
+    IS_COMPLETE_FIELD_NUMBER: _builtins.int
+    bytes: _builtins.int
+    """On the disk (or in memory), in bytes; a file with several names counts once."""
+    inodes: _builtins.int
+    """Files, directories and links."""
+    is_complete: _builtins.bool
+    """False when there was too much to count: then there is more."""
+    def __init__(
+        self,
+        *,
+        bytes: _builtins.int = ...,
+        inodes: _builtins.int = ...,
+        is_complete: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "inodes", b"inodes", "is_complete", b"is_complete"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UsedSpace: _TypeAlias = UsedSpace  # noqa: Y015
+
+@_typing.final
+class EventsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EventsRequest: _TypeAlias = EventsRequest  # noqa: Y015
+
+@_typing.final
+class Event(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AT_USEC_FIELD_NUMBER: _builtins.int
+    SUBSCRIBED_FIELD_NUMBER: _builtins.int
+    CREATED_FIELD_NUMBER: _builtins.int
+    STARTED_FIELD_NUMBER: _builtins.int
+    EXITED_FIELD_NUMBER: _builtins.int
+    OUT_OF_MEMORY_FIELD_NUMBER: _builtins.int
+    STOPPING_FIELD_NUMBER: _builtins.int
+    MISSED_FIELD_NUMBER: _builtins.int
+    at_usec: _builtins.int
+    """When it happened: microseconds since 1970."""
+    @_builtins.property
+    def subscribed(self) -> Global___Subscribed:
+        """The stream is open: what happens from now on is told."""
+
+    @_builtins.property
+    def created(self) -> Global___ProcessCreated: ...
+    @_builtins.property
+    def started(self) -> Global___ProcessStarted: ...
+    @_builtins.property
+    def exited(self) -> Global___ProcessExited: ...
+    @_builtins.property
+    def out_of_memory(self) -> Global___OutOfMemory:
+        """The kernel killed something in the container for want of memory."""
+
+    @_builtins.property
+    def stopping(self) -> Global___AgentStopping:
+        """The agent is about to end, and everything with it."""
+
+    @_builtins.property
+    def missed(self) -> Global___EventsMissed:
+        """The host did not keep up: so many events before this one were dropped."""
+
+    def __init__(
+        self,
+        *,
+        at_usec: _builtins.int = ...,
+        subscribed: Global___Subscribed | None = ...,
+        created: Global___ProcessCreated | None = ...,
+        started: Global___ProcessStarted | None = ...,
+        exited: Global___ProcessExited | None = ...,
+        out_of_memory: Global___OutOfMemory | None = ...,
+        stopping: Global___AgentStopping | None = ...,
+        missed: Global___EventsMissed | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "exited", b"exited", "kind", b"kind", "missed", b"missed", "out_of_memory", b"out_of_memory", "started", b"started", "stopping", b"stopping", "subscribed", b"subscribed"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_usec", b"at_usec", "created", b"created", "exited", b"exited", "kind", b"kind", "missed", b"missed", "out_of_memory", b"out_of_memory", "started", b"started", "stopping", b"stopping", "subscribed", b"subscribed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["subscribed", "created", "started", "exited", "out_of_memory", "stopping", "missed"]  # noqa: Y015
+    _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
+
+Global___Event: _TypeAlias = Event  # noqa: Y015
+
+@_typing.final
+class Subscribed(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Subscribed: _TypeAlias = Subscribed  # noqa: Y015
+
+@_typing.final
+class ProcessCreated(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_ID_FIELD_NUMBER: _builtins.int
+    PROCESS_ID_FIELD_NUMBER: _builtins.int
+    container_id: _builtins.str
+    process_id: _builtins.str
+    """That of the container for its init."""
+    def __init__(
+        self,
+        *,
+        container_id: _builtins.str = ...,
+        process_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_id", b"container_id", "process_id", b"process_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProcessCreated: _TypeAlias = ProcessCreated  # noqa: Y015
+
+@_typing.final
+class ProcessStarted(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_ID_FIELD_NUMBER: _builtins.int
+    PROCESS_ID_FIELD_NUMBER: _builtins.int
+    PID_FIELD_NUMBER: _builtins.int
+    RUNTIME_USEC_FIELD_NUMBER: _builtins.int
+    container_id: _builtins.str
+    process_id: _builtins.str
+    pid: _builtins.int
+    runtime_usec: _builtins.int
+    """What the OCI runtime took, in microseconds."""
+    def __init__(
+        self,
+        *,
+        container_id: _builtins.str = ...,
+        process_id: _builtins.str = ...,
+        pid: _builtins.int = ...,
+        runtime_usec: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_id", b"container_id", "pid", b"pid", "process_id", b"process_id", "runtime_usec", b"runtime_usec"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProcessStarted: _TypeAlias = ProcessStarted  # noqa: Y015
+
+@_typing.final
+class ProcessExited(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_ID_FIELD_NUMBER: _builtins.int
+    PROCESS_ID_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    SIGNAL_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    LIFETIME_USEC_FIELD_NUMBER: _builtins.int
+    container_id: _builtins.str
+    process_id: _builtins.str
+    code: _builtins.int
+    """Exit code; 128 + n for signal n."""
+    signal: _builtins.int
+    reason: Global___ExitReason.ValueType
+    lifetime_usec: _builtins.int
+    """From its start to its end, in microseconds."""
+    def __init__(
+        self,
+        *,
+        container_id: _builtins.str = ...,
+        process_id: _builtins.str = ...,
+        code: _builtins.int = ...,
+        signal: _builtins.int | None = ...,
+        reason: Global___ExitReason.ValueType = ...,
+        lifetime_usec: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_signal", b"_signal", "signal", b"signal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_signal", b"_signal", "code", b"code", "container_id", b"container_id", "lifetime_usec", b"lifetime_usec", "process_id", b"process_id", "reason", b"reason", "signal", b"signal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__signal: _TypeAlias = _typing.Literal["signal"]  # noqa: Y015
+    _WhichOneofArgType__signal: _TypeAlias = _typing.Literal["_signal", b"_signal"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__signal) -> _WhichOneofReturnType__signal | None: ...
+
+Global___ProcessExited: _TypeAlias = ProcessExited  # noqa: Y015
+
+@_typing.final
+class OutOfMemory(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_ID_FIELD_NUMBER: _builtins.int
+    KILLS_FIELD_NUMBER: _builtins.int
+    container_id: _builtins.str
+    kills: _builtins.int
+    """Processes that were killed since the last event of this kind."""
+    def __init__(
+        self,
+        *,
+        container_id: _builtins.str = ...,
+        kills: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_id", b"container_id", "kills", b"kills"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OutOfMemory: _TypeAlias = OutOfMemory  # noqa: Y015
+
+@_typing.final
+class AgentStopping(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AgentStopping: _TypeAlias = AgentStopping  # noqa: Y015
+
+@_typing.final
+class EventsMissed(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNT_FIELD_NUMBER: _builtins.int
+    count: _builtins.int
+    def __init__(
+        self,
+        *,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EventsMissed: _TypeAlias = EventsMissed  # noqa: Y015

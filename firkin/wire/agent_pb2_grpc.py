@@ -99,6 +99,41 @@ class AgentStub:
                 request_serializer=firkin_dot_wire_dot_agent__pb2.TrimRequest.SerializeToString,
                 response_deserializer=firkin_dot_wire_dot_agent__pb2.TrimResponse.FromString,
                 _registered_method=True)
+        self.ResizeProcess = channel.unary_unary(
+                '/firkin.agent.v1.Agent/ResizeProcess',
+                request_serializer=firkin_dot_wire_dot_agent__pb2.ResizeProcessRequest.SerializeToString,
+                response_deserializer=firkin_dot_wire_dot_agent__pb2.ResizeProcessResponse.FromString,
+                _registered_method=True)
+        self.CopyIn = channel.unary_unary(
+                '/firkin.agent.v1.Agent/CopyIn',
+                request_serializer=firkin_dot_wire_dot_agent__pb2.CopyInRequest.SerializeToString,
+                response_deserializer=firkin_dot_wire_dot_agent__pb2.CopyInResponse.FromString,
+                _registered_method=True)
+        self.CopyOut = channel.unary_stream(
+                '/firkin.agent.v1.Agent/CopyOut',
+                request_serializer=firkin_dot_wire_dot_agent__pb2.CopyOutRequest.SerializeToString,
+                response_deserializer=firkin_dot_wire_dot_agent__pb2.CopyOutResponse.FromString,
+                _registered_method=True)
+        self.ContainerStatistics = channel.unary_unary(
+                '/firkin.agent.v1.Agent/ContainerStatistics',
+                request_serializer=firkin_dot_wire_dot_agent__pb2.ContainerStatisticsRequest.SerializeToString,
+                response_deserializer=firkin_dot_wire_dot_agent__pb2.ContainerStatisticsResponse.FromString,
+                _registered_method=True)
+        self.ListProcesses = channel.unary_unary(
+                '/firkin.agent.v1.Agent/ListProcesses',
+                request_serializer=firkin_dot_wire_dot_agent__pb2.ListProcessesRequest.SerializeToString,
+                response_deserializer=firkin_dot_wire_dot_agent__pb2.ListProcessesResponse.FromString,
+                _registered_method=True)
+        self.StoreUsage = channel.unary_unary(
+                '/firkin.agent.v1.Agent/StoreUsage',
+                request_serializer=firkin_dot_wire_dot_agent__pb2.StoreUsageRequest.SerializeToString,
+                response_deserializer=firkin_dot_wire_dot_agent__pb2.StoreUsageResponse.FromString,
+                _registered_method=True)
+        self.Events = channel.unary_stream(
+                '/firkin.agent.v1.Agent/Events',
+                request_serializer=firkin_dot_wire_dot_agent__pb2.EventsRequest.SerializeToString,
+                response_deserializer=firkin_dot_wire_dot_agent__pb2.Event.FromString,
+                _registered_method=True)
 
 
 class AgentServicer:
@@ -195,6 +230,58 @@ class AgentServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ResizeProcess(self, request, context):
+        """Sets the size of a process's terminal: at once, at its start when it was not started, never when it has ended.
+        Feature "terminals".
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CopyIn(self, request, context):
+        """Puts a file or a directory of the host into a container, found in the container's own view while it runs.
+        The guest connects and reads a plain pax archive; the answer comes when everything is written.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CopyOut(self, request, context):
+        """Hands a file or a directory of a container out. The first message tells what it is, then the guest connects
+        and writes a plain pax archive; the last message tells what it amounted to.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ContainerStatistics(self, request, context):
+        """What containers use. An unknown id is left out of the answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListProcesses(self, request, context):
+        """The processes of a container, those of its execs among them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StoreUsage(self, request, context):
+        """What takes the store's space: templates, containers and volumes apart.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Events(self, request, context):
+        """What happens in the sandbox from now on, until the host cancels. The first message comes at once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AgentServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -262,6 +349,41 @@ def add_AgentServicer_to_server(servicer, server):
                     servicer.Trim,
                     request_deserializer=firkin_dot_wire_dot_agent__pb2.TrimRequest.FromString,
                     response_serializer=firkin_dot_wire_dot_agent__pb2.TrimResponse.SerializeToString,
+            ),
+            'ResizeProcess': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResizeProcess,
+                    request_deserializer=firkin_dot_wire_dot_agent__pb2.ResizeProcessRequest.FromString,
+                    response_serializer=firkin_dot_wire_dot_agent__pb2.ResizeProcessResponse.SerializeToString,
+            ),
+            'CopyIn': grpc.unary_unary_rpc_method_handler(
+                    servicer.CopyIn,
+                    request_deserializer=firkin_dot_wire_dot_agent__pb2.CopyInRequest.FromString,
+                    response_serializer=firkin_dot_wire_dot_agent__pb2.CopyInResponse.SerializeToString,
+            ),
+            'CopyOut': grpc.unary_stream_rpc_method_handler(
+                    servicer.CopyOut,
+                    request_deserializer=firkin_dot_wire_dot_agent__pb2.CopyOutRequest.FromString,
+                    response_serializer=firkin_dot_wire_dot_agent__pb2.CopyOutResponse.SerializeToString,
+            ),
+            'ContainerStatistics': grpc.unary_unary_rpc_method_handler(
+                    servicer.ContainerStatistics,
+                    request_deserializer=firkin_dot_wire_dot_agent__pb2.ContainerStatisticsRequest.FromString,
+                    response_serializer=firkin_dot_wire_dot_agent__pb2.ContainerStatisticsResponse.SerializeToString,
+            ),
+            'ListProcesses': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListProcesses,
+                    request_deserializer=firkin_dot_wire_dot_agent__pb2.ListProcessesRequest.FromString,
+                    response_serializer=firkin_dot_wire_dot_agent__pb2.ListProcessesResponse.SerializeToString,
+            ),
+            'StoreUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.StoreUsage,
+                    request_deserializer=firkin_dot_wire_dot_agent__pb2.StoreUsageRequest.FromString,
+                    response_serializer=firkin_dot_wire_dot_agent__pb2.StoreUsageResponse.SerializeToString,
+            ),
+            'Events': grpc.unary_stream_rpc_method_handler(
+                    servicer.Events,
+                    request_deserializer=firkin_dot_wire_dot_agent__pb2.EventsRequest.FromString,
+                    response_serializer=firkin_dot_wire_dot_agent__pb2.Event.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -615,6 +737,195 @@ class Agent:
             '/firkin.agent.v1.Agent/Trim',
             firkin_dot_wire_dot_agent__pb2.TrimRequest.SerializeToString,
             firkin_dot_wire_dot_agent__pb2.TrimResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResizeProcess(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/firkin.agent.v1.Agent/ResizeProcess',
+            firkin_dot_wire_dot_agent__pb2.ResizeProcessRequest.SerializeToString,
+            firkin_dot_wire_dot_agent__pb2.ResizeProcessResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CopyIn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/firkin.agent.v1.Agent/CopyIn',
+            firkin_dot_wire_dot_agent__pb2.CopyInRequest.SerializeToString,
+            firkin_dot_wire_dot_agent__pb2.CopyInResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CopyOut(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/firkin.agent.v1.Agent/CopyOut',
+            firkin_dot_wire_dot_agent__pb2.CopyOutRequest.SerializeToString,
+            firkin_dot_wire_dot_agent__pb2.CopyOutResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ContainerStatistics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/firkin.agent.v1.Agent/ContainerStatistics',
+            firkin_dot_wire_dot_agent__pb2.ContainerStatisticsRequest.SerializeToString,
+            firkin_dot_wire_dot_agent__pb2.ContainerStatisticsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListProcesses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/firkin.agent.v1.Agent/ListProcesses',
+            firkin_dot_wire_dot_agent__pb2.ListProcessesRequest.SerializeToString,
+            firkin_dot_wire_dot_agent__pb2.ListProcessesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StoreUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/firkin.agent.v1.Agent/StoreUsage',
+            firkin_dot_wire_dot_agent__pb2.StoreUsageRequest.SerializeToString,
+            firkin_dot_wire_dot_agent__pb2.StoreUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Events(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/firkin.agent.v1.Agent/Events',
+            firkin_dot_wire_dot_agent__pb2.EventsRequest.SerializeToString,
+            firkin_dot_wire_dot_agent__pb2.Event.FromString,
             options,
             channel_credentials,
             insecure,

@@ -63,6 +63,26 @@ class AgentStub:
     """Writes a file below a directory in one step, without following a symlink below it."""
     Trim: _grpc.UnaryUnaryMultiCallable[_agent_pb2.TrimRequest, _agent_pb2.TrimResponse]
     """Gives unused blocks of a filesystem back. 0 bytes where the filesystem cannot."""
+    ResizeProcess: _grpc.UnaryUnaryMultiCallable[_agent_pb2.ResizeProcessRequest, _agent_pb2.ResizeProcessResponse]
+    """Sets the size of a process's terminal: at once, at its start when it was not started, never when it has ended.
+    Feature "terminals".
+    """
+    CopyIn: _grpc.UnaryUnaryMultiCallable[_agent_pb2.CopyInRequest, _agent_pb2.CopyInResponse]
+    """Puts a file or a directory of the host into a container, found in the container's own view while it runs.
+    The guest connects and reads a plain pax archive; the answer comes when everything is written.
+    """
+    CopyOut: _grpc.UnaryStreamMultiCallable[_agent_pb2.CopyOutRequest, _agent_pb2.CopyOutResponse]
+    """Hands a file or a directory of a container out. The first message tells what it is, then the guest connects
+    and writes a plain pax archive; the last message tells what it amounted to.
+    """
+    ContainerStatistics: _grpc.UnaryUnaryMultiCallable[_agent_pb2.ContainerStatisticsRequest, _agent_pb2.ContainerStatisticsResponse]
+    """What containers use. An unknown id is left out of the answer."""
+    ListProcesses: _grpc.UnaryUnaryMultiCallable[_agent_pb2.ListProcessesRequest, _agent_pb2.ListProcessesResponse]
+    """The processes of a container, those of its execs among them."""
+    StoreUsage: _grpc.UnaryUnaryMultiCallable[_agent_pb2.StoreUsageRequest, _agent_pb2.StoreUsageResponse]
+    """What takes the store's space: templates, containers and volumes apart."""
+    Events: _grpc.UnaryStreamMultiCallable[_agent_pb2.EventsRequest, _agent_pb2.Event]
+    """What happens in the sandbox from now on, until the host cancels. The first message comes at once."""
 
 @_typing.type_check_only
 class AgentAsyncStub(AgentStub):
@@ -93,6 +113,26 @@ class AgentAsyncStub(AgentStub):
     """Writes a file below a directory in one step, without following a symlink below it."""
     Trim: _aio.UnaryUnaryMultiCallable[_agent_pb2.TrimRequest, _agent_pb2.TrimResponse]  # type: ignore[assignment]
     """Gives unused blocks of a filesystem back. 0 bytes where the filesystem cannot."""
+    ResizeProcess: _aio.UnaryUnaryMultiCallable[_agent_pb2.ResizeProcessRequest, _agent_pb2.ResizeProcessResponse]  # type: ignore[assignment]
+    """Sets the size of a process's terminal: at once, at its start when it was not started, never when it has ended.
+    Feature "terminals".
+    """
+    CopyIn: _aio.UnaryUnaryMultiCallable[_agent_pb2.CopyInRequest, _agent_pb2.CopyInResponse]  # type: ignore[assignment]
+    """Puts a file or a directory of the host into a container, found in the container's own view while it runs.
+    The guest connects and reads a plain pax archive; the answer comes when everything is written.
+    """
+    CopyOut: _aio.UnaryStreamMultiCallable[_agent_pb2.CopyOutRequest, _agent_pb2.CopyOutResponse]  # type: ignore[assignment]
+    """Hands a file or a directory of a container out. The first message tells what it is, then the guest connects
+    and writes a plain pax archive; the last message tells what it amounted to.
+    """
+    ContainerStatistics: _aio.UnaryUnaryMultiCallable[_agent_pb2.ContainerStatisticsRequest, _agent_pb2.ContainerStatisticsResponse]  # type: ignore[assignment]
+    """What containers use. An unknown id is left out of the answer."""
+    ListProcesses: _aio.UnaryUnaryMultiCallable[_agent_pb2.ListProcessesRequest, _agent_pb2.ListProcessesResponse]  # type: ignore[assignment]
+    """The processes of a container, those of its execs among them."""
+    StoreUsage: _aio.UnaryUnaryMultiCallable[_agent_pb2.StoreUsageRequest, _agent_pb2.StoreUsageResponse]  # type: ignore[assignment]
+    """What takes the store's space: templates, containers and volumes apart."""
+    Events: _aio.UnaryStreamMultiCallable[_agent_pb2.EventsRequest, _agent_pb2.Event]  # type: ignore[assignment]
+    """What happens in the sandbox from now on, until the host cancels. The first message comes at once."""
 
 class AgentServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -198,5 +238,67 @@ class AgentServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_agent_pb2.TrimResponse, _abc.Awaitable[_agent_pb2.TrimResponse]]:
         """Gives unused blocks of a filesystem back. 0 bytes where the filesystem cannot."""
+
+    @_abc_1.abstractmethod
+    def ResizeProcess(
+        self,
+        request: _agent_pb2.ResizeProcessRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_pb2.ResizeProcessResponse, _abc.Awaitable[_agent_pb2.ResizeProcessResponse]]:
+        """Sets the size of a process's terminal: at once, at its start when it was not started, never when it has ended.
+        Feature "terminals".
+        """
+
+    @_abc_1.abstractmethod
+    def CopyIn(
+        self,
+        request: _agent_pb2.CopyInRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_pb2.CopyInResponse, _abc.Awaitable[_agent_pb2.CopyInResponse]]:
+        """Puts a file or a directory of the host into a container, found in the container's own view while it runs.
+        The guest connects and reads a plain pax archive; the answer comes when everything is written.
+        """
+
+    @_abc_1.abstractmethod
+    def CopyOut(
+        self,
+        request: _agent_pb2.CopyOutRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_agent_pb2.CopyOutResponse], _abc.AsyncIterator[_agent_pb2.CopyOutResponse]]:
+        """Hands a file or a directory of a container out. The first message tells what it is, then the guest connects
+        and writes a plain pax archive; the last message tells what it amounted to.
+        """
+
+    @_abc_1.abstractmethod
+    def ContainerStatistics(
+        self,
+        request: _agent_pb2.ContainerStatisticsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_pb2.ContainerStatisticsResponse, _abc.Awaitable[_agent_pb2.ContainerStatisticsResponse]]:
+        """What containers use. An unknown id is left out of the answer."""
+
+    @_abc_1.abstractmethod
+    def ListProcesses(
+        self,
+        request: _agent_pb2.ListProcessesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_pb2.ListProcessesResponse, _abc.Awaitable[_agent_pb2.ListProcessesResponse]]:
+        """The processes of a container, those of its execs among them."""
+
+    @_abc_1.abstractmethod
+    def StoreUsage(
+        self,
+        request: _agent_pb2.StoreUsageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_pb2.StoreUsageResponse, _abc.Awaitable[_agent_pb2.StoreUsageResponse]]:
+        """What takes the store's space: templates, containers and volumes apart."""
+
+    @_abc_1.abstractmethod
+    def Events(
+        self,
+        request: _agent_pb2.EventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_agent_pb2.Event], _abc.AsyncIterator[_agent_pb2.Event]]:
+        """What happens in the sandbox from now on, until the host cancels. The first message comes at once."""
 
 def add_AgentServicer_to_server(servicer: AgentServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
