@@ -69,6 +69,4 @@ def _decision(item: Reclaimable, kept_bytes: int, keep_bytes: int) -> Reclaiming
         return Reclaiming(item, True, unused)
     if kept_bytes <= keep_bytes:
         return Reclaiming(item, False, "it fits within what is to be kept")
-    return Reclaiming(
-        item, True, "no pod uses it" if not keep_bytes else "least recently used, beyond what is to be kept"
-    )
+    return Reclaiming(item, True, "nothing uses it" if not keep_bytes else "least recently used of what is too much")
