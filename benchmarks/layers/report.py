@@ -1,0 +1,63 @@
+"""The results: as a table, as JSON, and against the committed ratios."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from .measuring import Cost
+from .tools import CREATE, FIRKIN, INFLATE
+
+TAR = "GNU tar"
+REGRESSION = 0.2
+BASELINE = Path(__file__).with_name("baseline.json")
+
+Results = Mapping[str, Mapping[str, Cost]]
+"""Medians by case ("gzip x 1 on tmpfs") and tool."""
+
+
+def table(results: Results) -> list[str]:
+    """A line for each case and tool; ratios say how many times as long as firkin the tool takes."""
+    lines = [f"{'':24}{'seconds':>9}{'CPU':>8}{'MiB':>7}{'times firkin':>14}"]
+    for case, costs in results.items():
+        lines.append(case)
+        for tool, cost in sorted(costs.items(), key=lambda each: each[1].seconds):
+            ratio = cost.seconds / costs[FIRKIN].seconds
+            peak = cost.peak_bytes / 2**20
+            lines.append(f"  {tool:22}{cost.seconds:9.3f}{cost.cpu_seconds:8.2f}{peak:7.0f}{ratio:14.2f}")
+        bound = lower_bound(costs)
+        lines.append(f"  {'(lower bound)':22}{bound:9.3f}{'':15}{bound / costs[FIRKIN].seconds:14.2f}")
+    return lines
+
+
+def lower_bound(costs: Mapping[str, Cost]) -> float:
+    """The slower of inflating alone and creating alone, in seconds."""
+    return max(costs[INFLATE].seconds, costs[CREATE].seconds)
+
+
+def ratios(results: Results) -> dict[str, float]:
+    """How many times as fast as GNU tar firkin is, by case."""
+    return {case: costs[TAR].seconds / costs[FIRKIN].seconds for case, costs in results.items() if TAR in costs}
+
+
+def regressions(measured: Mapping[str, float], baseline: Path = BASELINE) -> list[str]:
+    """The ratios that are by more than a fifth below the committed ones."""
+    committed: dict[str, float] = json.loads(baseline.read_text())
+    lines = [f"{case}: not measured" for case in committed.keys() - measured.keys()]
+    for case, ratio in measured.items():
+        least = committed.get(case, 0) * (1 - REGRESSION)
+        if ratio < least:
+            lines.append(f"{case}: {ratio:.2f} times as fast as GNU tar, and it was {committed[case]:.2f} times")
+    return lines
+
+
+def as_json(results: Results, others: Mapping[str, float]) -> str:
+    """Everything that was measured."""
+    document = {
+        "medians": {case: {tool: cost._asdict() for tool, cost in costs.items()} for case, costs in results.items()},
+        "times as fast as GNU tar": ratios(results),
+        "times the lower bound": {case: costs[FIRKIN].seconds / lower_bound(costs) for case, costs in results.items()},
+        "others": dict(others),
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

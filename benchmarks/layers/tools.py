@@ -1,0 +1,70 @@
+"""The programs that make a rootfs of layers."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .inputs import Input
+from .lower_bound import write_list
+from .measuring import Cost, Stopwatch, Work, compiled
+
+FIRKIN = "firkin"
+INFLATE = "inflate alone"
+CREATE = "create alone"
+
+
+class Tools:
+    """Makes the works of layers: everything that is installed and can read them.
+
+    Attributes:
+        scratch: a directory for programs and lists.
+    """
+
+    def __init__(self, scratch: Path) -> None:
+        self._scratch = scratch
+        self._stopwatch = Stopwatch(scratch)
+        self._creator = compiled("create_files", scratch)
+
+    def works(self, layers: Input, *, short: bool) -> dict[str, Work]:
+        """By name; in short only firkin, GNU tar and the lower bounds."""
+        paths = [str(layer.path) for layer in layers.layers]
+        described = [f"{layer.path},{layer.digest},{layer.diff_id}" for layer in layers.layers]
+        prepared = self._scratch / f"{layers.name}.list"
+        write_list(layers.tars, prepared)
+        tar = "tar -z" if layers.compression == "gzip" else "tar --zstd"
+        found = {
+            FIRKIN: self._in(sys.executable, "-m", "benchmarks.layers.apply_process", ".", *described),
+            "firkin layer apply": self._in(sys.executable, "-m", "firkin", "layer", "apply", ".", *paths),
+            "GNU tar": self._in("sh", "-e", "-c", "; ".join(f"{tar} -xf {path}" for path in paths)),
+            INFLATE: self._in(sys.executable, "-m", "benchmarks.layers.lower_bound", "inflate", *paths),
+            CREATE: self._in(str(self._creator), str(prepared), *map(str, layers.tars)),
+        }
+        return found if short else found | self._peers(layers, paths)
+
+    def _peers(self, layers: Input, paths: Sequence[str]) -> dict[str, Work]:
+        found: dict[str, Work] = {}
+        if shutil.which("bsdtar"):
+            found["bsdtar"] = self._in("sh", "-e", "-c", "; ".join(f"bsdtar -xpf {path}" for path in paths))
+        if shutil.which("umoci") and layers.compression == "gzip":
+            found["umoci"] = self._in("umoci", "raw", "unpack", "--image", f"{layers.layout}:latest", "rootfs")
+        if shutil.which("podman"):
+            found["podman load"] = self._podman(layers)
+        return found
+
+    def _in(self, *command: str) -> Work:
+        return lambda rootfs: self._stopwatch.measured(command, rootfs)
+
+    def _podman(self, layers: Input) -> Work:
+        def load(rootfs: Path) -> Cost:
+            storage = ["--root", str(rootfs / "root"), "--runroot", str(rootfs / "run"), "--storage-driver", "overlay"]
+            try:
+                return self._stopwatch.measured(["podman", *storage, "load", "-q", "-i", str(layers.layout)])
+            finally:
+                # Podman leaves a mount on its directory.
+                subprocess.run(["umount", "-q", str(rootfs / "root" / "overlay")], check=False)
+
+        return load
