@@ -157,7 +157,7 @@ async def _planned(pod: OpenPod, record: ContainerRecord) -> None:
     bundle = bundle_of(record.spec.rootfs)
     if bundle is not None and bundle.chain_id not in pod.known_templates:
         layout = pod.store.layout
-        await pod.store.hold_template(pod.spec.id, bundle.chain_id)
+        await pod.hold_template(bundle.chain_id)
         await pod.templates.ensure(pod.agent, pod.store.medium.identity, bundle, layout, pod.progress)
         pod.known_templates.add(bundle.chain_id)
     lowering_begun = time.perf_counter()

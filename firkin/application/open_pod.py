@@ -8,7 +8,6 @@ import msgspec
 
 from firkin.domain.digest import Digest
 from firkin.domain.errors import PodNotRunning
-from firkin.domain.ids import PodId
 from firkin.domain.layout import StoreLayout
 from firkin.domain.lifecycle import PodEvent, PodPhase, pod_lifecycle
 from firkin.domain.pod_spec import PodSpec
@@ -26,21 +25,11 @@ from .templates import Templates
 
 
 class MountedPodStore(msgspec.Struct, frozen=True):
-    """The store of a running pod: as it was asked for, what it lies on, and where it is in the sandbox.
-
-    Attributes:
-        holder: keeps the pod's templates from being removed, where pods share them.
-    """
+    """The store of a running pod: as it was asked for, what it lies on, and where it is in the sandbox."""
 
     spec: PodStoreSpec
     medium: StoreMedium
     layout: StoreLayout = StoreLayout()
-    holder: TemplateHolder | None = None
-
-    async def hold_template(self, pod_id: PodId, chain_id: Digest) -> None:
-        """Keep a template as long as the pod runs; to be called before it is looked for."""
-        if self.holder is not None:
-            await self.holder.hold_template(self.medium, pod_id, chain_id)
 
 
 class OpenPod:
@@ -66,6 +55,7 @@ class OpenPod:
         self.containers = ContainerTable(spec.id)
         self.known_templates: set[Digest] = set()
         self.templates = templates
+        self.template_holder: TemplateHolder | None = None
         self.start_gate = asyncio.Semaphore(start_concurrency)
         self.progress: ProgressCallback | None = None
         self.hurry: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -89,6 +79,11 @@ class OpenPod:
         """
         if self.lifecycle.phase not in (PodPhase.STARTING, PodPhase.RUNNING):
             raise PodNotRunning(self.spec.id, self.lifecycle.phase)
+
+    async def hold_template(self, chain_id: Digest) -> None:
+        """Keep a template from being removed as long as the pod runs; to be called before it is looked for."""
+        if self.template_holder is not None:
+            await self.template_holder.hold_template(self.store.medium, self.spec.id, chain_id)
 
     def hurry_up(self) -> None:
         """End every grace period that is running in this pod."""

@@ -131,10 +131,10 @@ class PodLife:
         boot_timeout = spec.vm_config.boot_timeout_seconds
         agent = await stack.enter_async_context(ports.agents.connected(sandbox, boot_timeout))
         scope = TaskScope()
-        holder = ports.store if isinstance(ports.store, TemplateHolder) else None
-        store = MountedPodStore(spec.pod_store, medium, holder=holder)
+        store = MountedPodStore(spec.pod_store, medium)
         pod = OpenPod(spec, store, sandbox, agent, scope, ports.templates, ports.start_concurrency)
         stack.push_async_callback(scope.aclose)
+        pod.template_holder = ports.store if isinstance(ports.store, TemplateHolder) else None
         pod.progress = self._progress
         pod.lifecycle.apply(PodEvent.BOOT_BEGUN)
         pod.agent_info = await agent.info()
