@@ -10,6 +10,7 @@ import time
 
 from .containers import Containers
 from .host_streams import HostStreams
+from .proxies import Proxies
 from .reaper import Reaper
 from .runtime import OciRuntime
 from .turns import Turns
@@ -17,16 +18,22 @@ from .workers import Workers
 
 _FILESYSTEM_THREADS = 8
 _TEMPLATE_THREADS = 4
+_COPY_THREADS = 16
 
 
 class GuestAgent:
     """The agent without its wire."""
 
-    def __init__(self, host_directory: str, runtime: str, state_directory: str, bundle_directory: str) -> None:
+    def __init__(
+        self, host_directory: str, runtime: str, state_directory: str, bundle_directory: str, *, is_init: bool
+    ) -> None:
+        self.is_init = is_init
         self.reaper = Reaper()
         self.host = HostStreams(host_directory)
+        self.proxies = Proxies(self.host, host_directory)
         self.workers = Workers("filesystem", _FILESYSTEM_THREADS)
         self.template_workers = Workers("template", _TEMPLATE_THREADS)
+        self.copy_workers = Workers("copy", _COPY_THREADS)
         self.template_turns = Turns()
         self.containers = Containers(self.host, self.runtime, self.workers, bundle_directory)
         self.boot_seconds = 0.0
@@ -56,8 +63,10 @@ class GuestAgent:
     async def close(self) -> None:
         """Remove every container and stop the threads."""
         await self.containers.remove_all()
+        await self.proxies.close()
         self.workers.close()
         self.template_workers.close()
+        self.copy_workers.close()
 
     def remove_state(self) -> None:
         """Remove what the agent keeps of containers, once they are gone."""

@@ -66,6 +66,23 @@ class HostStreams:
         return peer
 
 
+async def connected_socket(path: str) -> socket.socket:
+    """Connect to a unix socket; the result is non-blocking.
+
+    Raises:
+        OSError: nobody listens there, or nobody accepts in time (TimeoutError).
+    """
+    peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        peer.setblocking(False)
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            await _connected(peer, path)
+    except BaseException:
+        peer.close()
+        raise
+    return peer
+
+
 async def _connected(peer: socket.socket, path: str) -> None:
     # A unix socket never connects "in progress": EAGAIN means that the listener's queue is full just now.
     while True:

@@ -90,7 +90,7 @@ def _make_way(socket_path: str) -> None:
 async def _serve(options: AgentOptions) -> int:
     state = "/run/firkin" if options.is_init else f"/run/firkin-vminitd-{os.getpid()}"
     bundles = str(CONTAINER_BUNDLES) if options.is_init else f"{state}/bundles"
-    agent = GuestAgent(options.host_directory, options.runtime, state, bundles)
+    agent = GuestAgent(options.host_directory, options.runtime, state, bundles, is_init=options.is_init)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -188,6 +188,25 @@ def read_beneath(root: str, path: str, limit: int) -> bytes | None:
     return data
 
 
+def replace_in_root(root: str, path: str, data: bytes, mode: int) -> None:
+    """Write the file `path` of the rootfs `root` in one step, whatever file or symlink is there; its parent is made.
+
+    Raises:
+        PathRefused: the parent leads out of the rootfs, or the path is a directory.
+        StoreFull: no space left; the old file, if any, is as it was.
+        AgentError: it cannot be written.
+    """
+    where = f"{root.rstrip('/')}/{path.lstrip('/')}"
+    above, name = os.path.split(path.lstrip("/"))
+    with translating("write", where), refusing(where), opened_directory(root) as directory:
+        parent = opened_parent(directory, above, create=True)
+        try:
+            with _replacing(parent, name, mode) as file:
+                _write_all(file, data)
+        finally:
+            os.close(parent)
+
+
 def copy_in(
     root: str,
     path: str,

@@ -26,19 +26,7 @@ from .agent_process import detail_of, running_agent, runtime_spec
 pytestmark = pytest.mark.real_time
 
 _UNBUILT = {
-    "ConfigureDns": context.ConfigureDnsRequest(),
-    "ConfigureHosts": context.ConfigureHostsRequest(),
     "ContainerStatistics": context.ContainerStatisticsRequest(),
-    "IpAddrAdd": context.IpAddrAddRequest(),
-    "IpRouteAddDefault": context.IpRouteAddDefaultRequest(),
-    "IpRouteAddLink": context.IpRouteAddLinkRequest(),
-    "Kill": context.KillRequest(),
-    "ProxyVsock": context.ProxyVsockRequest(),
-    "ResizeProcess": context.ResizeProcessRequest(rows=1 << 20),
-    "SetTime": context.SetTimeRequest(),
-    "SetupEmulator": context.SetupEmulatorRequest(),
-    "StopVsockProxy": context.StopVsockProxyRequest(),
-    "Sysctl": context.SysctlRequest(),
 }
 
 

@@ -1,0 +1,255 @@
+"""Proxies between unix sockets of the sandbox and ports of its host, in either direction."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import secrets
+import socket
+import stat
+import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from firkin.domain.errors import AgentError, InvalidArgument, PathRefused
+
+from .filesystem.beneath import Resolution, open_beneath, opened_directory, refusing
+from .filesystem.failures import translating
+from .host_streams import HostStreams, connected_socket
+from .relays import Relay
+
+_PORT_MAXIMUM = 2**32 - 2
+_AGENT_PORT = 1024
+_BACKLOG = 128
+_DESCRIPTORS_SHORT_SECONDS = 0.1
+_KERNEL_DIRECTORIES = ("/proc", "/sys", "/dev")
+
+Dial = Callable[[], Awaitable[socket.socket]]
+
+
+class Proxy:
+    """A listening socket; each of its connections is relayed to a connection of its own that `dial` opens."""
+
+    def __init__(self, listener: socket.socket, dial: Dial, remove: Callable[[], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._listener = listener
+        self._dial = dial
+        self._remove = remove
+        self._dialling: set[asyncio.Task[None]] = set()
+        self._relays: set[Relay] = set()
+        self._is_closed = False
+        listener.setblocking(False)
+        self._loop.add_reader(listener, self._accept)
+
+    @property
+    def has_connections(self) -> bool:
+        """True while something is relayed, or about to be."""
+        return bool(self._relays or self._dialling)
+
+    def stop(self) -> None:
+        """Take no more connections; those that there are go on until their end."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._loop.remove_reader(self._listener)
+        self._remove()
+        self._listener.close()
+
+    async def close(self) -> None:
+        """Stop, and end every connection."""
+        self.stop()
+        for task in self._dialling:
+            task.cancel()
+        if self._dialling:
+            await asyncio.wait(self._dialling)
+        for relay in tuple(self._relays):
+            relay.close()
+
+    def _accept(self) -> None:
+        try:
+            near, _ = self._listener.accept()
+        except BlockingIOError:
+            return
+        except OSError as error:
+            # Out of descriptors, for example: listening on would only spin until one is free.
+            print(f"vminitd: a proxy cannot accept: {error}", file=sys.stderr, flush=True)
+            self._loop.remove_reader(self._listener)
+            self._loop.call_later(_DESCRIPTORS_SHORT_SECONDS, self._accept_again)
+            return
+        near.setblocking(False)
+        task = self._loop.create_task(self._connect(near))
+        self._dialling.add(task)
+        task.add_done_callback(self._dialling.discard)
+
+    def _accept_again(self) -> None:
+        if not self._is_closed:
+            self._loop.add_reader(self._listener, self._accept)
+
+    async def _connect(self, near: socket.socket) -> None:
+        try:
+            far = await self._dial()
+        except (OSError, AgentError, PathRefused) as error:
+            print(f"vminitd: a proxy cannot connect: {error}", file=sys.stderr, flush=True)
+            near.close()
+            return
+        except BaseException:
+            near.close()
+            raise
+        relay_both_ways(near, far, self._relays)
+
+
+def relay_both_ways(near: socket.socket, far: socket.socket, running: set[Relay]) -> None:
+    """Hand on what either side sends, and its end, until both have ended; `running` has the relays meanwhile."""
+    open_directions = 2
+
+    def ended(source: socket.socket, sink: socket.socket) -> None:
+        nonlocal open_directions
+        open_directions -= 1
+        for side, how in ((sink, socket.SHUT_WR), (source, socket.SHUT_RD)):
+            with contextlib.suppress(OSError):
+                side.shutdown(how)
+        if not open_directions:
+            near.close()
+            far.close()
+
+    for source, sink in ((near, far), (far, near)):
+        relay = Relay(source.fileno(), sink.fileno(), partial(ended, source, sink))
+        running.add(relay)
+        relay.ended.add_done_callback(partial(_forget, running, relay))
+
+
+def _forget(running: set[Relay], relay: Relay, _: asyncio.Future[None]) -> None:
+    running.discard(relay)
+
+
+class Proxies:
+    """The proxies of a sandbox, by their ids."""
+
+    def __init__(self, host: HostStreams, host_directory: str) -> None:
+        self._host = host
+        self._host_directory = host_directory
+        self._table: dict[str, Proxy] = {}
+        self._stopped: list[Proxy] = []
+
+    def into(self, proxy_id: str, port: int, guest_path: str, permissions: int) -> None:
+        """Listen at `guest_path` in the sandbox; each connection goes to `port` of the host.
+
+        A socket that is there is replaced, in one step; anything else is not.
+
+        Raises:
+            InvalidArgument, PathRefused: port or path cannot be used; a symlink in it is refused.
+            AgentError: EEXIST: there is a proxy of this id, which goes on; or the path is no socket.
+        """
+        self._check(proxy_id, port)
+        with translating("listen for proxy", guest_path), refusing(guest_path):
+            listener, remove = _listening(guest_path, permissions)
+        self._table[proxy_id] = Proxy(listener, lambda: self._host.connect(port), remove)
+
+    def out_of(self, proxy_id: str, port: int, guest_path: str) -> None:
+        """Listen on `port` of the sandbox for the host; each connection goes to the socket `guest_path`.
+
+        The path is resolved at every connection, without following a symlink.
+
+        Raises:
+            InvalidArgument, PathRefused: port or path cannot be used.
+            AgentError: EEXIST: there is a proxy of this id or on this port, which goes on.
+        """
+        self._check(proxy_id, port)
+        _checked_path(guest_path)
+        path = f"{self._host_directory}/guest-{port}.sock"
+        if port == _AGENT_PORT or os.path.lexists(path):
+            raise AgentError("listen for proxy", f"port {port} is in use", path=path, errno=errno.EADDRINUSE)
+        with translating("listen for proxy", path):
+            listener, remove = _listening(path, 0o600)
+        self._table[proxy_id] = Proxy(listener, lambda: _connected_to(guest_path), remove)
+
+    def stop(self, proxy_id: str) -> None:
+        """End a proxy; its connections go on. An unknown one is ended already."""
+        proxy = self._table.pop(proxy_id, None)
+        if proxy is not None:
+            proxy.stop()
+            self._stopped = [one for one in (*self._stopped, proxy) if one.has_connections]
+
+    async def close(self) -> None:
+        """End every proxy and every connection."""
+        proxies = [*self._table.values(), *self._stopped]
+        self._table.clear()
+        self._stopped.clear()
+        for proxy in proxies:
+            await proxy.close()
+
+    def _check(self, proxy_id: str, port: int) -> None:
+        if not proxy_id:
+            raise InvalidArgument("a proxy needs an id")
+        if not 0 < port <= _PORT_MAXIMUM:
+            raise InvalidArgument(f"{port} is no port")
+        if proxy_id in self._table:
+            raise AgentError("make proxy", f"there is a proxy {proxy_id!r}", errno=errno.EEXIST)
+
+
+def _checked_path(path: str) -> tuple[str, str]:
+    if not path.startswith("/") or "\0" in path or os.path.normpath(path) != path or path == "/":
+        raise PathRefused(path, "the path of a socket must be absolute and normalised")
+    if any(path == root or path.startswith(f"{root}/") for root in _KERNEL_DIRECTORIES):
+        raise PathRefused(path, "the kernel's own directories hold no sockets")
+    return os.path.split(path)
+
+
+def _listening(path: str, permissions: int) -> tuple[socket.socket, Callable[[], None]]:
+    """A socket that listens at `path`, and how to take its name away again."""
+    parent, name = _checked_path(path)
+    os.makedirs(parent, 0o755, exist_ok=True)
+    with opened_directory("/") as root, contextlib.ExitStack() as undo:
+        directory = open_beneath(root, parent.lstrip("/") or ".", os.O_PATH | os.O_DIRECTORY, Resolution.NO_SYMLINKS)
+        undo.callback(os.close, directory)
+        _refuse_other_files(directory, name, path)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        undo.callback(listener.close)
+        unfinished = f".firkin-{secrets.token_hex(8)}"
+        # By the directory's descriptor: a unix socket's path has at most 107 bytes.
+        listener.bind(f"/proc/self/fd/{directory}/{unfinished}")
+        undo.callback(_unlink_quietly, unfinished, directory)
+        os.chmod(unfinished, permissions & 0o777, dir_fd=directory)
+        listener.listen(_BACKLOG)
+        os.rename(unfinished, name, src_dir_fd=directory, dst_dir_fd=directory)
+        identity = _identity(os.stat(name, dir_fd=directory, follow_symlinks=False))
+        undo.pop_all()
+
+    def remove() -> None:
+        try:
+            with contextlib.suppress(OSError):
+                if _identity(os.stat(name, dir_fd=directory, follow_symlinks=False)) == identity:
+                    os.unlink(name, dir_fd=directory)
+        finally:
+            os.close(directory)
+
+    return listener, remove
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _refuse_other_files(directory: int, name: str, path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISSOCK(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
+            raise AgentError("listen for proxy", "something that is no socket is there", path=path, errno=errno.EEXIST)
+
+
+def _unlink_quietly(name: str, directory: int) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(name, dir_fd=directory)
+
+
+async def _connected_to(path: str) -> socket.socket:
+    with opened_directory("/") as root:
+        with refusing(path):
+            found = open_beneath(root, path.lstrip("/"), os.O_PATH | os.O_NOFOLLOW, Resolution.NO_SYMLINKS)
+        try:
+            if not stat.S_ISSOCK(os.fstat(found).st_mode):
+                raise PathRefused(path, "it is no socket")
+            return await connected_socket(f"/proc/self/fd/{found}")
+        finally:
+            os.close(found)
