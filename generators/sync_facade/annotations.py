@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import enum
+import inspect
+import typing
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -17,6 +19,8 @@ _AWAITABLES = frozenset({"Awaitable", "Coroutine", "Future", "Task", "Opening"})
 # Their first argument is what they yield; the value is the synchronous form.
 _ITERATORS = {"AsyncIterator": "Iterator", "AsyncIterable": "Iterator", "AsyncGenerator": "Iterator"}
 _CONTEXTS = frozenset({"AbstractAsyncContextManager", "AsyncContextManager"})
+# Where handles are defined.
+_HANDLES = ("firkin.application.", "firkin.ports.")
 _ASYNCHRONOUS = _AWAITABLES | _ITERATORS.keys() | _CONTEXTS | {"AsyncExitStack"}
 
 
@@ -38,11 +42,19 @@ class Given(NamedTuple):
 
 def is_twinned(found: object) -> bool:
     """True for the handles of the interface: each has a twin, while values are the same on both sides."""
-    return (
-        isinstance(found, type)
-        and found.__module__.startswith(("firkin.application.", "firkin.ports."))
-        and not issubclass(found, (msgspec.Struct, enum.Enum, str, bytes, int))
-    )
+    if not isinstance(found, type) or not found.__module__.startswith(_HANDLES):
+        return False
+    if issubclass(found, msgspec.Struct):
+        return _has_handles(found)
+    return not issubclass(found, (enum.Enum, str, bytes, int))
+
+
+def _has_handles(value: type[msgspec.Struct]) -> bool:
+    """True for a value that would give something asynchronous out."""
+    if any(inspect.iscoroutinefunction(member) for member in vars(value).values()):
+        return True
+    hints = typing.get_type_hints(value).values()
+    return any(is_twinned(part) for hint in hints for part in (hint, *typing.get_args(hint)))
 
 
 def given(annotation: ast.expr | None, *, is_awaited: bool, is_context: bool = False) -> Given:

@@ -48,7 +48,7 @@ def members(home: Home) -> dict[str, Attribute | Method]:
     kind = home.load()
     assert isinstance(kind, type)
     for each in reversed(kind.__mro__):
-        if each.__module__ not in ("builtins", "typing"):
+        if each.__module__.partition(".")[0] not in ("builtins", "typing", "msgspec"):
             source = source_of(each.__module__)
             for member in _own_members(source, source.class_body(each.__name__)):
                 found[member.name] = member

@@ -13,7 +13,6 @@ from .source import Home, Source, TranslationError
 from .words import reworded
 
 _ITERATOR = Home("collections.abc", "Iterator")
-_CONTEXT = Home("contextlib", "AbstractContextManager")
 _CALLS = {Kind.VALUE: "called", Kind.AWAITABLE: "awaited", Kind.ITERATOR: "iterated", Kind.CONTEXT: "entered"}
 
 
@@ -43,11 +42,11 @@ def function_text(name: str, source: Source, node: ast.AsyncFunctionDef, transla
     opened = given(node.returns, is_awaited=False, is_context=True).value
     asynchronous = translator.imports.add(Home(source.module, name), f"async_{name}")
     kind = translator.type_text(opened, source, name)
-    translator.imports.add(_ITERATOR)
     signature = _signature(node.args, translator, source, name)
     arguments = _arguments(node.args, translator, source, name)
+    iterator = translator.imports.add(_ITERATOR)
     return (
-        f"@contextmanager\ndef {name}({signature}) -> Iterator[{kind}]:\n{_docstring(ast.get_docstring(node) or '')}"
+        f"@contextmanager\ndef {name}({signature}) -> {iterator}[{kind}]:\n{_docstring(ast.get_docstring(node) or '')}"
         f"    with LoopThread() as thread, thread.entered(lambda: {asynchronous}({arguments})) as twin:\n"
         f"        yield {kind}(thread, twin)\n"
     )
@@ -75,13 +74,15 @@ def _method(member: Method, translator: Translator, place: str) -> str:
         typing_self = translator.imports.add(Home("typing", "Self"))
         return f"def {name}({signature}) -> {typing_self}:\n{docstring}    {call}\n    return self\n"
     kind = translator.type_text(gives.value, source, place)
+    if gives.kind is Kind.CONTEXT:
+        value = translator.wrapped("each", gives.value, source, place)
+        return (
+            f"@contextmanager\ndef {name}({signature}) -> {translator.imports.add(_ITERATOR)}[{kind}]:\n{docstring}"
+            f"    with {call} as each:\n        yield {value}\n"
+        )
     if gives.kind is Kind.ITERATOR:
         value = _mapped(call, gives.value, translator, source, place)
         kind = f"{translator.imports.add(_ITERATOR)}[{kind}]"
-    elif gives.kind is Kind.CONTEXT:
-        if translator.has_twin(gives.value, source):
-            raise TranslationError(place, f"a context manager of the twin {kind} is not known; return an Opening")
-        value, kind = call, f"{translator.imports.add(_CONTEXT)}[{kind}]"
     else:
         value = translator.wrapped(call, gives.value, source, place)
     result = value if kind == "None" else f"return {value}"

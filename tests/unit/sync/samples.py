@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from firkin.application.container import Container
 from firkin.application.opening import Opening
 from firkin.application.pod import Pod
 from firkin.domain.reports import StoreUsage
+from firkin.ports.agent_processes import ProcessStreams
 
 _HIDDEN_LIMIT = 3
 
@@ -51,6 +52,9 @@ class Sample(_Named):
     async def held(self, seconds: float) -> AsyncIterator[int]:
         yield int(seconds)
 
+    def lent(self) -> AbstractAsyncContextManager[Container | None]:
+        raise KeyError
+
     def _private(self) -> None: ...
 
 
@@ -80,3 +84,8 @@ class IsCompared:
 class NestsTwins:
     def pairs(self) -> tuple[Container, int]:
         raise KeyError
+
+
+class GivesStreams:
+    async def streams(self) -> ProcessStreams:
+        return ProcessStreams()

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 import firkin.sync
-from generators.sync_facade.annotations import Translator
+from firkin.ports.agent_processes import ProcessStreams
+from firkin.ports.store import StoreMedium
+from generators.sync_facade.annotations import Translator, is_twinned
 from generators.sync_facade.imports import Imports
 from generators.sync_facade.modules import generated_modules
 from generators.sync_facade.source import Home, TranslationError
@@ -55,8 +57,14 @@ def generated(name: str) -> tuple[dict[str, str], Translator]:
         ),
         (
             "held",
-            "def held(self, seconds: float) -> AbstractContextManager[int]:"
-            " return self._thread.entered(lambda: self._twin.held(seconds))",
+            "@contextmanager def held(self, seconds: float) -> Iterator[int]:"
+            " with self._thread.entered(lambda: self._twin.held(seconds)) as each: yield each",
+        ),
+        (
+            "lent",
+            "@contextmanager def lent(self) -> Iterator[Container | None]:"
+            " with self._thread.entered(self._twin.lent) as each:"
+            " yield (None if (each := each) is None else Container(self._thread, each))",
         ),
     ],
 )
@@ -69,6 +77,13 @@ def test_private_members_have_no_twin_and_named_classes_have_one() -> None:
     members, translator = generated("Sample")
     assert not any(name.startswith("_") for name in members.keys() - {"__init__"})
     assert {home.name for home in translator.found} == {"Container", "Pod"}
+
+
+def test_a_value_with_a_handle_inside_is_a_handle() -> None:
+    members, _ = generated("GivesStreams")
+    assert "ProcessStreams(self._thread, " in members["streams"]
+    assert is_twinned(ProcessStreams)
+    assert not is_twinned(StoreMedium)
 
 
 @pytest.mark.parametrize(

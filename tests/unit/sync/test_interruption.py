@@ -123,6 +123,25 @@ def test_control_c_during_a_spawn_undoes_it(place: str) -> None:
     assert world.memory.leftovers() == []
 
 
+def test_control_c_while_pods_are_stopped_ends_their_grace() -> None:
+    world = SyncWorld()
+    pressed: list[str] = []
+
+    def press(_: int, passed: str) -> None:
+        if passed == "agent.kill_process after" and not pressed:
+            pressed.append(passed)
+            press_control_c()
+
+    with open_runtime(world.config) as runtime:
+        pod = runtime.spawn(world.pod(world.container("a", "stubborn")))
+        world.memory.faults.on_passage = press
+        with pytest.raises(KeyboardInterrupt), pod:
+            pass
+        assert pod.state is PodPhase.STOPPED
+        assert world.memory.leftovers() == []
+    assert len(pressed) == 1
+
+
 def test_a_call_under_way_ends_when_the_runtime_is_left() -> None:
     images = SlowImages()
     with ThreadPoolExecutor(1) as threads:
