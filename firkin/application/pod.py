@@ -20,7 +20,7 @@ from .container import Container
 from .container_add import PendingContainerAdd, StartedContainerAdd, begin_container_add, committed
 from .container_removal import removal
 from .container_wait import DetachedContainer
-from .empty_dir_write import PendingEmptyDirFileWrite, begin_empty_dir_file_write
+from .empty_dir_write import PendingEmptyDirFileWrite, begin_empty_dir_file_write, empty_dir_usage
 from .open_pod import MountedPodStore, OpenPod
 from .opening import Opening
 from .pod_life import PodLife, StopRequest
@@ -192,9 +192,18 @@ class Pod:
         Raises:
             InvalidId, InvalidRelativePath, VolumeNotFound, PodNotRunning: it cannot be done.
             PathRefused: a symlink that a container planted is in the way.
+            VolumeFull: the volume's size limit leaves no space.
             StoreFull: no space left.
         """
         return await self.begin_empty_dir_file_write(volume, relative_path).write(data)
+
+    async def empty_dir_usage(self, volume: str) -> StoreUsage:
+        """How full an emptyDir is; one on disk without a size limit has the store's space.
+
+        Raises:
+            InvalidId, VolumeNotFound, PodNotRunning: it cannot be told.
+        """
+        return await empty_dir_usage(self._pod, volume)
 
     async def trim_store(self) -> int:
         """Give the store's unused blocks back to the host; returns the bytes that were trimmed."""

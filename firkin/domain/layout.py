@@ -68,6 +68,10 @@ class StoreLayout(msgspec.Struct, frozen=True):
         """One emptyDir."""
         return self.pod(pod_id).below("emptydir").below(volume)
 
+    def empty_dir_image(self, pod_id: PodId, volume: VolumeName) -> GuestPath:
+        """The filesystem image behind an emptyDir on disk that has a size limit."""
+        return self.pod(pod_id).below("emptydir-images").below(volume)
+
     def empty_dir_file(self, pod_id: PodId, volume: VolumeName, relative_path: str) -> GuestPath:
         """A file of an emptyDir, by text alone; the agent resolves it without following links.
 

@@ -14,7 +14,7 @@ from .mounts import Mount, normalised_destination
 from .process import Stdio
 from .rootfs_source import Ext4ImageRootfs, GuestPathRootfs, OciBundleRootfs
 from .vm_config import MINIMUM_MEMORY, VmConfig
-from .volumes import EmptyDirVolume
+from .volumes import MAXIMUM_LIMIT, EmptyDirVolume
 
 RESERVED_DESTINATIONS = ("/proc", "/sys", "/dev")
 _REPLACEABLE_DESTINATIONS = ("/dev/shm",)
@@ -45,11 +45,21 @@ def pod_problems(
     yield from _duplicates("emptyDirs", "duplicate-volume", "emptyDir", [volume.name for volume in volumes])
     yield from _duplicates("containers", "duplicate-container", "container", [one.id for one in containers])
     for index, volume in enumerate(volumes):
-        if volume.size_limit == 0:
-            message = f"emptyDir {volume.name!r} has a size limit of 0"
-            yield SpecProblem(f"emptyDirs[{index}].sizeLimit", "zero-size", message)
+        yield from _size_limit_problems(volume, f"emptyDirs[{index}].sizeLimit")
     for index, container in enumerate(containers):
         yield from container_problems(container, volumes, f"containers[{index}]")
+
+
+def _size_limit_problems(volume: EmptyDirVolume, where: str) -> Iterator[SpecProblem]:
+    limit = volume.size_limit
+    if limit == 0:
+        yield SpecProblem(where, "zero-size", f"emptyDir {volume.name!r} has a size limit of 0")
+    elif limit is not None and limit < volume.minimum_limit:
+        message = f"an emptyDir in medium {volume.medium} cannot be limited to less than {volume.minimum_limit}"
+        yield SpecProblem(where, "size-limit", f"{message}: emptyDir {volume.name!r} has {limit}")
+    elif limit is not None and limit > MAXIMUM_LIMIT:
+        message = f"emptyDir {volume.name!r} cannot be limited to more than {MAXIMUM_LIMIT}"
+        yield SpecProblem(where, "size-limit", message)
 
 
 def container_problems(

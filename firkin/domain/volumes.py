@@ -12,6 +12,10 @@ from .guest_path import GuestPath
 from .ids import VolumeName
 from .size import Size
 
+MINIMUM_DISK_LIMIT = Size.mib(1)
+MINIMUM_MEMORY_LIMIT = Size.kib(4)
+MAXIMUM_LIMIT = Size.tib(8)
+
 
 class EmptyDirMedium(enum.StrEnum):
     """What an emptyDir's bytes lie on."""
@@ -28,7 +32,8 @@ class EmptyDirVolume(msgspec.Struct, frozen=True):
     Attributes:
         name: how containers refer to it.
         medium: disk or memory.
-        size_limit: bytes it may hold at most, or None for no limit of its own.
+        size_limit: bytes it may hold at most, or None for no limit of its own: at least 1 MiB on disk, where it
+            becomes a filesystem of its own, and 4 KiB in memory; at most 8 TiB. Who writes beyond it gets ENOSPC.
     """
 
     name: VolumeName
@@ -47,9 +52,14 @@ class EmptyDirVolume(msgspec.Struct, frozen=True):
         if self.size_limit is not None:
             force_setattr(self, "size_limit", Size(self.size_limit))
 
+    @property
+    def minimum_limit(self) -> Size:
+        """The smallest size limit that a volume of this medium can have."""
+        return MINIMUM_DISK_LIMIT if self.medium is EmptyDirMedium.DISK else MINIMUM_MEMORY_LIMIT
+
     @classmethod
     def disk(cls, name: str, size_limit: int | None = None) -> EmptyDirVolume:
-        """An emptyDir on the pod store; `size_limit` in bytes."""
+        """An emptyDir on the pod store; `size_limit` in bytes is enforced by a filesystem image of its own."""
         return cls(name, EmptyDirMedium.DISK, size_limit)
 
     @classmethod

@@ -11,6 +11,7 @@ import time
 from .containers import Containers
 from .host_streams import HostStreams
 from .proxies import Proxies
+from .programs import Programs
 from .reaper import Reaper
 from .runtime import OciRuntime
 from .turns import Turns
@@ -29,6 +30,7 @@ class GuestAgent:
     ) -> None:
         self.is_init = is_init
         self.reaper = Reaper()
+        self.programs = Programs(self.reaper)
         self.host = HostStreams(host_directory)
         self.proxies = Proxies(self.host, host_directory)
         self.workers = Workers("filesystem", _FILESYSTEM_THREADS)

@@ -17,6 +17,7 @@ def test_doctor_says_that_pods_run_here(firkin: Command) -> None:
     done = firkin.run("doctor")
     assert done.code == 0, done.stdout.decode()
     assert b"Pods can run here." in done.stdout
+    assert b"disk emptyDir size limit" in done.stdout
     assert b"virtual machines are not built yet" in done.stdout
 
 
@@ -25,6 +26,9 @@ def test_doctor_speaks_json(firkin: Command) -> None:
     told = json.loads(done.stdout)
     assert told["ready"] is True
     assert {check["name"] for check in told["checks"]} == EXPECTED
+    promises = {one["name"]: (one["promise"], one["reason"]) for one in told["promises"]}
+    assert promises["disk emptyDir size limit"] == ("enforced", "by a filesystem image of its own")
+    assert promises["kernel isolation"][0] == "not here"
 
 
 def test_doctor_names_the_command_that_mends_what_is_missing(firkin: Command, tmp_path: Path) -> None:

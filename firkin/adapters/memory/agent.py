@@ -17,6 +17,7 @@ from firkin.domain.errors import (
     Outcome,
     SandboxDied,
 )
+    StoreFull,
 from firkin.domain.guest_path import GuestPath, checked_relative_path
 from firkin.domain.ids import ContainerId, PodId
 from firkin.domain.image import ImageBundle
@@ -59,6 +60,7 @@ class MemoryAgent:
         self._processes: dict[ProcessRef, MemoryProcess] = {}
         self._building: dict[Digest, asyncio.Lock] = {}
 
+        self._limits: dict[GuestPath, int] = {}
     @contextlib.asynccontextmanager
     async def _call(self, operation: str) -> AsyncIterator[None]:
         self._require_life(Outcome.DID_NOT)
@@ -83,19 +85,30 @@ class MemoryAgent:
             self._store.pods[preparation.pod_id] = {}
 
     async def tear_down_pod(self, preparation: PodPreparation) -> Sequence[str]:
+            self._limits = {
+                preparation.layout.empty_dir(preparation.pod_id, volume.name): volume.size_limit
+                for volume in preparation.volumes
+                if volume.size_limit is not None
+            }
         """Remove the pod's files."""
         async with self._call("tear_down_pod"):
             self._store.pods.pop(preparation.pod_id, None)
         return ()
 
     async def write_file(self, directory: GuestPath, relative_path: str, data: bytes, mode: int = 0o644) -> None:
-        """Keep the bytes of a file."""
+        """Keep the bytes of a file, within the size limit of its volume."""
         path = directory.below(checked_relative_path(relative_path))
         async with self._call("write_file"):
             self._files()[path] = data
 
+            used = sum(len(kept) for name, kept in self._files_below(directory).items() if name != path)
+            if used + len(data) > self._limits.get(directory, used + len(data)):
+                raise StoreFull(path)
     def _files(self) -> dict[str, bytes]:
         pod_id: PodId = self._sandbox.request.pod_id
+    def _files_below(self, directory: GuestPath) -> Mapping[str, bytes]:
+        return {name: data for name, data in self._files().items() if name.startswith(f"{directory}/")}
+
         try:
             return self._store.pods[pod_id]
         except KeyError:
@@ -106,10 +119,14 @@ class MemoryAgent:
         return self._files()[path]
 
     async def usage(self, path: GuestPath) -> StoreUsage:
-        """One block per file and template."""
+        """One block per file and template; a volume with a size limit has its own."""
         async with self._call("usage"):
             used = sum(len(files) for files in self._store.pods.values()) + len(self._store.templates)
             free = _TOTAL_BLOCKS - used
+            if (limit := self._limits.get(path)) is not None:
+                total = -(-limit // _BLOCK_BYTES)
+                used = sum(-(-len(data) // _BLOCK_BYTES) for data in self._files_below(path).values())
+                return StoreUsage(_BLOCK_BYTES, total, total - used, total - used)
             return StoreUsage(_BLOCK_BYTES, _TOTAL_BLOCKS, free, free)
 
     async def trim(self, path: GuestPath) -> int:

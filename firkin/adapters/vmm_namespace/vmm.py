@@ -57,7 +57,7 @@ class NamespaceVmm:
 
     def capabilities(self) -> Capabilities:
         """What namespaces and control groups enforce on this machine."""
-        return capabilities()
+        return capabilities(self._search_path)
 
     @asynccontextmanager
     async def booted(self, request: SandboxRequest) -> AsyncIterator[Sandbox]:

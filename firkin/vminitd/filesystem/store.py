@@ -19,6 +19,7 @@ from firkin.domain.volumes import EmptyDirMedium, EmptyDirVolume
 from . import mounts, syscalls
 from .beneath import DIRECTORY, opened_directory
 from .failures import translating
+from .limited_volumes import RunProgram, mount_limited_volume
 from .overlays import release_mount
 from .removal import TRASH_PREFIX, move_to_trash, remove_tree
 
@@ -30,13 +31,14 @@ _CANNOT_TRIM = (errno.EOPNOTSUPP, errno.ENOTTY, errno.EINVAL)
 _NOT_A_FILESYSTEM = (errno.EINVAL, errno.EUCLEAN, errno.EIO, errno.EBADMSG)
 
 
-def prepare_pod(pod_id: PodId, store: Mount, volumes: Sequence[EmptyDirVolume]) -> None:
+def prepare_pod(pod_id: PodId, store: Mount, volumes: Sequence[EmptyDirVolume], run: RunProgram) -> None:
     """Mount the store, clean it of what is abandoned, and make the pod's directories and emptyDirs.
 
     A store that is mounted already is used as it is. What an earlier pod of this id left is removed. A failure
-    undoes what this call did.
+    undoes what this call did. `run` is how programs are run.
 
     Raises:
+        MissingTool, UnsupportedFeature: the size limit of an emptyDir on disk cannot be enforced.
         StoreFull: no space left.
         StoreDamaged: there is no usable filesystem on the store.
         AgentError: anything else that stands in the way.
@@ -55,7 +57,7 @@ def prepare_pod(pod_id: PodId, store: Mount, volumes: Sequence[EmptyDirVolume]) 
         if leftovers:
             raise AgentError("remove what an earlier pod left", "; ".join(leftovers), path=layout.pod(pod_id))
         undo.callback(_remove_pod, layout, pod_id)
-        _make_pod(layout, pod_id, volumes)
+        _make_pod(layout, pod_id, volumes, run)
         undo.pop_all()
 
 
@@ -70,24 +72,31 @@ def _mount_store(store: Mount) -> None:
         raise
 
 
-def _make_pod(layout: StoreLayout, pod_id: PodId, volumes: Sequence[EmptyDirVolume]) -> None:
+def _make_pod(layout: StoreLayout, pod_id: PodId, volumes: Sequence[EmptyDirVolume], run: RunProgram) -> None:
     pod = layout.pod(pod_id)
     with translating("make the pod's directories", pod):
         os.mkdir(pod, 0o755)
         os.mkdir(pod.below("containers"), 0o755)
         os.mkdir(pod.below("emptydir"), 0o755)
     for volume in volumes:
-        _make_volume(layout.empty_dir(pod_id, volume.name), volume)
+        _make_volume(layout, pod_id, volume, run)
 
 
-def _make_volume(path: GuestPath, volume: EmptyDirVolume) -> None:
+def _make_volume(layout: StoreLayout, pod_id: PodId, volume: EmptyDirVolume, run: RunProgram) -> None:
+    path = layout.empty_dir(pod_id, volume.name)
     with translating("make emptyDir", path):
         os.mkdir(path, 0o755)
-        # Containers may run as any user; chmod, because mkdir heeds the umask.
-        os.chmod(path, 0o777)
     if volume.medium is EmptyDirMedium.MEMORY:
         size = [] if volume.size_limit is None else [f"size={volume.size_limit:d}"]
-        mounts.mount("tmpfs", "tmpfs", path, ["nosuid", "nodev", "mode=0777", *size])
+        mounts.mount("tmpfs", "tmpfs", path, ["nosuid", "nodev", *size])
+    elif volume.size_limit is not None:
+        image = layout.empty_dir_image(pod_id, volume.name)
+        with translating("make emptyDir", image):
+            os.makedirs(os.path.dirname(image), 0o700, exist_ok=True)
+        mount_limited_volume(path, image, volume, run)
+    with translating("make emptyDir", path):
+        # Containers may run as any user; chmod, because mkdir heeds the umask.
+        os.chmod(path, 0o777)
 
 
 def _remove_pod(layout: StoreLayout, pod_id: PodId) -> list[str]:

@@ -28,7 +28,7 @@ from .agent_messages import (
 from .errors import answering
 from .template_rpc import template_progress
 
-FEATURES = ("one-call-start", "stream-tokens", "templates", "typed-errors")
+FEATURES = ("disk-size-limits", "one-call-start", "stream-tokens", "templates", "typed-errors")
 _Context = ServicerContext[object, object]
 
 
@@ -50,7 +50,8 @@ class AgentService(AgentServicer):
         async with answering(context, "prepare pod", request.store.destination):
             pod_id = PodId(request.pod_id)
             volumes = [volume_from(volume) for volume in request.volumes]
-            await self._agent.workers.run(store.prepare_pod, pod_id, mount_from(request.store), volumes)
+            run = self._agent.programs.for_threads()
+            await self._agent.workers.run(store.prepare_pod, pod_id, mount_from(request.store), volumes, run)
             self._agent.containers.pod_id = pod_id
         return wire.PreparePodResponse()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 from pathlib import Path
@@ -14,8 +15,10 @@ from firkin.domain.errors import (
     BootFailed,
     CommandNotFound,
     ContainerNotRunning,
+    FirkinError,
     Outcome,
     SandboxDied,
+    StoreFull,
 )
 from firkin.domain.guest_path import GuestPath
 from firkin.domain.ids import ContainerId
@@ -324,3 +327,15 @@ def _not_there(road: Road) -> type[Exception]:
 async def _connect(road: Road, it: OpenAgent) -> None:
     async with road.connector().connected(it.sandbox, 5):
         pass
+
+
+async def test_a_volume_with_a_size_limit_holds_that_much_and_no_more(road: Road) -> None:
+    async with road.opened() as it:
+        fast = GuestPath(it.volume("fast"))
+        assert (await it.agent.usage(fast)).available_bytes == 2**20
+        await it.agent.write_file(fast, "half", bytes(2**19))
+        assert (await it.agent.usage(fast)).available_bytes == 2**19
+        with pytest.raises(FirkinError) as raised:
+            await it.agent.write_file(fast, "more", bytes(2**20))
+        assert isinstance(raised.value, StoreFull) or raised.value.errno == errno.ENOSPC
+        await it.agent.write_file(GuestPath(it.volume("data")), "neighbour", bytes(2**20))

@@ -21,6 +21,7 @@ from firkin.vminitd.filesystem.overlays import prepare_overlay
 from firkin.vminitd.filesystem.store import STAGING_PREFIX, prepare_pod, sync, tear_down_pod, trim, usage
 
 from .private_mounts import in_private_mounts
+from .programs import run_program
 
 POD = PodId("pod-1")
 VOLUMES = (EmptyDirVolume.disk("work"), EmptyDirVolume.memory("fast", 65536))
@@ -35,7 +36,7 @@ def store_mount(tmp_path: Path) -> Mount:
 
 @in_private_mounts
 def test_a_pod_has_its_directories_and_volumes(store_mount: Mount) -> None:
-    prepare_pod(POD, store_mount, VOLUMES)
+    prepare_pod(POD, store_mount, VOLUMES, run_program)
     store = Path(store_mount.destination)
     pod = store / "pods" / "pod-1"
     assert is_mount_point(str(store))
@@ -51,7 +52,7 @@ def test_a_pod_has_its_directories_and_volumes(store_mount: Mount) -> None:
 @in_private_mounts
 def test_ending_a_pod_leaves_its_templates_and_nothing_else(store_mount: Mount, tmp_path: Path) -> None:
     before = mount_points()
-    prepare_pod(POD, store_mount, VOLUMES)
+    prepare_pod(POD, store_mount, VOLUMES, run_program)
     store = Path(store_mount.destination)
     lower = store / "templates" / "sha256-x" / "rootfs"
     lower.mkdir(parents=True)
@@ -73,7 +74,7 @@ def test_what_an_earlier_pod_of_the_same_id_left_is_gone_and_other_pods_stay(
     (pods / "pod-1" / "emptydir" / "work" / "stale").write_text("old")
     (pods / ".trash-0123").mkdir()
     (pods / "pod-2").mkdir()
-    prepare_pod(POD, store_mount, VOLUMES)
+    prepare_pod(POD, store_mount, VOLUMES, run_program)
     assert os.listdir(pods / "pod-1" / "emptydir" / "work") == []
     assert sorted(os.listdir(pods)) == ["pod-1", "pod-2"]
 
@@ -86,16 +87,16 @@ def test_only_templates_whose_builder_is_gone_are_removed(store_mount: Mount, tm
     (templates / "sha256-whole").mkdir()
     alive = os.open(templates / f"{STAGING_PREFIX}alive", os.O_RDONLY)
     fcntl.flock(alive, fcntl.LOCK_EX)
-    prepare_pod(POD, store_mount, ())
+    prepare_pod(POD, store_mount, (), run_program)
     assert sorted(os.listdir(templates)) == [f"{STAGING_PREFIX}alive", "sha256-whole"]
     os.close(alive)
 
 
 @in_private_mounts
 def test_a_store_that_is_mounted_already_is_used_as_it_is(store_mount: Mount) -> None:
-    prepare_pod(POD, store_mount, ())
+    prepare_pod(POD, store_mount, (), run_program)
     before = mount_points()
-    prepare_pod(PodId("pod-2"), store_mount, ())
+    prepare_pod(PodId("pod-2"), store_mount, (), run_program)
     assert mount_points() == before
 
 
@@ -104,7 +105,7 @@ def test_a_failure_undoes_every_step(store_mount: Mount, tmp_path: Path) -> None
     before = mount_points()
     broken = (EmptyDirVolume.memory("fast", 65536), EmptyDirVolume.disk("twice"), EmptyDirVolume.disk("twice"))
     with pytest.raises(AgentError):
-        prepare_pod(POD, store_mount, broken)
+        prepare_pod(POD, store_mount, broken, run_program)
     assert mount_points() == before
     assert os.listdir(tmp_path / "host" / "pods") == []
 
@@ -113,7 +114,7 @@ def test_a_failure_undoes_every_step(store_mount: Mount, tmp_path: Path) -> None
 def test_a_missing_store_says_so(store_mount: Mount, tmp_path: Path) -> None:
     missing = Mount(store_mount.destination, "bind", str(tmp_path / "missing"), ("bind",))
     with pytest.raises(AgentError) as caught:
-        prepare_pod(POD, missing, ())
+        prepare_pod(POD, missing, (), run_program)
     assert caught.value.path == store_mount.destination
     assert not (tmp_path / "guest").exists()
 
@@ -122,7 +123,7 @@ def test_a_missing_store_says_so(store_mount: Mount, tmp_path: Path) -> None:
 def test_a_store_without_inodes_is_store_full(tmp_path: Path) -> None:
     store = Mount(str(tmp_path / "store"), "tmpfs", "tmpfs", ("nr_inodes=4",))
     with pytest.raises(StoreFull):
-        prepare_pod(POD, store, VOLUMES)
+        prepare_pod(POD, store, VOLUMES, run_program)
     assert not (tmp_path / "store").exists() or not is_mount_point(store.destination)
 
 
@@ -149,7 +150,7 @@ def loop_device(tmp_path: Path) -> Iterator[str]:
 @in_private_mounts
 def test_an_ext4_store_is_mounted_trimmed_and_unmounted(loop_device: str, tmp_path: Path) -> None:
     store = Mount(str(tmp_path / "store"), "ext4", loop_device, ("noatime",))
-    prepare_pod(POD, store, ())
+    prepare_pod(POD, store, (), run_program)
     file = tmp_path / "store" / "pods" / "pod-1" / "data"
     file.write_bytes(os.urandom(8 * 2**20))
     sync(store.destination)
@@ -168,5 +169,5 @@ def test_a_device_without_a_filesystem_is_a_damaged_store(loop_device: str, tmp_
     with open(loop_device, "r+b") as device:
         device.write(bytes(65536))
     with pytest.raises(StoreDamaged):
-        prepare_pod(POD, Mount(str(tmp_path / "store"), "ext4", loop_device, ()), ())
+        prepare_pod(POD, Mount(str(tmp_path / "store"), "ext4", loop_device, ()), (), run_program)
     assert not (tmp_path / "store").exists()

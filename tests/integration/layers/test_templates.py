@@ -19,6 +19,7 @@ from firkin.vminitd.filesystem.overlays import prepare_overlay, remove_overlay
 from firkin.vminitd.filesystem.store import prepare_pod
 from firkin.vminitd.layers.templates import TemplateBuilder, TemplateLayer
 from tests.integration.filesystem.private_mounts import in_private_mounts
+from tests.integration.filesystem.programs import run_program
 
 from .archives import archive, directory, file
 
@@ -71,7 +72,7 @@ def test_a_template_that_exists_is_found_and_read_only_in_another_sandbox(tmp_pa
 @in_private_mounts
 def test_a_template_serves_overlays(tmp_path: Path) -> None:
     store = tmp_path / "store"
-    prepare_pod(PodId("pod"), Mount(str(store), "tmpfs", "tmpfs", ()), ())
+    prepare_pod(PodId("pod"), Mount(str(store), "tmpfs", "tmpfs", ()), (), run_program)
     rootfs = built(store)
     base = GuestPath(str(store / "pods" / "pod" / "containers" / "one"))
     prepare_overlay(base, GuestPath(str(rootfs)))
@@ -109,7 +110,7 @@ def test_a_pod_that_is_prepared_meanwhile_leaves_a_builder_alone(tmp_path: Path)
     with TemplateBuilder(str(store), CHAIN_ID) as builder:
         builder.apply(layer(LOWER), io.BytesIO(LOWER))
         mount("bind", str(store), str(store), ["bind"])
-        prepare_pod(PodId("pod"), Mount(str(store), "bind", str(store), ("bind",)), ())
+        prepare_pod(PodId("pod"), Mount(str(store), "bind", str(store), ("bind",)), (), run_program)
         assert builder.commit()
 
 

@@ -22,10 +22,13 @@ from firkin.domain.errors import (
     PodNotRunning,
     SandboxDied,
     StoreFull,
+    VolumeFull,
     VolumeNotFound,
 )
 from firkin.domain.lifecycle import ContainerPhase, PodPhase
+from firkin.domain.pod_spec import PodBuilder
 from firkin.domain.process import ExitStatus, Output, Stdio
+from firkin.domain.volumes import EmptyDirVolume
 
 from .worlds import World
 
@@ -305,6 +308,20 @@ async def test_files_are_written_into_an_empty_dir() -> None:
             pod.begin_empty_dir_file_write("other", "x")
         with pytest.raises(InvalidRelativePath):
             pod.begin_empty_dir_file_write("work", "../x")
+
+
+async def test_a_volume_that_is_full_is_told_with_its_limit() -> None:
+    world = World()
+    spec = PodBuilder("pod-1").empty_dir(EmptyDirVolume.disk("work", 2**20)).empty_dir(EmptyDirVolume.disk("other"))
+    async with world.runtime.spawn(spec.build()) as pod:
+        await pod.write_empty_dir_file("work", "file", bytes(2**19))
+        assert (await pod.empty_dir_usage("work")).used_bytes == 2**19
+        with pytest.raises(VolumeFull) as full:
+            await pod.write_empty_dir_file("work", "more", bytes(2**20))
+        assert (full.value.volume, full.value.size_limit, full.value.pod_id) == ("work", 2**20, "pod-1")
+        await pod.write_empty_dir_file("other", "more", bytes(2**20))
+        with pytest.raises(VolumeNotFound):
+            await pod.empty_dir_usage("third")
 
 
 async def test_templates_are_shared_by_the_pods_of_a_store() -> None:

@@ -18,6 +18,7 @@ from firkin.wire import sandbox_context_pb2 as wire
 
 from ..filesystem_usage import filesystem_usage
 from ..messages import store_mount
+from ..refusals import refuse_disk_limits
 from ..stall_deadline import StallDeadline
 from .calls import SandboxContextPart
 
@@ -37,6 +38,7 @@ class SandboxContextPods(SandboxContextPart):
 
     async def prepare_pod(self, preparation: PodPreparation) -> None:
         """Set the sandbox up, mount the store, and make the pod's directories and volumes."""
+        refuse_disk_limits(preparation.volumes, "the agent's service SandboxContext cannot make filesystems")
         await self._set_up_sandbox()
         calls, layout = self._calls, preparation.layout
         await calls.mkdir(layout.mount, "mkdir pod store")
