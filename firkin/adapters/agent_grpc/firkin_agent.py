@@ -27,13 +27,13 @@ from .bulk_listener import BulkListener
 from .errors import CallKind, deadline_exceeded
 from .filesystem_usage import filesystem_usage
 from .layer_feed import LayerFeed
-from .session import AgentSession
 from .refusals import refuse_disk_limits
+from .session import AgentSession
 from .stall_deadline import StallDeadline
 
 _SLOWEST_BYTES_PER_SECOND = 4 * 2**20
-
 _DISK_SIZE_LIMITS = "disk-size-limits"
+
 _StartReply = wire.StartContainerResponse | wire.StartProcessResponse
 
 
@@ -52,9 +52,9 @@ class FirkinAgent:
 
     async def prepare_pod(self, preparation: PodPreparation) -> None:
         """Set the sandbox up, mount the store, and make the pod's directories and volumes."""
-        request = messages.prepare_pod_to_proto(preparation)
         if _DISK_SIZE_LIMITS not in self._info.features:
             refuse_disk_limits(preparation.volumes, "this guest agent is too old to enforce it")
+        request = messages.prepare_pod_to_proto(preparation)
         await self._session.answer(self._agent.PreparePod, request, "prepare pod")
 
     async def tear_down_pod(self, preparation: PodPreparation) -> Sequence[str]:

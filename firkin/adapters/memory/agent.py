@@ -16,8 +16,8 @@ from firkin.domain.errors import (
     ContainerNotRunning,
     Outcome,
     SandboxDied,
-)
     StoreFull,
+)
 from firkin.domain.guest_path import GuestPath, checked_relative_path
 from firkin.domain.ids import ContainerId, PodId
 from firkin.domain.image import ImageBundle
@@ -58,9 +58,9 @@ class MemoryAgent:
         self._pids = itertools.count(2)
         self._overlays: set[ContainerId] = set()
         self._processes: dict[ProcessRef, MemoryProcess] = {}
+        self._limits: dict[GuestPath, int] = {}
         self._building: dict[Digest, asyncio.Lock] = {}
 
-        self._limits: dict[GuestPath, int] = {}
     @contextlib.asynccontextmanager
     async def _call(self, operation: str) -> AsyncIterator[None]:
         self._require_life(Outcome.DID_NOT)
@@ -83,13 +83,13 @@ class MemoryAgent:
         """Make the pod's files, without any that an earlier pod left."""
         async with self._call("prepare_pod"):
             self._store.pods[preparation.pod_id] = {}
-
-    async def tear_down_pod(self, preparation: PodPreparation) -> Sequence[str]:
             self._limits = {
                 preparation.layout.empty_dir(preparation.pod_id, volume.name): volume.size_limit
                 for volume in preparation.volumes
                 if volume.size_limit is not None
             }
+
+    async def tear_down_pod(self, preparation: PodPreparation) -> Sequence[str]:
         """Remove the pod's files."""
         async with self._call("tear_down_pod"):
             self._store.pods.pop(preparation.pod_id, None)
@@ -99,16 +99,16 @@ class MemoryAgent:
         """Keep the bytes of a file, within the size limit of its volume."""
         path = directory.below(checked_relative_path(relative_path))
         async with self._call("write_file"):
-            self._files()[path] = data
-
             used = sum(len(kept) for name, kept in self._files_below(directory).items() if name != path)
             if used + len(data) > self._limits.get(directory, used + len(data)):
                 raise StoreFull(path)
-    def _files(self) -> dict[str, bytes]:
-        pod_id: PodId = self._sandbox.request.pod_id
+            self._files()[path] = data
+
     def _files_below(self, directory: GuestPath) -> Mapping[str, bytes]:
         return {name: data for name, data in self._files().items() if name.startswith(f"{directory}/")}
 
+    def _files(self) -> dict[str, bytes]:
+        pod_id: PodId = self._sandbox.request.pod_id
         try:
             return self._store.pods[pod_id]
         except KeyError:
@@ -121,12 +121,12 @@ class MemoryAgent:
     async def usage(self, path: GuestPath) -> StoreUsage:
         """One block per file and template; a volume with a size limit has its own."""
         async with self._call("usage"):
-            used = sum(len(files) for files in self._store.pods.values()) + len(self._store.templates)
-            free = _TOTAL_BLOCKS - used
             if (limit := self._limits.get(path)) is not None:
                 total = -(-limit // _BLOCK_BYTES)
                 used = sum(-(-len(data) // _BLOCK_BYTES) for data in self._files_below(path).values())
                 return StoreUsage(_BLOCK_BYTES, total, total - used, total - used)
+            used = sum(len(files) for files in self._store.pods.values()) + len(self._store.templates)
+            free = _TOTAL_BLOCKS - used
             return StoreUsage(_BLOCK_BYTES, _TOTAL_BLOCKS, free, free)
 
     async def trim(self, path: GuestPath) -> int:
