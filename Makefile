@@ -5,19 +5,23 @@
 # make wire    generate firkin/wire/ from protos/
 # make sync    generate firkin/sync/ from the asynchronous interface
 # make bench   measure, beside peers
+# make bench-layers         measure how layers are applied, beside GNU tar, bsdtar, umoci and podman (20 minutes)
+# make bench-layers-short   a part of it; fails when firkin got slower beside GNU tar
+# make fuzz    apply random layers for FIRKIN_FUZZ_SECONDS, 1200 unless set
+# make asan    the golden layers and random ones, with the kernels under AddressSanitizer
 #
 # Everything but the Debian packages stays in this directory: .venv/, .demo/, .cache/.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: demo test check build wire sync bench clean packages-demo packages-test dev \
+.PHONY: demo test check build wire sync bench bench-layers bench-layers-short fuzz asan clean packages-demo packages-test dev \
 	check-style check-types check-kernels check-contracts check-wire check-sync check-kernel-tests
 export DEBIAN_FRONTEND := noninteractive
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 PACKAGES_DEMO := crun e2fsprogs umoci skopeo mmdebstrap busybox-static util-linux mount
-PACKAGES_TEST := $(PACKAGES_DEMO) buildah
+PACKAGES_TEST := $(PACKAGES_DEMO) buildah libarchive-tools zstd
 
 # Sandboxes of namespaces are made by root.
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -84,6 +88,33 @@ sync: dev
 
 bench: packages-test dev
 	$(SUDO) $(BIN)/python -m pytest benchmarks
+
+bench-layers: packages-test dev
+	$(SUDO) $(BIN)/python -m benchmarks.layers --json build/layers.json
+
+bench-layers-short: packages-test dev
+	$(SUDO) $(BIN)/python -m benchmarks.layers --short
+
+FIRKIN_FUZZ_SECONDS ?= 1200
+
+fuzz: packages-test dev
+	mkdir -p build
+	$(SUDO) unshare --mount $(BIN)/python -m tests.fuzz --seconds $(FIRKIN_FUZZ_SECONDS) --case build/fuzz-case
+
+# The kernels are built once more, in a copy, so that the ones in use stay as they are. Python's own allocator would
+# hide what is read or written beyond an end.
+ASAN := -fsanitize=address -fno-omit-frame-pointer -g
+ASAN_PYTHON = env LD_PRELOAD=$$(gcc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
+	PYTHONPATH=. $(CURDIR)/$(BIN)/python
+
+asan: packages-test dev
+	rm -rf build/asan && mkdir -p build/asan
+	cp -r firkin tests setup.py pyproject.toml README.md LICENSE build/asan
+	find build/asan/firkin -name '*.so' -delete
+	cd build/asan && CFLAGS='$(ASAN)' LDFLAGS='$(ASAN)' $(CURDIR)/$(BIN)/python setup.py -q build_ext --inplace
+	cd build/asan && $(SUDO) $(ASAN_PYTHON) -m pytest -q tests/integration/layers/golden \
+		tests/integration/layers/test_cut_points.py tests/integration/layers/test_hostile_layers.py
+	cd build/asan && $(SUDO) unshare --mount $(ASAN_PYTHON) -m tests.fuzz --seconds 60 --memory-mib 0 --case ../fuzz-case
 
 clean:
 	rm -rf build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info
