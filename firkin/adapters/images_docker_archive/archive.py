@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
-import io
 import os
 import stat
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -15,35 +12,42 @@ from typing import BinaryIO, Self
 from firkin.domain.errors import ImageInvalid, ImageNotFound, MediaTypeUnsupported, PermissionMissing
 from firkin.domain.tar_header import TarError
 
+from .archive_bytes import ArchiveBytes, GzipBytes, PlainBytes
 from .archive_files import ArchiveFile, ArchiveLink, ArchiveMember, archive_members, normalised
 
 DOCUMENT_MAX_BYTES = 4 * 2**20
 _CHUNK_BYTES = 2**20
+_HEAD_BYTES = 6
+_SMALL_BYTES = 2**16
+_BEGINNINGS_MAX_BYTES = 2**23
 _LINKS_MAX = 16
-_OFFSET_MAX = 2**62
 _GZIP = b"\x1f\x8b"
 _UNREAD = {b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
 
 
 class DockerArchive:
-    """The files of an archive, by their names in it. Where it is gzipped, reading backwards means reading anew."""
+    """The files of an archive, by their names in it."""
 
-    def __init__(self, stream: BinaryIO, size: int | None, reference: str) -> None:
-        """Find all files. `size` is that of `stream`, if it is known.
+    def __init__(self, content: ArchiveBytes, reference: str) -> None:
+        """Find all files.
 
         Raises:
             ImageInvalid: it is no tar archive.
         """
-        self._stream = stream
-        self._size = size
+        self._content = content
         self.reference = reference
+        # Of an archive that can only be read in order: how its files begin, and all of those that are small.
+        self._beginnings: dict[ArchiveFile, bytes] = {}
+        self._beginnings_bytes = 0
         self._members: dict[str, ArchiveMember] = {}
         self._ambiguous: set[str] = set()
         with self._translated():
-            for name, member in archive_members(self._read_at):
+            for name, member in archive_members(content.read_at):
                 if name in self._members:
                     self._ambiguous.add(name)
                 self._members[name] = member
+                if content.is_sequential and isinstance(member, ArchiveFile):
+                    self._remember(member)
 
     @classmethod
     @contextlib.contextmanager
@@ -57,15 +61,11 @@ class DockerArchive:
             PermissionMissing: it may not be read.
         """
         with _opened_file(path, reference) as file:
-            head = file.read(6)
+            head = file.read(_HEAD_BYTES)
             file.seek(0)
-            if head.startswith(_GZIP):
-                with gzip.GzipFile(fileobj=file) as unpacked, io.BufferedReader(unpacked, _CHUNK_BYTES) as stream:
-                    yield cls(stream, None, reference)
-            elif (kind := next((kind for magic, kind in _UNREAD.items() if head.startswith(magic)), None)) is not None:
+            if (kind := next((kind for magic, kind in _UNREAD.items() if head.startswith(magic)), None)) is not None:
                 raise MediaTypeUnsupported(kind, f"{path} is compressed by {kind}; unpack it first")
-            else:
-                yield cls(file, os.fstat(file.fileno()).st_size, reference)
+            yield cls(GzipBytes(file) if head.startswith(_GZIP) else PlainBytes(file), reference)
 
     def has(self, name: str) -> bool:
         """True when there is a file or link of this name."""
@@ -109,8 +109,9 @@ class DockerArchive:
         Raises:
             ImageInvalid: the archive is broken there.
         """
+        beginning = self._beginnings.get(file, b"")
         with self._translated():
-            return self._read_at(file.offset, min(6, file.size))
+            return beginning[:_HEAD_BYTES] or self._content.read_at(file.offset, min(_HEAD_BYTES, file.size))
 
     def chunks(self, file: ArchiveFile) -> Iterator[bytes]:
         """All bytes of a file, in pieces.
@@ -118,30 +119,30 @@ class DockerArchive:
         Raises:
             ImageInvalid: the archive ends within it.
         """
+        beginning = self._beginnings.get(file, b"")
+        if len(beginning) == file.size:
+            yield beginning
+            return
         done = 0
         while done < file.size:
             with self._translated():
-                chunk = self._read_at(file.offset + done, min(_CHUNK_BYTES, file.size - done))
+                chunk = self._content.read_at(file.offset + done, min(_CHUNK_BYTES, file.size - done))
             if not chunk:
                 raise ImageInvalid(self.reference, "its archive is cut off")
             done += len(chunk)
             yield chunk
 
-    def _read_at(self, offset: int, size: int) -> bytes:
-        if offset > _OFFSET_MAX:
-            raise TarError("it is cut off")
-        if self._size is not None and offset + size > self._size and offset != self._size:
-            raise TarError("it is cut off")
-        # Seeking in what is gzipped stops at its end.
-        if self._stream.seek(offset) != offset:
-            raise TarError("it is cut off")
-        return self._stream.read(size)
+    def _remember(self, file: ArchiveFile) -> None:
+        is_small = file.size <= _SMALL_BYTES and self._beginnings_bytes < _BEGINNINGS_MAX_BYTES
+        beginning = self._content.read_at(file.offset, file.size if is_small else min(_HEAD_BYTES, file.size))
+        self._beginnings[file] = beginning
+        self._beginnings_bytes += len(beginning)
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (TarError, EOFError, zlib.error, gzip.BadGzipFile, OverflowError) as error:
+        except TarError as error:
             raise ImageInvalid(self.reference, f"its archive cannot be read: {error}") from error
 
 
