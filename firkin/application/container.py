@@ -9,6 +9,7 @@ from firkin.domain.errors import ContainerNotRunning
 from firkin.domain.ids import ContainerId
 from firkin.domain.lifecycle import ContainerPhase
 from firkin.domain.process import ContainerStartupTiming, ExitStatus, Output, Stdio, StdioOptions
+from firkin.domain.terminal import TerminalSize
 
 from .container_exec import Process, start_exec
 from .container_record import ContainerRecord
@@ -96,6 +97,15 @@ class Container:
         """Send a signal to its init; nothing happens when it has ended."""
         await self._process.kill(signal)
 
+    async def resize(self, columns: int, rows: int) -> None:
+        """Give its terminal another size; nothing happens when it has ended.
+
+        Raises:
+            InvalidTerminalSize: a side is negative or more than 65535.
+            NoTerminal: it has none.
+        """
+        await self._process.resize(columns, rows)
+
     async def stop(self, grace_seconds: float | None = None) -> ExitStatus:
         """Ask it to end with its image's stop signal, and kill it after the grace (the spec's, when None).
 
@@ -125,11 +135,17 @@ class Container:
         user: str | int | None = None,
         stdin: Stdio = Stdio.NULL,
         stdout: Stdio = Stdio.PIPED,
-        stderr: Stdio = Stdio.PIPED,
+        stderr: Stdio | None = None,
+        tty: bool = False,
+        size: tuple[int, int] = (80, 24),
     ) -> Process:
         """Run a further process in it, with the environment, directory and user of its own unless given here.
 
+        With `tty` it gets a pseudo terminal of `size`, columns and rows; then all of its output arrives on stdout,
+        and `stderr`, which is piped otherwise unless given, leads nowhere.
+
         Raises:
+            InvalidArgument: it cannot be run so.
             ContainerNotRunning: its init does not run.
             StartFailed: and its subclasses: the process cannot start.
         """
@@ -140,7 +156,8 @@ class Container:
             env=env,
             working_dir=working_dir,
             user=None if user is None else str(user),
-            stdio=StdioOptions(stdin, stdout, stderr),
+            stdio=StdioOptions(stdin, stdout, stderr or (Stdio.NULL if tty else Stdio.PIPED)),
+            terminal=TerminalSize(*size) if tty else None,
         )
 
     def __repr__(self) -> str:

@@ -185,7 +185,11 @@ async def launch(pod: OpenPod, record: ContainerRecord, overlay: OverlayRequest 
     begun = time.perf_counter()
     runtime_spec = encoded(record.plan.runtime_spec)
     encoded_at = time.perf_counter()
-    started = await pod.agent.start_container(ContainerLaunch(record.id, runtime_spec, record.spec.stdio, overlay))
+    process = record.spec.process
+    terminal = process.terminal_size if process.terminal else None
+    started = await pod.agent.start_container(
+        ContainerLaunch(record.id, runtime_spec, record.spec.stdio, overlay, terminal)
+    )
     now = time.perf_counter()
     record.timing = replace(
         record.timing,

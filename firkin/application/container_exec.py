@@ -5,12 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 
+from msgspec.structs import replace
+
 from firkin.domain.container_spec import ProcessOptions
-from firkin.domain.errors import ContainerNotRunning, FirkinError
+from firkin.domain.errors import ContainerNotRunning, FirkinError, InvalidArgument
 from firkin.domain.ids import ProcessId
 from firkin.domain.lifecycle import ContainerPhase
 from firkin.domain.lowering import encoded, exec_runtime_spec
 from firkin.domain.process import ExitStatus, Output, ProcessRef, Stdio, StdioOptions
+from firkin.domain.terminal import TerminalSize
 from firkin.ports.agent_processes import ProcessLaunch
 
 from .container_record import ContainerRecord
@@ -73,6 +76,15 @@ class Process:
         """Send a signal; nothing happens when it has ended."""
         await self._process.kill(signal)
 
+    async def resize(self, columns: int, rows: int) -> None:
+        """Give its terminal another size; nothing happens when it has ended.
+
+        Raises:
+            InvalidTerminalSize: a side is negative or more than 65535.
+            NoTerminal: it has none.
+        """
+        await self._process.resize(columns, rows)
+
     async def remove(self) -> None:
         """Kill it, when it still runs, and forget it; twice is fine."""
         if self._record.execs.pop(self.id, None) is not None:
@@ -97,21 +109,27 @@ async def start_exec(
     working_dir: str | None = None,
     user: str | None = None,
     stdio: StdioOptions = PIPED_OUTPUT,
+    terminal: TerminalSize | None = None,
 ) -> Process:
     """Run `args` in a running container, with what the container's own process has unless given here.
 
     Raises:
+        InvalidArgument: standard error is wanted beside a terminal.
         ContainerNotRunning: its init does not run.
         StartFailed: and its subclasses: the process cannot start; nothing of it is left.
     """
     pod.require_usable()
     if record.plan is None or record.phase not in (ContainerPhase.STARTED, ContainerPhase.RUNNING):
         raise ContainerNotRunning(record.id, record.phase)
+    if terminal is not None and stdio.stderr is not Stdio.NULL:
+        raise InvalidArgument("with a terminal, everything arrives on stdout: stderr cannot go elsewhere")
     options = ProcessOptions(args, tuple((env or {}).items()), working_dir, user)
+    if terminal is not None:
+        options = replace(options, terminal=True, terminal_size=terminal)
     runtime_spec = encoded(exec_runtime_spec(record.plan.runtime_spec, options))
     ref = ProcessRef(record.id, f"exec-{next(_EXEC_NUMBERS)}")
     try:
-        started = await pod.agent.start_process(ProcessLaunch(ref, runtime_spec, stdio))
+        started = await pod.agent.start_process(ProcessLaunch(ref, runtime_spec, stdio, terminal))
     except FirkinError as error:
         raise error.during("exec in pod container", pod_id=pod.spec.id, container_id=record.id) from error.__cause__
     process = record.execs[ref.process_id] = RunningProcess(ref, started, pod.agent, pod.scope)

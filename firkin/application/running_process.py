@@ -7,6 +7,7 @@ import signal as signals
 
 from firkin.domain.errors import FirkinError, OutputLimitExceeded, SandboxDied
 from firkin.domain.process import ExitStatus, Output, ProcessRef
+from firkin.domain.terminal import TerminalSize
 from firkin.ports.agent import Agent
 from firkin.ports.agent_processes import StartedProcess
 
@@ -47,6 +48,17 @@ class RunningProcess:
         """Send a signal; nothing happens when the process has ended."""
         if not self._exit.done():
             await self._agent.kill_process(self.ref, signal)
+
+    async def resize(self, columns: int, rows: int) -> None:
+        """Give its terminal another size; nothing happens when the process has ended.
+
+        Raises:
+            InvalidTerminalSize: a side is negative or more than 65535.
+            NoTerminal: it has none.
+        """
+        size = TerminalSize(columns, rows)
+        if not self._exit.done():
+            await self._agent.resize_process(self.ref, size.columns, size.rows)
 
     async def stop(
         self, signal: int, grace_seconds: float, hurry: asyncio.Future[None] | None = None

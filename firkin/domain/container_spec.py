@@ -12,6 +12,7 @@ from .ids import ContainerId
 from .mounts import Mount
 from .process import Stdio, StdioOptions
 from .rootfs_source import AnyRootfs
+from .terminal import TerminalSize
 from .volumes import EmptyDirMount
 
 DEFAULT_GRACE_SECONDS = 10.0
@@ -50,6 +51,7 @@ class ProcessOptions(msgspec.Struct, frozen=True):
         capabilities_add, capabilities_drop: changes to the default set; `ALL` is understood.
         rlimits: POSIX limits.
         terminal: whether it gets a pseudo terminal.
+        terminal_size: how large that is at first.
         no_new_privileges: whether set-uid programs are without effect.
     """
 
@@ -62,6 +64,7 @@ class ProcessOptions(msgspec.Struct, frozen=True):
     rlimits: tuple[ResourceLimit, ...] = ()
     terminal: bool = False
     no_new_privileges: bool = True
+    terminal_size: TerminalSize = TerminalSize()
 
 
 class PodContainerSpec(msgspec.Struct, frozen=True):
@@ -148,9 +151,13 @@ class PodContainerSpec(msgspec.Struct, frozen=True):
         """Set POSIX limits."""
         return self._with_process(rlimits=limits)
 
-    def tty(self, enabled: bool = True) -> Self:
-        """Give the process a pseudo terminal."""
-        return self._with_process(terminal=enabled)
+    def tty(self, enabled: bool = True, size: tuple[int, int] = (80, 24)) -> Self:
+        """Give the process a pseudo terminal of `size`, columns and rows; all of its output arrives on stdout.
+
+        Raises:
+            InvalidTerminalSize: a side is negative or more than 65535.
+        """
+        return self._with_process(terminal=enabled, terminal_size=TerminalSize(*size))
 
     def new_privileges(self, allowed: bool = True) -> Self:
         """Allow set-uid programs to raise privileges, which is refused by default."""

@@ -16,6 +16,7 @@ from .linux_capabilities import chosen_capabilities
 from .linux_signals import SIGTERM, signal_number
 from .mounts import Mount, normalised_destination
 from .oci_runtime import (
+    ConsoleSize,
     Linux,
     LinuxCapabilities,
     LinuxCpu,
@@ -121,6 +122,7 @@ def exec_runtime_spec(container: RuntimeSpec, options: ProcessOptions) -> Runtim
         terminal=options.terminal,
         capabilities=_exec_capabilities(inherited.capabilities, options),
         rlimits=_rlimits(options, inherited.rlimits),
+        console_size=_console_size(options),
     )
     # The container's filter applies to all of its processes, so it need not travel again.
     return replace(container, process=process, linux=replace(container.linux, seccomp=msgspec.UNSET))
@@ -177,6 +179,7 @@ def _process(options: ProcessOptions, image: ImageConfig, capabilities: tuple[st
         capabilities=_capability_sets(capabilities),
         no_new_privileges=options.no_new_privileges,
         rlimits=_rlimits(options),
+        console_size=_console_size(options),
     )
 
 
@@ -190,6 +193,10 @@ def _environment(inherited: Iterable[str], changes: Iterable[tuple[str, str]], t
     if terminal:
         variables.setdefault("TERM", "xterm")
     return tuple(f"{key}={value}" for key, value in variables.items())
+
+
+def _console_size(options: ProcessOptions) -> ConsoleSize | msgspec.UnsetType:
+    return ConsoleSize(options.terminal_size.rows, options.terminal_size.columns) if options.terminal else msgspec.UNSET
 
 
 def _working_dir(path: str) -> str:

@@ -52,6 +52,13 @@ class Rlimit(msgspec.Struct, frozen=True):
     soft: int
 
 
+class ConsoleSize(msgspec.Struct, frozen=True):
+    """The first size of a process's terminal, in rows and columns."""
+
+    height: int
+    width: int
+
+
 class Process(msgspec.Struct, frozen=True, rename="camel"):
     """The process to run (config.md "Process")."""
 
@@ -63,6 +70,7 @@ class Process(msgspec.Struct, frozen=True, rename="camel"):
     capabilities: LinuxCapabilities = LinuxCapabilities()
     no_new_privileges: bool = True
     rlimits: tuple[Rlimit, ...] = ()
+    console_size: ConsoleSize | msgspec.UnsetType = msgspec.UNSET
 
 
 class LinuxNamespace(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from firkin.domain.guest_path import GuestPath
 from firkin.domain.ids import ContainerId
 from firkin.domain.layout import OverlayLayout
 from firkin.domain.process import StdioOptions
+from firkin.domain.terminal import TerminalSize
 
 from .agent_processes import StartedProcess
 
@@ -29,14 +30,16 @@ class ContainerLaunch(msgspec.Struct, frozen=True):
     Attributes:
         container_id: which container.
         runtime_spec: OCI runtime-spec configuration, as JSON.
-        stdio: which streams the host wants.
+        stdio: which streams the host wants. With a terminal, stdin and stdout are its two directions.
         overlay: prepared in the same call when given; None when it was prepared before, or is not needed.
+        terminal: the first size of the terminal that `runtime_spec` asks for; None when it asks for none.
     """
 
     container_id: ContainerId
     runtime_spec: bytes
     stdio: StdioOptions
     overlay: OverlayRequest | None = None
+    terminal: TerminalSize | None = None
 
 
 class AgentContainers(Protocol):

@@ -7,6 +7,7 @@ from typing import Protocol
 import msgspec
 
 from firkin.domain.process import ExitStatus, ProcessRef, StdioOptions
+from firkin.domain.terminal import TerminalSize
 
 from .streams import ByteSink, ByteSource
 
@@ -17,12 +18,14 @@ class ProcessLaunch(msgspec.Struct, frozen=True):
     Attributes:
         ref: which container, and the process's own id.
         runtime_spec: OCI runtime-spec configuration as JSON, of which `process` counts.
-        stdio: which streams the host wants.
+        stdio: which streams the host wants. With a terminal, stdin and stdout are its two directions.
+        terminal: the first size of the terminal that `runtime_spec` asks for; None when it asks for none.
     """
 
     ref: ProcessRef
     runtime_spec: bytes
     stdio: StdioOptions
+    terminal: TerminalSize | None = None
 
 
 class ProcessStreams(msgspec.Struct, frozen=True):
@@ -71,6 +74,16 @@ class AgentProcesses(Protocol):
 
     async def kill_process(self, ref: ProcessRef, signal: int) -> None:
         """Send a signal; a process that has ended ignores it."""
+        ...
+
+    async def resize_process(self, ref: ProcessRef, columns: int, rows: int) -> None:
+        """Tell a process that its terminal has another size; one that has ended ignores it.
+
+        Raises:
+            InvalidTerminalSize: a side is negative or more than 65535.
+            NoTerminal: the process has none.
+            UnsupportedFeature: the agent cannot resize.
+        """
         ...
 
     async def remove_process(self, ref: ProcessRef) -> None:

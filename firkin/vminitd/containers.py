@@ -117,7 +117,7 @@ class Containers:
                 raise not_startable(container.init)
             try:
                 launched = await container.runtime.run(container.bundle, container.init.stdio.child_ends)
-                container.init.started(launched.child)
+                container.init.started(launched)
             except BaseException:
                 container.init.forget()
                 await container.runtime.delete(container.bundle)
@@ -145,6 +145,11 @@ class Containers:
         if ref.process_id in container.processes or container.init.phase != "running":
             opened.close()
             raise ContainerNotRunning(ref.container_id, container.init.phase)
+        try:
+            opened.lead_to_process(config.has_terminal)
+        except BaseException:
+            opened.close()
+            raise
         launch = bundle.write_process(ref.process_id, config)
         container.processes[ref.process_id] = GuestProcess(ref, launch, opened, container.oom)
 
@@ -163,7 +168,7 @@ class Containers:
             if container.init.phase != "running":
                 raise ContainerNotRunning(ref.container_id, container.init.phase)
             launched = await container.runtime.execute(container.bundle, process.launch, process.stdio.child_ends)
-            process.started(launched.child)
+            process.started(launched)
         except BaseException:
             self._forget_process(container, process)
             raise
@@ -228,6 +233,7 @@ class Containers:
         stdio = await ProcessStdio.opened(self._host, request.stdio)
         try:
             bundle = await self._workers.run(self._write_bundle, request)
+            stdio.lead_to_process(bundle.config.has_terminal)
         except BaseException:
             stdio.close()
             raise

@@ -7,9 +7,13 @@ import os
 import socket
 from typing import NamedTuple
 
+from firkin.domain.errors import InvalidArgument
+from firkin.domain.terminal import TerminalSize
+
 from .host_streams import HostStreams
 from .reaper import ChildStdio
 from .relays import Relay, input_relay, output_relay
+from .terminal import Terminal
 from .transfer import enlarge_pipe
 
 _STALLED_SECONDS = 10.0
@@ -55,8 +59,10 @@ class ProcessStdio:
     """The streams of a process, from before its start until it is forgotten."""
 
     def __init__(self) -> None:
+        self._peers: dict[str, socket.socket] = {}
         self._pipes: dict[str, _Pipe] = {}
         self._relays: dict[str, Relay] = {}
+        self._terminal: Terminal | None = None
 
     @classmethod
     async def opened(cls, host: HostStreams, request: StdioRequest) -> ProcessStdio:
@@ -69,12 +75,25 @@ class ProcessStdio:
         try:
             for name, wanted in request._asdict().items():
                 if wanted is not None:
-                    peer = await host.connect(wanted.port, wanted.token)
-                    stdio._pipes[name] = _Pipe(peer, process_reads=name == "stdin")
+                    stdio._peers[name] = await host.connect(wanted.port, wanted.token)
         except BaseException:
             stdio.close()
             raise
         return stdio
+
+    def lead_to_process(self, has_terminal: bool) -> None:
+        """Make the pipes of a process without a terminal; the runtime makes the terminal of one that has it.
+
+        Raises:
+            InvalidArgument: the standard error of a process with a terminal is wanted.
+        """
+        if has_terminal:
+            if "stderr" in self._peers:
+                raise InvalidArgument("all output of a process with a terminal is on stdout: it has no stderr stream")
+            return
+        for name in tuple(self._peers):
+            self._pipes[name] = _Pipe(self._peers[name], process_reads=name == "stdin")
+            del self._peers[name]
 
     @property
     def child_ends(self) -> ChildStdio:
@@ -82,8 +101,19 @@ class ProcessStdio:
         ends = {name: pipe.process_end for name, pipe in self._pipes.items()}
         return ChildStdio(ends.get("stdin"), ends.get("stdout"), ends.get("stderr"))
 
-    def begin(self) -> None:
-        """The process runs: close its ends and let bytes flow. Of a process that did not start none ever do."""
+    def begin(self, master: int | None = None) -> None:
+        """The process runs: close its ends and let bytes flow. Of a process that did not start none ever do.
+
+        `master` is that of its terminal, when it has one; all output is then that of stdout.
+        """
+        if master is not None:
+            self._terminal = Terminal(master)
+            stdin = self._peers.pop("stdin", None)
+            if stdin is not None:
+                self._relays["stdin"] = self._terminal.input_from(stdin)
+            output = self._relays["stdout"] = self._terminal.output_to(self._peers.pop("stdout", None))
+            # With its last descriptor gone a terminal is hung up: a host that reads no more means just that.
+            output.ended.add_done_callback(lambda _: self.close_input())
         for name, pipe in self._pipes.items():
             pipe.close_process_end()
             relay = (
@@ -96,6 +126,11 @@ class ProcessStdio:
         """Bytes that left the sandbox on `stdout` or `stderr`."""
         relay = self._relays.get(name)
         return relay.moved_bytes if relay is not None else 0
+
+    def resize(self, size: TerminalSize) -> None:
+        """Set the size of the terminal of a process that was started."""
+        if self._terminal is not None:
+            self._terminal.resize(size)
 
     async def flush_output(self, *, until_end: bool) -> None:
         """Wait until all output was handed to the host: to its end, or as far as it is written now.
@@ -116,17 +151,24 @@ class ProcessStdio:
 
     def close_input(self) -> None:
         """Nobody reads the input any more."""
+        if self._terminal is not None:
+            self._terminal.close()
         relay = self._relays.get("stdin")
         if relay is not None:
             relay.close()
 
     def close(self) -> None:
         """Close everything, whatever is in flight; twice is fine."""
+        for peer in self._peers.values():
+            peer.close()
+        self._peers.clear()
         for pipe in self._pipes.values():
             pipe.close()
         self._pipes.clear()
         for relay in self._relays.values():
             relay.close()
+        if self._terminal is not None:
+            self._terminal.close()
 
 
 async def _settled(relay: Relay, settled: asyncio.Future[None]) -> None:

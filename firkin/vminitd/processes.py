@@ -10,14 +10,15 @@ import time
 
 import msgspec
 
-from firkin.domain.errors import ContainerNotRunning, FirkinError
+from firkin.domain.errors import ContainerNotRunning, FirkinError, NoTerminal
 from firkin.domain.process import ExitReason, ExitStatus, ProcessRef
+from firkin.domain.terminal import TerminalSize
 
-from .bundles import LaunchFiles
+from .bundles import LaunchFiles, write_console_size
 from .oom import OomCounter
 from .process_stdio import ProcessStdio
 from .reaper import Child
-from .runtime import read_log
+from .runtime import Launched, read_log
 from .runtime_errors import failed_execution
 
 _RUNTIME_FAILURE_CODES = (1, 255)
@@ -57,11 +58,24 @@ class GuestProcess:
         """In the sandbox's process namespace; 0 before the start."""
         return self._child.pid if self._child is not None else 0
 
-    def started(self, child: Child) -> None:
+    def started(self, launched: Launched) -> None:
         """The OCI runtime started it."""
-        self._child = child
-        self.stdio.begin()
-        child.ended.add_done_callback(self._on_end)
+        self._child = launched.child
+        self.stdio.begin(launched.master)
+        launched.child.ended.add_done_callback(self._on_end)
+
+    def resize(self, size: TerminalSize) -> None:
+        """Set the size of its terminal: at once, or with its start; an ended process ignores it.
+
+        Raises:
+            NoTerminal: it has none.
+        """
+        if not self.launch.console_socket:
+            raise NoTerminal(self.ref.process_id)
+        if self.phase == "created":
+            write_console_size(self.launch, size)
+        else:
+            self.stdio.resize(size)
 
     def forget(self) -> None:
         """It will not run any more, or its end was dealt with: close its streams and let waiters go."""

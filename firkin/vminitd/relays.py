@@ -9,7 +9,19 @@ import socket
 import sys
 from collections.abc import Callable
 
-from .transfer import CopyTransfer, SpliceTransfer, Step, Transfer, cannot_splice, readable_bytes
+from .transfer import (
+    CopyTransfer,
+    DroppingTransfer,
+    SpliceTransfer,
+    Step,
+    TerminalTransfer,
+    Transfer,
+    cannot_splice,
+    is_readable,
+    readable_bytes,
+)
+
+_NO_SINK = -1
 
 
 class Relay:
@@ -22,13 +34,24 @@ class Relay:
         moved_bytes: bytes that the sink took.
     """
 
-    def __init__(self, source: int, sink: int, close: Callable[[], None]) -> None:
-        """Own both descriptors through `close`, which also tells the sink that no more comes."""
+    def __init__(
+        self,
+        source: int,
+        sink: int,
+        close: Callable[[], None],
+        transfer: Transfer | None = None,
+        has_more: Callable[[int], int | bool] = readable_bytes,
+    ) -> None:
+        """Own both descriptors through `close`, which also tells the sink that no more comes.
+
+        `transfer` is the way of moving, splice(2) when None; `has_more` tells whether the source holds anything.
+        """
         self._loop = asyncio.get_running_loop()
         self._source = source
         self._sink = sink
         self._close = close
-        self._transfer: Transfer = SpliceTransfer(source, sink)
+        self._transfer: Transfer = transfer or SpliceTransfer(source, sink)
+        self._has_more = has_more
         self._waits_for_sink = False
         self._draining: asyncio.Future[None] | None = None
         self.ended: asyncio.Future[None] = self._loop.create_future()
@@ -53,7 +76,8 @@ class Relay:
         if self.ended.done():
             return
         self._loop.remove_reader(self._source)
-        self._loop.remove_writer(self._sink)
+        if self._sink != _NO_SINK:
+            self._loop.remove_writer(self._sink)
         self._close()
         self.ended.set_result(None)
         if self._draining is not None and not self._draining.done():
@@ -80,7 +104,7 @@ class Relay:
         self._settle_drain()
 
     def _wait_for_sink(self, wanted: bool) -> None:
-        if wanted == self._waits_for_sink:
+        if wanted == self._waits_for_sink or self._sink == _NO_SINK:
             return
         self._waits_for_sink = wanted
         if wanted:
@@ -93,7 +117,7 @@ class Relay:
     def _settle_drain(self) -> None:
         if self._draining is None or self._draining.done():
             return
-        if not self._transfer.has_pending and not readable_bytes(self._source):
+        if not self._transfer.has_pending and not self._has_more(self._source):
             self._draining.set_result(None)
 
 
@@ -108,14 +132,28 @@ def output_relay(pipe: int, peer: socket.socket) -> Relay:
     return Relay(pipe, peer.fileno(), close)
 
 
-def input_relay(peer: socket.socket, pipe: int) -> Relay:
-    """Hand what the host sends to a process; the host's end of input closes the pipe."""
+def terminal_output_relay(master: int, peer: socket.socket | None) -> Relay:
+    """Hand what a process writes to its terminal to the host, or drop it; the host sees the end."""
 
     def close() -> None:
-        os.close(pipe)
+        os.close(master)
+        if peer is not None:
+            _shut_down_writing(peer)
+            peer.close()
+
+    if peer is None:
+        return Relay(master, _NO_SINK, close, DroppingTransfer(master), is_readable)
+    return Relay(master, peer.fileno(), close, TerminalTransfer(master, peer.fileno()), is_readable)
+
+
+def input_relay(peer: socket.socket, sink: int, *, splices: bool = True) -> Relay:
+    """Hand what the host sends to a process; the host's end of input closes the pipe (or the relay's terminal)."""
+
+    def close() -> None:
+        os.close(sink)
         peer.close()
 
-    return Relay(peer.fileno(), pipe, close)
+    return Relay(peer.fileno(), sink, close, None if splices else TerminalTransfer(peer.fileno(), sink))
 
 
 def _shut_down_writing(peer: socket.socket) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 from collections.abc import Sequence
 
 import msgspec
@@ -12,6 +13,7 @@ import msgspec
 from firkin.domain.errors import ContainerNotRunning, MissingTool, RuntimeFailed
 
 from .bundles import Bundle, LaunchFiles
+from .console_socket import console_socket
 from .reaper import Child, ChildStdio, Reaper
 from .runtime_errors import logged_error, start_error
 
@@ -20,10 +22,15 @@ _CALL_SECONDS = 60.0
 
 
 class Launched(msgspec.Struct, frozen=True):
-    """A process that the runtime started, and what that took."""
+    """A process that the runtime started, and what that took.
+
+    Attributes:
+        master: the descriptor of the process's terminal, when it has one; whoever gets it owns it.
+    """
 
     child: Child
     runtime_seconds: float
+    master: int | None = None
 
 
 class OciRuntime:
@@ -98,12 +105,21 @@ class OciRuntime:
         loop = asyncio.get_running_loop()
         async with self._turns:
             started = loop.time()
-            with self._reaper.expecting_orphans():
+            with self._reaper.expecting_orphans(), contextlib.ExitStack() as listening:
+                console = None
+                if launch.console_socket:
+                    console = listening.enter_context(console_socket(launch.console_socket))
+                    arguments = [arguments[0], "--console-socket", launch.console_socket, *arguments[1:]]
                 status = await self._call(launch.log_file, arguments, stdio)
                 if status != 0:
                     raise self._refusal(bundle, launch, status)
                 child = self._reaper.adopt(_read_pid(launch.pid_file))
-        return Launched(child, loop.time() - started)
+                try:
+                    master = None if console is None else console.master()
+                except RuntimeFailed:
+                    child.kill(signal.SIGKILL)
+                    raise
+        return Launched(child, loop.time() - started, master)
 
     async def _call(self, log_file: str, arguments: Sequence[str], stdio: ChildStdio) -> int:
         options = ["--root", self._state_root, "--log", log_file]

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from firkin.domain.errors import InvalidArgument, UnsupportedFeature
+from firkin.domain.errors import InvalidArgument
 from firkin.domain.users import ResolvedUser, resolved_user
 
 from .executables import Command
@@ -33,6 +33,7 @@ class CompletedConfig(msgspec.Struct, frozen=True):
         command: args[0], and where it is looked for.
         root: the root filesystem's path.
         cgroups_path: of the container.
+        has_terminal: whether the process has a pseudo terminal.
     """
 
     document: bytes
@@ -40,6 +41,7 @@ class CompletedConfig(msgspec.Struct, frozen=True):
     command: Command
     root: str
     cgroups_path: str
+    has_terminal: bool
 
 
 class _Process(msgspec.Struct):
@@ -98,7 +100,7 @@ def completed_config(
         raise InvalidArgument(f"the runtime spec must list the namespaces {', '.join(sorted(missing))}")
     mounts = _decoded(document.get("mounts", msgspec.Raw(b"[]")), list[_Mount], "mounts")
     points = [mount.destination for mount in mounts]
-    process, command = _completed_process(document, root, points, read_beneath)
+    process, command, has_terminal = _completed_process(document, root, points, read_beneath)
     cgroups_path = linux.cgroups_path or f"/container/{container_id}"
     linux_members["cgroupsPath"] = _raw(cgroups_path)
     _drop_empty_values(linux_members)
@@ -106,7 +108,7 @@ def completed_config(
         _compile_seccomp(document, linux_members)
     document["linux"] = _raw(linux_members)
     document["process"] = process
-    return CompletedConfig(msgspec.json.encode(document), bytes(process), command, root, cgroups_path)
+    return CompletedConfig(msgspec.json.encode(document), bytes(process), command, root, cgroups_path, has_terminal)
 
 
 def _drop_empty_values(linux: _Members) -> None:
@@ -143,20 +145,20 @@ def completed_process(spec: bytes, container: CompletedConfig, read_beneath: Rea
         UserUnknown: its user is not in the rootfs.
     """
     document = _members(spec, "the runtime spec")
-    process, command = _completed_process(document, container.root, container.command.mounts, read_beneath)
-    return CompletedConfig(b"", bytes(process), command, container.root, container.cgroups_path)
+    process, command, has_terminal = _completed_process(
+        document, container.root, container.command.mounts, read_beneath
+    )
+    return CompletedConfig(b"", bytes(process), command, container.root, container.cgroups_path, has_terminal)
 
 
 def _completed_process(
     document: _Members, root: str, mounts: Sequence[str], read_beneath: ReadBeneath
-) -> tuple[msgspec.Raw, Command]:
+) -> tuple[msgspec.Raw, Command, bool]:
     process = _part(document, "process", _Process)
     if not process.args or not process.args[0]:
         raise InvalidArgument("the runtime spec's process has no args")
     if not root.startswith("/"):
         raise InvalidArgument(f"the runtime spec's root path {root!r} is not absolute")
-    if process.terminal:
-        raise UnsupportedFeature("a terminal", "this agent does not make pseudo terminals yet")
     members = _members(document["process"], "process")
     user_members = _members(members.get("user", _NOTHING), "process.user")
     user = _decoded(members.get("user", _NOTHING), _User, "process.user")
@@ -167,14 +169,14 @@ def _completed_process(
             gids = dict.fromkeys((*user.additional_gids, *resolved.additional_gids))
             user_members |= {"uid": _raw(resolved.uid), "gid": _raw(resolved.gid), "additionalGids": _raw(list(gids))}
         members["user"] = _raw(user_members)
-        environment = _environment(process.env, resolved.home)
+        environment = _environment(process, resolved.home)
     else:
-        environment = _environment(process.env, "")
+        environment = _environment(process, "")
     members["env"] = _raw(environment)
     working_directory = process.cwd or "/"
     members["cwd"] = _raw(working_directory)
     search_path = next(variable[5:] for variable in environment if variable.startswith("PATH="))
-    return _raw(members), Command(process.args[0], working_directory, search_path, mounts)
+    return _raw(members), Command(process.args[0], working_directory, search_path, mounts), process.terminal
 
 
 def _resolved(user: _User, root: str, read_beneath: ReadBeneath) -> ResolvedUser:
@@ -184,13 +186,14 @@ def _resolved(user: _User, root: str, read_beneath: ReadBeneath) -> ResolvedUser
     return resolved_user(wanted, passwd.decode("utf-8", "replace"), group.decode("utf-8", "replace"))
 
 
-def _environment(variables: Sequence[str], home: str) -> list[str]:
-    completed = list(variables)
-    if not any(variable.startswith("PATH=") for variable in variables):
-        completed.append(DEFAULT_PATH)
-    if home and not any(variable.startswith("HOME=") for variable in variables):
-        completed.append(f"HOME={home}")
-    return completed
+def _environment(process: _Process, home: str) -> list[str]:
+    wanted = [DEFAULT_PATH]
+    if home:
+        wanted.append(f"HOME={home}")
+    if process.terminal:
+        wanted.append("TERM=xterm")
+    names = {variable.partition("=")[0] for variable in process.env}
+    return [*process.env, *(variable for variable in wanted if variable.partition("=")[0] not in names)]
 
 
 def _part(document: _Members, name: str, kind: type[_T]) -> _T:

@@ -8,6 +8,7 @@ import enum
 import errno
 import fcntl
 import os
+import select
 import termios
 from typing import Protocol
 
@@ -97,6 +98,38 @@ class CopyTransfer:
         return Step.MOVED
 
 
+class TerminalTransfer(CopyTransfer):
+    """read(2) and write(2) where one side is a terminal: EIO is the end, nobody has its other side open."""
+
+    def step(self) -> Step:
+        try:
+            return super().step()
+        except OSError as error:
+            if error.errno == errno.EIO:
+                return Step.ENDED
+            raise
+
+
+class DroppingTransfer:
+    """Reads a terminal's output to its end, for nobody."""
+
+    has_pending = False
+
+    def __init__(self, source: int) -> None:
+        self._source = source
+        self.moved_bytes = 0
+
+    def step(self) -> Step:
+        try:
+            data = os.read(self._source, _COPY_BYTES)
+        except BlockingIOError:
+            return Step.BLOCKED
+        except OSError:
+            return Step.ENDED
+        self.moved_bytes += len(data)
+        return Step.MOVED if data else Step.ENDED
+
+
 def cannot_splice(error: OSError) -> bool:
     """True when `error` says that splice(2) does not serve this pair of descriptors."""
     return error.errno in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
@@ -110,6 +143,13 @@ def readable_bytes(descriptor: int) -> int:
     except OSError:
         return 0
     return count[0]
+
+
+def is_readable(descriptor: int) -> bool:
+    """Whether a terminal has output, also such as the kernel has not put into its reading buffer yet."""
+    poller = select.poll()
+    poller.register(descriptor, select.POLLIN)
+    return any(events & select.POLLIN for _, events in poller.poll(0))
 
 
 def enlarge_pipe(descriptor: int, wanted_bytes: int = 1024 * 1024) -> None:

@@ -7,13 +7,14 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
-from firkin.domain.errors import AgentError, Outcome
+from firkin.domain.errors import AgentError, Outcome, UnsupportedFeature
 from firkin.domain.guest_path import GuestPath
 from firkin.domain.ids import ContainerId
 from firkin.domain.image import ImageBundle
 from firkin.domain.layout import OverlayLayout, StoreLayout
 from firkin.domain.process import ExitStatus, ProcessRef, StdioOptions
 from firkin.domain.reports import AgentInfo, StoreUsage
+from firkin.domain.terminal import TerminalSize
 from firkin.ports.agent_containers import ContainerLaunch, OverlayRequest
 from firkin.ports.agent_pods import PodPreparation
 from firkin.ports.agent_processes import ProcessLaunch, StartedProcess
@@ -192,6 +193,14 @@ class FirkinAgent:
         """Send a signal; a process that has ended ignores it."""
         request = messages.kill_process_to_proto(ref, signal)
         await self._session.answer(self._agent.KillProcess, request, "kill process")
+
+    async def resize_process(self, ref: ProcessRef, columns: int, rows: int) -> None:
+        """Tell a process that its terminal has another size; one that has ended ignores it."""
+        size = TerminalSize(columns, rows)
+        if "terminals" not in self._info.features:
+            raise UnsupportedFeature("resizing a terminal", f"agent {self._info.version} cannot do it")
+        request = messages.resize_process_to_proto(ref, size)
+        await self._session.answer(self._agent.ResizeProcess, request, "resize process")
 
     async def remove_process(self, ref: ProcessRef) -> None:
         """Forget a process that has ended, killing it if it runs."""

@@ -10,6 +10,7 @@ from firkin.domain.layout import OverlayLayout, StoreLayout
 from firkin.domain.mounts import Mount
 from firkin.domain.process import ExitReason, ExitStatus, ProcessRef
 from firkin.domain.reports import AgentInfo
+from firkin.domain.terminal import TerminalSize
 from firkin.domain.volumes import EmptyDirMedium, EmptyDirVolume
 from firkin.ports.agent_containers import ContainerLaunch, OverlayRequest
 from firkin.ports.agent_pods import PodPreparation
@@ -144,6 +145,13 @@ def kill_process_to_proto(ref: ProcessRef, signal: int) -> wire.KillProcessReque
 def remove_process_to_proto(ref: ProcessRef) -> wire.RemoveProcessRequest:
     """Make RemoveProcessRequest."""
     return wire.RemoveProcessRequest(container_id=ref.container_id, process_id=ref.process_id)
+
+
+def resize_process_to_proto(ref: ProcessRef, size: TerminalSize) -> wire.ResizeProcessRequest:
+    """Make ResizeProcessRequest."""
+    return wire.ResizeProcessRequest(
+        container_id=ref.container_id, process_id=ref.process_id, columns=size.columns, rows=size.rows
+    )
 
 
 def layer_to_proto(layer: Layer, listener: BulkListener) -> wire.TemplateLayer:

@@ -14,6 +14,7 @@ from firkin.domain.errors import (
     AgentError,
     CommandNotFound,
     ContainerNotRunning,
+    NoTerminal,
     Outcome,
     SandboxDied,
     StoreFull,
@@ -24,6 +25,7 @@ from firkin.domain.image import ImageBundle
 from firkin.domain.layout import OverlayLayout, StoreLayout
 from firkin.domain.process import ExitStatus, ProcessRef, Stdio, StdioOptions
 from firkin.domain.reports import AgentInfo, StoreUsage
+from firkin.domain.terminal import TerminalSize
 from firkin.ports.agent_containers import ContainerLaunch, OverlayRequest
 from firkin.ports.agent_pods import PodPreparation
 from firkin.ports.agent_processes import ProcessLaunch, ProcessStreams, StartedProcess
@@ -173,7 +175,7 @@ class MemoryAgent:
             async with self._call("start_container"):
                 if launch.overlay is not None:
                     self._make_overlay(launch.overlay)
-                return self._start(ref, launch.runtime_spec, launch.stdio)
+                return self._start(ref, launch.runtime_spec, launch.stdio, launch.terminal)
         except BaseException:
             self._end(ref)
             raise
@@ -185,12 +187,14 @@ class MemoryAgent:
             raise ContainerNotRunning(launch.ref.container_id, "not running")
         try:
             async with self._call("start_process"):
-                return self._start(launch.ref, launch.runtime_spec, launch.stdio)
+                return self._start(launch.ref, launch.runtime_spec, launch.stdio, launch.terminal)
         except BaseException:
             self._end(launch.ref)
             raise
 
-    def _start(self, ref: ProcessRef, runtime_spec: bytes, stdio: StdioOptions) -> StartedProcess:
+    def _start(
+        self, ref: ProcessRef, runtime_spec: bytes, stdio: StdioOptions, terminal: TerminalSize | None
+    ) -> StartedProcess:
         if ref in self._processes:
             raise AgentError("create process", "the process exists", path=ref.process_id)
         wanted = msgspec.json.decode(runtime_spec, type=_RuntimeSpec).process
@@ -201,7 +205,7 @@ class MemoryAgent:
         stdin, stdout, stderr = (
             MemoryPipe() if wish is Stdio.PIPED else None for wish in (stdio.stdin, stdio.stdout, stdio.stderr)
         )
-        process = self._processes[ref] = MemoryProcess(wanted.args, env, stdin, stdout, stderr)
+        process = self._processes[ref] = MemoryProcess(wanted.args, env, stdin, stdout, stderr, terminal)
         process.follow(self._sandbox.tasks.start(process.run(program), f"process {ref.process_id}"))
         streams = ProcessStreams(
             None if stdin is None else PipeSink(stdin),
@@ -232,6 +236,17 @@ class MemoryAgent:
             process = self._processes.get(ref)
             if process is not None:
                 process.kill(signal)
+
+    async def resize_process(self, ref: ProcessRef, columns: int, rows: int) -> None:
+        """Tell the program."""
+        size = TerminalSize(columns, rows)
+        async with self._call("resize_process"):
+            process = self._processes.get(ref)
+            if process is None:
+                raise AgentError("resize process", "there is no such process", path=ref.process_id)
+            if process.terminal is None:
+                raise NoTerminal(ref.process_id)
+            process.resize(size)
 
     async def remove_process(self, ref: ProcessRef) -> None:
         """Forget a process."""

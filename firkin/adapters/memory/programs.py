@@ -7,6 +7,7 @@ import signal as signals
 from collections.abc import Awaitable, Callable, Mapping
 
 from firkin.domain.process import ExitStatus
+from firkin.domain.terminal import TerminalSize
 
 from .pipes import MemoryPipe
 
@@ -17,6 +18,8 @@ class MemoryProcess:
     Attributes:
         args, env: as the runtime specification has them.
         stdin, stdout, stderr: None when they lead nowhere.
+        terminal: the size of its terminal now; None when it has none.
+        resized: set whenever the terminal gets another size; what SIGWINCH is to a real process.
         ignored: signals that do nothing to it; SIGKILL cannot be among them.
     """
 
@@ -27,12 +30,15 @@ class MemoryProcess:
         stdin: MemoryPipe | None,
         stdout: MemoryPipe | None,
         stderr: MemoryPipe | None,
+        terminal: TerminalSize | None = None,
     ) -> None:
         self.args = args
         self.env = env
         self.stdin = stdin
         self.stdout = stdout
         self.stderr = stderr
+        self.terminal = terminal
+        self.resized = asyncio.Event()
         self.ignored: set[int] = set()
         self.exit: asyncio.Future[ExitStatus] = asyncio.get_running_loop().create_future()
         self._signal: int | None = None
@@ -71,6 +77,12 @@ class MemoryProcess:
             return
         self._signal = signal
         self._task.cancel()
+
+    def resize(self, size: TerminalSize) -> None:
+        """Give its terminal another size, unless it has ended."""
+        if not self.exit.done():
+            self.terminal = size
+            self.resized.set()
 
     async def say(self, text: str) -> None:
         """Write to standard output."""
@@ -117,6 +129,20 @@ async def _stubborn(process: MemoryProcess) -> int:
     return await _sleep(process)
 
 
+async def _size(process: MemoryProcess) -> int:
+    if process.terminal is None:
+        return 1
+    await process.say(f"{process.terminal.rows} {process.terminal.columns}\r\n")
+    return 0
+
+
+async def _sizes(process: MemoryProcess) -> int:
+    while await _size(process) == 0:
+        process.resized.clear()
+        await process.resized.wait()
+    return 1
+
+
 async def _exit(process: MemoryProcess) -> int:
     return int(process.args[1])
 
@@ -130,5 +156,7 @@ PROGRAMS: Mapping[str, Program] = {
     "sleep": _sleep,
     "stubborn": _stubborn,
     "exit": _exit,
+    "size": _size,
+    "sizes": _sizes,
 }
 """By the last component of the command: `/bin/true` is `true`."""

@@ -10,6 +10,7 @@ from grpc.aio import ServicerContext
 from firkin.domain.errors import InvalidArgument
 from firkin.domain.guest_path import GuestPath
 from firkin.domain.ids import ContainerId, PodId, VolumeName
+from firkin.domain.terminal import TerminalSize
 from firkin.wire import agent_pb2 as wire
 from firkin.wire.agent_pb2_grpc import AgentServicer
 
@@ -28,7 +29,7 @@ from .agent_messages import (
 from .errors import answering
 from .template_rpc import template_progress
 
-FEATURES = ("disk-size-limits", "one-call-start", "stream-tokens", "templates", "typed-errors")
+FEATURES = ("disk-size-limits", "one-call-start", "stream-tokens", "templates", "terminals", "typed-errors")
 _Context = ServicerContext[object, object]
 
 
@@ -139,6 +140,12 @@ class AgentService(AgentServicer):
         async with answering(context, "trim", request.path):
             trimmed = await self._agent.workers.run(store.trim, GuestPath(request.path))
         return wire.TrimResponse(trimmed_bytes=trimmed)
+
+    async def ResizeProcess(self, request: wire.ResizeProcessRequest, context: _Context) -> wire.ResizeProcessResponse:
+        async with answering(context, "resize process"):
+            ref = process_ref(request.container_id, request.process_id)
+            self._agent.containers.process(ref).resize(TerminalSize(request.columns, request.rows))
+        return wire.ResizeProcessResponse()
 
 
 def _chunks(first: bytes, rest: AsyncIterator[wire.WriteFileRequest], context: _Context) -> Iterator[bytes]:

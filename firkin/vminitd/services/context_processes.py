@@ -8,6 +8,7 @@ from grpc.aio import ServicerContext
 from firkin.domain.errors import ContainerNotFound, InvalidArgument
 from firkin.domain.ids import ContainerId
 from firkin.domain.process import ProcessRef
+from firkin.domain.terminal import TerminalSize
 from firkin.wire import sandbox_context_pb2 as wire
 
 from ..agent import GuestAgent
@@ -66,6 +67,13 @@ class ProcessCalls:
         async with answering(context, "kill process"):
             self._agent.containers.process(_ref(request.containerID, request.id)).kill(request.signal)
         return wire.KillProcessResponse(result=0)
+
+    async def ResizeProcess(self, request: wire.ResizeProcessRequest, context: _Context) -> wire.ResizeProcessResponse:
+        # Unlike with other agents, a size that comes before the start is kept, and one that is too large is refused.
+        async with answering(context, "resize process"):
+            process = self._agent.containers.process(_ref(request.containerID, request.id))
+            process.resize(TerminalSize(request.columns, request.rows))
+        return wire.ResizeProcessResponse()
 
     async def DeleteProcess(self, request: wire.DeleteProcessRequest, context: _Context) -> wire.DeleteProcessResponse:
         # Idempotent, unlike other agents: deleting what is not there answers OK.

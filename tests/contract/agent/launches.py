@@ -7,3 +7,4 @@ from firkin.domain.process import Stdio, StdioOptions
 NO_STREAMS = StdioOptions()
 ALL_PIPED = StdioOptions(Stdio.PIPED, Stdio.PIPED, Stdio.PIPED)
 OUTPUT_PIPED = StdioOptions(stdout=Stdio.PIPED)
+TERMINAL_PIPED = StdioOptions(Stdio.PIPED, Stdio.PIPED)

@@ -19,6 +19,7 @@ from firkin.domain.layout import OverlayLayout, StoreLayout
 from firkin.domain.lowering import container_runtime_spec, encoded
 from firkin.domain.process import ProcessRef, StdioOptions
 from firkin.domain.rootfs_source import RootfsSource
+from firkin.domain.terminal import TerminalSize
 from firkin.domain.vm_config import VmConfig
 from firkin.domain.volumes import EmptyDirVolume
 from firkin.ports.agent import Agent
@@ -105,29 +106,46 @@ class OpenAgent:
         stdio: StdioOptions = NO_STREAMS,
         user: str | None = None,
         with_overlay: bool = True,
+        terminal: TerminalSize | None = None,
     ) -> ContainerLaunch:
         overlay = self.overlay_request(container_id) if with_overlay else None
-        return ContainerLaunch(ContainerId(container_id), self._spec(container_id, command, user), stdio, overlay)
+        spec = self._spec(container_id, command, user, terminal)
+        return ContainerLaunch(ContainerId(container_id), spec, stdio, overlay, terminal)
 
     def exec(
-        self, container_id: str, process_id: str, *command: str, stdio: StdioOptions = NO_STREAMS
+        self,
+        container_id: str,
+        process_id: str,
+        *command: str,
+        stdio: StdioOptions = NO_STREAMS,
+        terminal: TerminalSize | None = None,
     ) -> ProcessLaunch:
-        spec = self._spec(container_id, command, None)
-        return ProcessLaunch(ProcessRef(container_id, process_id), spec, stdio)
+        spec = self._spec(container_id, command, None, terminal)
+        return ProcessLaunch(ProcessRef(container_id, process_id), spec, stdio, terminal)
 
-    def _spec(self, container_id: str, command: tuple[str, ...], user: str | None) -> bytes:
+    def _spec(
+        self, container_id: str, command: tuple[str, ...], user: str | None, terminal: TerminalSize | None
+    ) -> bytes:
         spec = PodContainerSpec(ContainerId(container_id), RootfsSource.oci_bundle(self.bundle)).command(*command)
         if user is not None:
             spec = spec.user(user)
+        if terminal is not None:
+            spec = spec.tty(size=(terminal.columns, terminal.rows))
         merged = self.overlay(container_id).merged
         return encoded(container_runtime_spec(spec, self.bundle.config, merged, POD))
 
     async def started(
-        self, container_id: str, *command: str, stdio: StdioOptions = NO_STREAMS, user: str | None = None
+        self,
+        container_id: str,
+        *command: str,
+        stdio: StdioOptions = NO_STREAMS,
+        user: str | None = None,
+        terminal: TerminalSize | None = None,
     ) -> StartedProcess:
         """Start a container from the template, which is made first when absent."""
         await self.agent.ensure_template(self.bundle, self.layout)
-        return await self.agent.start_container(self.launch(container_id, *command, stdio=stdio, user=user))
+        launch = self.launch(container_id, *command, stdio=stdio, user=user, terminal=terminal)
+        return await self.agent.start_container(launch)
 
     async def removed(self, container_id: str) -> None:
         """Remove a container; it has to be clean."""

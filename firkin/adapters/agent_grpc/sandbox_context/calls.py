@@ -11,8 +11,10 @@ from typing import TypeVar
 from grpc import StatusCode
 from grpc.aio import AioRpcError, UnaryUnaryMultiCallable
 
-from firkin.domain.errors import AgentError, FirkinError, Outcome
+from firkin.domain.errors import AgentError, FirkinError, Outcome, UnsupportedFeature
 from firkin.domain.mounts import Mount
+from firkin.domain.process import ProcessRef
+from firkin.domain.terminal import TerminalSize
 from firkin.wire import sandbox_context_pb2 as wire
 from firkin.wire.sandbox_context_pb2_grpc import SandboxContextStub
 
@@ -140,6 +142,19 @@ class SandboxContextCalls:
         """Send a signal to a process that may be gone."""
         request = wire.KillProcessRequest(id=process_id, containerID=container_id, signal=signal)
         await self.answer_unless(_GONE, self.stub.KillProcess, request, operation)
+
+    async def resize_process(self, ref: ProcessRef, size: TerminalSize, operation: str) -> None:
+        """Set the size of a process's terminal.
+
+        Raises:
+            UnsupportedFeature: the agent cannot, or not for this process.
+        """
+        request = wire.ResizeProcessRequest(
+            id=ref.process_id, containerID=ref.container_id, rows=size.rows, columns=size.columns
+        )
+        unimplemented = frozenset({StatusCode.UNIMPLEMENTED})
+        if await self.answer_unless(unimplemented, self.stub.ResizeProcess, request, operation) is None:
+            raise UnsupportedFeature("resizing a terminal", "the agent cannot do it for this process")
 
     async def copy_in(self, request: wire.CopyRequest, send: Send, operation: str) -> None:
         """Copy bytes into the sandbox: the guest connects, and `send` writes them.

@@ -11,7 +11,7 @@ from firkin.domain.layout import OverlayLayout
 from firkin.domain.mounts import Mount
 from firkin.domain.process import ProcessRef
 from firkin.ports.agent_containers import ContainerLaunch, OverlayRequest
-from firkin.ports.agent_processes import StartedProcess
+from firkin.ports.agent_processes import ProcessLaunch, StartedProcess
 
 from .calls import SandboxContextPart
 from .process_start import started_process
@@ -34,7 +34,8 @@ class SandboxContextContainers(SandboxContextPart):
         if launch.overlay is not None:
             await self.prepare_overlay(launch.overlay)
         ref = ProcessRef(launch.container_id, launch.container_id)
-        return await started_process(self._calls, ref, launch.runtime_spec, launch.stdio)
+        init = ProcessLaunch(ref, launch.runtime_spec, launch.stdio, launch.terminal)
+        return await started_process(self._calls, init)
 
     async def remove_container(self, container_id: ContainerId, overlay: OverlayLayout | None) -> Sequence[str]:
         """Kill whatever runs in it and remove it with its overlay; an unknown container is removed already."""

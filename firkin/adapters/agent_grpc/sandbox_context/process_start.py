@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from firkin.domain.process import ProcessRef, StdioOptions
-from firkin.ports.agent_processes import StartedProcess
+from firkin.ports.agent_processes import ProcessLaunch, StartedProcess
 from firkin.wire import sandbox_context_pb2 as wire
 
 from .calls import SandboxContextCalls
 from .strict_spec import completed_for_strict_agents
 
 
-async def started_process(
-    calls: SandboxContextCalls, ref: ProcessRef, runtime_spec: bytes, options: StdioOptions
-) -> StartedProcess:
+async def started_process(calls: SandboxContextCalls, launch: ProcessLaunch) -> StartedProcess:
     """Create a process, start it, and take the streams that the guest opened for it.
 
     After a start that failed the agent still knows the id, and would take the next one for an exec of it: so
     the process is deleted, whatever the failure was.
     """
-    session = calls.session
+    session, ref, runtime_spec = calls.session, launch.ref, launch.runtime_spec
 
     async def delete() -> None:
         await calls.delete_process(ref.container_id, ref.process_id, "delete process")
 
-    with session.stdio_listeners(options, with_tokens=False) as listeners:
+    with session.stdio_listeners(launch.stdio, with_tokens=False) as listeners:
         ports = {name: listener.port for name, listener in listeners.items()}
         create = wire.CreateProcessRequest(
             id=ref.process_id,
@@ -39,5 +36,8 @@ async def started_process(
             start = wire.StartProcessRequest(id=ref.process_id, containerID=ref.container_id)
             started = await session.answer(calls.stub.StartProcess, start, "start process")
             connections = await session.connections(listeners, "start process")
-        streams = session.streams.attach(ref, options, connections)
+            if launch.terminal is not None and calls.is_strict:
+                # Agents other than firkin's do not know `consoleSize`.
+                await calls.resize_process(ref, launch.terminal, "start process")
+        streams = session.streams.attach(ref, launch.stdio, connections)
         return StartedProcess(started.pid, streams, stdio_seconds=listeners.seconds)

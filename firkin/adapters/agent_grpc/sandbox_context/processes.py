@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 
 from firkin.domain.process import ExitStatus, ProcessRef
+from firkin.domain.terminal import TerminalSize
 from firkin.ports.agent_processes import ProcessLaunch, StartedProcess
 from firkin.wire import sandbox_context_pb2 as wire
 
@@ -22,7 +23,7 @@ class SandboxContextProcesses(SandboxContextPart):
 
     async def start_process(self, launch: ProcessLaunch) -> StartedProcess:
         """Run a further process in a container; returns once the command was executed."""
-        return await started_process(self._calls, launch.ref, launch.runtime_spec, launch.stdio)
+        return await started_process(self._calls, launch)
 
     async def wait_process(self, ref: ProcessRef) -> ExitStatus:
         """Wait for the end of a process, and for its inherited output to be with the caller.
@@ -41,6 +42,10 @@ class SandboxContextProcesses(SandboxContextPart):
         """Send a signal; a process that has ended ignores it."""
         request = wire.KillProcessRequest(id=ref.process_id, containerID=ref.container_id, signal=signal)
         await self._calls.session.answer(self._calls.stub.KillProcess, request, "kill process")
+
+    async def resize_process(self, ref: ProcessRef, columns: int, rows: int) -> None:
+        """Tell a process that its terminal has another size; one that has ended ignores it."""
+        await self._calls.resize_process(ref, TerminalSize(columns, rows), "resize process")
 
     async def remove_process(self, ref: ProcessRef) -> None:
         """Forget a process that has ended, killing it if it runs."""
