@@ -160,6 +160,15 @@ class Container:
         """Send a signal to its init; nothing happens when it has ended."""
         self._thread.awaited(lambda: self._twin.kill(signal))
 
+    def resize(self, columns: int, rows: int) -> None:
+        """Give its terminal another size; nothing happens when it has ended.
+
+        Raises:
+            InvalidTerminalSize: a side is negative or more than 65535.
+            NoTerminal: it has none.
+        """
+        self._thread.awaited(lambda: self._twin.resize(columns, rows))
+
     def stop(self, grace_seconds: float | None = None) -> ExitStatus:
         """Ask it to end with its image's stop signal, and kill it after the grace (the spec's, when None).
 
@@ -184,11 +193,17 @@ class Container:
         user: str | int | None = None,
         stdin: Stdio = Stdio.NULL,
         stdout: Stdio = Stdio.PIPED,
-        stderr: Stdio = Stdio.PIPED,
+        stderr: Stdio | None = None,
+        tty: bool = False,
+        size: tuple[int, int] = (80, 24),
     ) -> Process:
         """Run a further process in it, with the environment, directory and user of its own unless given here.
 
+        With `tty` it gets a pseudo terminal of `size`, columns and rows; then all of its output arrives on stdout,
+        and `stderr`, which is piped otherwise unless given, leads nowhere.
+
         Raises:
+            InvalidArgument: it cannot be run so.
             ContainerNotRunning: its init does not run.
             StartFailed: and its subclasses: the process cannot start.
         """
@@ -196,7 +211,15 @@ class Container:
             self._thread,
             self._thread.awaited(
                 lambda: self._twin.exec(
-                    *args, env=env, working_dir=working_dir, user=user, stdin=stdin, stdout=stdout, stderr=stderr
+                    *args,
+                    env=env,
+                    working_dir=working_dir,
+                    user=user,
+                    stdin=stdin,
+                    stdout=stdout,
+                    stderr=stderr,
+                    tty=tty,
+                    size=size,
                 )
             ),
         )
@@ -672,6 +695,15 @@ class Process:
     def kill(self, signal: int) -> None:
         """Send a signal; nothing happens when it has ended."""
         self._thread.awaited(lambda: self._twin.kill(signal))
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Give its terminal another size; nothing happens when it has ended.
+
+        Raises:
+            InvalidTerminalSize: a side is negative or more than 65535.
+            NoTerminal: it has none.
+        """
+        self._thread.awaited(lambda: self._twin.resize(columns, rows))
 
     def remove(self) -> None:
         """Kill it, when it still runs, and forget it; twice is fine."""
