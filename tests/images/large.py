@@ -8,7 +8,7 @@ from pathlib import Path
 from .cache import cached
 from .tools import run, say
 
-_PACKAGES = ("build-essential", "git", "python3-dev", "vim", "cmake")
+_PACKAGES = ("build-essential", "git", "python3-dev", "python3-pip", "vim", "cmake", "manpages-dev")
 
 
 def large_archive() -> Path:
