@@ -57,10 +57,10 @@ class ImageLibrary(Protocol):
         """All there are, by name."""
         ...
 
-    async def remove(self, name: str) -> RemovedImage:
+    async def remove(self, name: str, digest: Digest | None = None) -> RemovedImage:
         """Take a name away, and remove what no other image needs.
 
         Raises:
-            ImageNotFound: there is no such image.
+            ImageNotFound: there is no such image, or the name means another digest than the given one.
         """
         ...

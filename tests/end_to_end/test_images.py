@@ -61,7 +61,7 @@ def test_an_imported_image_is_listed_run_and_removed(own: Command, archive: Path
     for name in (reference, "image:local/busybox:1"):
         assert own.run("run", name, "--", "echo", "kept") == (0, b"kept\n", "")
 
-    removed = own.run("image", "rm", "local/busybox:1")
+    removed = own.run("image", "rm", reference)
     assert removed.code == 0
     assert b" freed" in removed.stdout
     assert list((own.state_dir / "images/blobs/sha256").iterdir()) == []

@@ -30,7 +30,9 @@ umoci read as well. A NAME that another image had means this one from now on."""
 _RM_HELP = """Take names away, and remove what no other image needs.
 
 \b
-  firkin image rm greetings/hello:1"""
+  firkin image rm greetings/hello:1
+
+With @sha256:... behind it, a name is only taken away when it means that image."""
 
 _PRUNE_HELP = """Remove what can be made again, and say why each thing goes or stays; images with a name stay.
 
@@ -78,13 +80,15 @@ def remove(services: CliServices, names: tuple[str, ...]) -> int:
 
 async def _removed(services: CliServices, names: tuple[str, ...]) -> int:
     from firkin.domain.errors import ImageNotFound
+    from firkin.domain.image_names import split_digest
     from firkin.domain.size import Size
 
     library = services.image_library()
     failures = 0
     for name in names:
         try:
-            removed = await library.remove(name.removeprefix("image:"))
+            plain, digest = split_digest(name.removeprefix("image:"), name)
+            removed = await library.remove(plain, digest)
         except ImageNotFound as error:
             tell(f"error: {error}")
             failures += 1

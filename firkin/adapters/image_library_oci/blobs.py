@@ -86,12 +86,12 @@ class Blobs:
         return data
 
     def add_file(self, source: Path, digest: Digest, size: int, reference: str) -> None:
-        """Copy a file, unless it is here already.
+        """Copy a file, unless it is here already, undamaged.
 
         Raises:
             BlobMissing, BlobCorrupt: it is not there, or not what the digest says; nothing of it is kept.
         """
-        if self.size(digest) == size:
+        if self.size(digest) == size and self._is_sound(digest):
             return
         try:
             with source.open("rb", buffering=0) as file:
@@ -105,8 +105,12 @@ class Blobs:
         Raises:
             BlobCorrupt: it is not what the digest says.
         """
-        if self.size(digest) != len(data):
+        if self.size(digest) != len(data) or not self._is_sound(digest):
             self._add([data], digest)
+
+    def _is_sound(self, digest: Digest) -> bool:
+        with self.path(digest).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == digest.hex
 
     def _add(self, chunks: Iterable[bytes], digest: Digest) -> None:
         partial = self._layout / f"{PARTIAL}{secrets.token_hex(8)}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from firkin.domain.digest import Digest
-from firkin.domain.errors import ImageError, ImageInvalid, InvalidArgument, UnsupportedFeature
+from firkin.domain.errors import ImageError, ImageInvalid, ImageNotFound, InvalidArgument, UnsupportedFeature
 from firkin.domain.image import ImageBundle
 from firkin.domain.image_documents import (
     MANIFEST_TYPES,
@@ -53,9 +53,9 @@ class OciImageLibrary:
         """
         return await asyncio.to_thread(lambda: tuple(map(self._described, self._index.descriptors())))
 
-    async def remove(self, name: str) -> RemovedImage:
+    async def remove(self, name: str, digest: Digest | None = None) -> RemovedImage:
         """Take a name away; see `firkin.ports.image_library`. While an image is being added, its blobs stay."""
-        return await asyncio.to_thread(self._remove, name)
+        return await asyncio.to_thread(self._remove, name, digest)
 
     async def items(self) -> tuple[Reclaimable, ...]:
         """Blobs that no image refers to, and what writers that died have left."""
@@ -117,13 +117,15 @@ class OciImageLibrary:
             problem=f"its layer {missing} is missing" if missing else "",
         )
 
-    def _remove(self, name: str) -> RemovedImage:
+    def _remove(self, name: str, digest: Digest | None) -> RemovedImage:
         self._index.found(name, f"image:{name}")
         with translated(self._directory):
             self._blobs.made()
         # Shared, lest what is written aside be taken for rubbish.
         with self._blobs.shared(), self._index.locked():
             descriptor = self._index.found(name, f"image:{name}")
+            if digest not in (None, descriptor.digest):
+                raise ImageNotFound(f"image:{name}@{digest}", f"{descriptor.tag} is {descriptor.digest} now")
             self._index.remove(descriptor.tag or "")
         with self._blobs.held_alone() as alone:
             freed_bytes = sum(map(self._unlinked, tuple(self._unreferenced()))) if alone else 0

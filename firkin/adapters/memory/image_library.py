@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
+from firkin.domain.digest import Digest
 from firkin.domain.errors import ImageNotFound, UnsupportedFeature
 from firkin.domain.image import ImageBundle
 from firkin.domain.image_names import image_name
@@ -35,7 +36,7 @@ class MemoryImageLibrary:
         await self._faults.reach("library.images")
         return tuple(_kept(name, bundle) for name, bundle in sorted(self._bundles.items()))
 
-    async def remove(self, name: str) -> RemovedImage:
+    async def remove(self, name: str, digest: Digest | None = None) -> RemovedImage:
         """Take a name away.
 
         Raises:
@@ -45,6 +46,8 @@ class MemoryImageLibrary:
         found = next((one for one in (name, f"{name}:latest") if one in self._bundles), None)
         if found is None:
             raise ImageNotFound(f"image:{name}", "nothing is kept under this name")
+        if digest not in (None, self._bundles[found].digest):
+            raise ImageNotFound(f"image:{name}@{digest}", f"{found} is {self._bundles[found].digest} now")
         bundle = self._bundles.pop(found)
         others = {layer.digest for other in self._bundles.values() for layer in other.layers}
         freed = {layer.digest: layer.size_bytes for layer in bundle.layers if layer.digest not in others}

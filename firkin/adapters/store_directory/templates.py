@@ -75,7 +75,8 @@ def _used_bytes(root: Path) -> int:
     seen: set[int] = set()
     waiting = [os.fspath(root)]
     while waiting:
-        with contextlib.suppress(FileNotFoundError), os.scandir(waiting.pop()) as entries:
+        # What belongs to a container's user may be closed to an ordinary user of firkin.
+        with contextlib.suppress(FileNotFoundError, PermissionError), os.scandir(waiting.pop()) as entries:
             for entry in entries:
                 status = entry.stat(follow_symlinks=False)
                 if status.st_nlink > 1 and not entry.is_dir(follow_symlinks=False):

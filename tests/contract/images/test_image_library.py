@@ -104,6 +104,15 @@ async def test_removing_frees_what_no_other_image_needs(any_library: ImageLibrar
     assert [image.name for image in await any_library.images()] == ["two:latest"]
 
 
+async def test_a_name_that_means_another_digest_is_not_removed(any_library: ImageLibrary, tmp_path: Path) -> None:
+    kept = await any_library.keep(await bundle_of(tmp_path / "image", "base"), "name")
+
+    with pytest.raises(ImageNotFound):
+        await any_library.remove("name", Digest.of(b"other"))
+    assert (await any_library.remove("name", kept.digest)).digest == kept.digest
+    assert await any_library.images() == ()
+
+
 @pytest.mark.parametrize("name", ["", "a b", "../a", "a//b", "/a", "a@b", "-a", "a\n", "\u00e4", "a" * 256, "a:"])
 async def test_what_is_no_name_is_refused(any_library: ImageLibrary, tmp_path: Path, name: str) -> None:
     with pytest.raises(InvalidReference):
@@ -209,6 +218,20 @@ async def test_a_layer_that_changed_is_not_kept(library: OciImageLibrary, state_
     assert await library.images() == ()
     assert blobs(state_dir) == set()
     assert await library.items() == ()
+
+
+async def test_importing_again_mends_damaged_blobs(library: OciImageLibrary, state_dir: Path, tmp_path: Path) -> None:
+    bundle = await bundle_of(tmp_path / "image", "base")
+    await library.keep(bundle, "name")
+    for name in blobs(state_dir):
+        path = state_dir / "images/blobs/sha256" / name
+        path.write_bytes(bytes(len(path.read_bytes())))
+    assert (await library.images())[0].problem
+
+    await library.keep(bundle, "name")
+
+    for name in blobs(state_dir):
+        assert Digest.of((state_dir / "images/blobs/sha256" / name).read_bytes()).hex == name
 
 
 async def test_documents_that_belong_to_another_image_are_refused(library: OciImageLibrary, tmp_path: Path) -> None:
