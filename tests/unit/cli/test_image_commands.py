@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+import pytest
+
+from firkin import RuntimeConfig, open_runtime
+from firkin.adapters.cli import CliServices, run_program
+from firkin.adapters.cli.services import LayerFile, LayerReport, Resolve
+from firkin.adapters.memory import MemoryImageLibrary, MemoryImageSource, MemoryReclaimableSpace
+from firkin.application.runtime import Runtime
+from firkin.domain.digest import Digest
+from firkin.domain.image import ImageBundle, ImageDocuments, Platform
+from firkin.domain.pod_spec import PodSpec
+from firkin.domain.reclaiming import Reclaimable, ReclaimableKind
+from firkin.domain.store_spec import PodStoreSpec
+from firkin.ports.reclaimable_space import ReclaimableSpace
+
+CHAIN_ID = Digest.of(b"chain")
+
+
+class _NamedImages(MemoryImageSource):
+    """Images that are called `named:1` where they are, or nothing."""
+
+    async def resolve(self, reference: str, platform: Platform) -> ImageBundle:
+        bundle = await super().resolve(reference, platform)
+        name = "" if reference.endswith("nameless") else "named:1"
+        documents = ImageDocuments(name, "", b"", b"", "2024-05-06T07:08:09.10Z\x1b[31m")
+        return ImageBundle(reference, bundle.digest, bundle.platform, bundle.config, bundle.layers, documents=documents)
+
+
+class _World(NamedTuple):
+    """What the commands work on."""
+
+    library: MemoryImageLibrary
+    templates: MemoryReclaimableSpace
+    stores: list[Path | None]
+
+    def run(self, *arguments: str) -> int:
+        images = _NamedImages()
+        for name in ("image", "nameless"):
+            images.add(name)
+
+        def runtime(
+            *, store: str | None = None, platform: Platform | None = None
+        ) -> AbstractAsyncContextManager[Runtime]:
+            config = RuntimeConfig(vmm="memory", store="memory", agents="memory", images=images, platform=platform)
+            return open_runtime(config)
+
+        return run_program(arguments, _services(self, runtime))
+
+    def stored(self, path: Path | None) -> ReclaimableSpace:
+        self.stores.append(path)
+        return self.templates
+
+
+def _services(world: _World, runtime: Callable[..., AbstractAsyncContextManager[Runtime]]) -> CliServices:
+    def unused(*arguments: object) -> NoReturn:
+        raise AssertionError(f"called with {arguments}")
+
+    async def read_pod(text: str, source: str, resolve: Resolve, pod_store: PodStoreSpec) -> PodSpec:
+        unused(text)
+
+    def apply_layer(rootfs: Path, layer: LayerFile, progress: Callable[[int], None]) -> LayerReport:
+        unused(rootfs)
+
+    def spaces(path: Path | None) -> Sequence[ReclaimableSpace]:
+        return (world.stored(path),)
+
+    return CliServices(
+        open_runtime=runtime,
+        read_pod=read_pod,
+        apply_layer=apply_layer,
+        run_vminitd=unused,
+        places=unused,
+        traceback_wanted=lambda: False,
+        version=lambda: "9.9",
+        image_library=lambda: world.library,
+        templates=world.stored,
+        reclaimable=spaces,
+    )
+
+
+@pytest.fixture
+def world() -> _World:
+    template = Reclaimable(ReclaimableKind.TEMPLATE, CHAIN_ID, 2**20, 86400.0)
+    return _World(MemoryImageLibrary(), MemoryReclaimableSpace([template]), [])
+
+
+def test_import_prints_how_to_refer_to_the_image(world: _World, capsys: pytest.CaptureFixture[str]) -> None:
+    assert world.run("image", "import", "memory:image") == 0
+    assert capsys.readouterr().out.startswith("image:named:1@sha256:")
+    assert world.run("image", "import", "memory:image", "other") == 0
+    assert capsys.readouterr().out.startswith("image:other@sha256:")
+
+
+def test_an_image_without_a_name_needs_one(world: _World, capsys: pytest.CaptureFixture[str]) -> None:
+    assert world.run("image", "import", "memory:nameless") == 2
+    assert "give it a NAME" in capsys.readouterr().err
+    assert world.run("image", "import", "memory:nameless", "name") == 0
+
+
+def test_images_lists_in_columns_and_steers_no_terminal(world: _World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.run("image", "import", "memory:image")
+    capsys.readouterr()
+
+    assert world.run("images") == 0
+    header, row = capsys.readouterr().out.splitlines()
+    assert header.split() == ["NAME", "DIGEST", "PLATFORM", "LAYERS", "SIZE", "CREATED"]
+    assert row.split()[0] == "named:1"
+    assert row.split()[-2:] == ["2024-05-06", "07:08:09"]
+    assert world.run("images", "--json") == 0
+    (image,) = json.loads(capsys.readouterr().out)
+    assert (image["name"], image["layers"], image["platform"]) == ("named:1", 1, str(Platform.current()))
+
+
+def test_templates_are_listed_of_the_store_that_is_given(world: _World, capsys: pytest.CaptureFixture[str]) -> None:
+    assert world.run("images", "--store", "default") == 0
+    assert capsys.readouterr().out.splitlines()[1].split() == [CHAIN_ID.hex[:12], "1", "MiB", "1970-01-02", "00:00:00"]
+    assert world.run("images", "--store", "/some/store", "--json") == 0
+    (template,) = json.loads(capsys.readouterr().out)
+    assert (template["chain_id"], template["last_used"]) == (CHAIN_ID, "1970-01-02T00:00:00+00:00")
+    assert world.stores == [None, Path("/some/store")]
+
+
+def test_rm_tells_what_it_removed_and_what_was_not_there(world: _World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.run("image", "import", "memory:image", "a:latest")
+
+    assert world.run("image", "rm", "absent", "image:a") == 1
+    told = capsys.readouterr()
+    assert "absent" in told.err
+    assert "removed a:latest (sha256:" in told.out
+    assert world.run("image", "rm", "a@sha256:0") == 125
+
+
+def test_prune_says_what_it_would_do_and_does_it(world: _World, capsys: pytest.CaptureFixture[str]) -> None:
+    assert world.run("image", "prune", "--dry-run") == 0
+    assert "1 MiB would be freed, 0 B kept" in capsys.readouterr().out
+    assert world.run("image", "prune", "--keep-bytes", "1MiB") == 0
+    assert "0 B freed, 1 MiB kept" in capsys.readouterr().out
+    world.templates.hold(CHAIN_ID, "pod a uses it")
+    assert world.run("image", "prune") == 0
+    assert "pod a uses it" in capsys.readouterr().out
