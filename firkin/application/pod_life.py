@@ -126,7 +126,7 @@ class PodLife:
     async def _open(self, stack: contextlib.AsyncExitStack) -> OpenPod:
         spec, ports = self._spec, self._ports
         medium = await stack.enter_async_context(ports.store.opened(spec.pod_store, spec.id))
-        request = SandboxRequest(spec.id, spec.vm_config, medium, host_name(spec))
+        request = SandboxRequest(spec.id, spec.vm_config, medium, host_name(spec), spec.resources)
         sandbox = await stack.enter_async_context(ports.vmm.booted(request))
         boot_timeout = spec.vm_config.boot_timeout_seconds
         agent = await stack.enter_async_context(ports.agents.connected(sandbox, boot_timeout))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 from msgspec.structs import force_setattr, replace
 
-from .container_spec import PodContainerSpec
+from .container_spec import PodContainerSpec, ResourceLimits
 from .errors import InvalidPodSpec
 from .ids import PodId
 from .store_spec import PodStoreSpec
@@ -27,6 +27,7 @@ class PodSpec(msgspec.Struct, frozen=True):
         empty_dirs: the volumes that its containers may mount.
         containers: those that start with the pod; more can be added while it runs.
         host_name: what the sandbox and its containers see as host name; the id when None.
+        resources: what all containers together may use; the sandbox's own limits, `vm_config`, also hold its agent.
     """
 
     id: PodId
@@ -35,6 +36,7 @@ class PodSpec(msgspec.Struct, frozen=True):
     empty_dirs: tuple[EmptyDirVolume, ...] = ()
     containers: tuple[PodContainerSpec, ...] = ()
     host_name: str | None = None
+    resources: ResourceLimits = ResourceLimits()
 
     if TYPE_CHECKING:
 
@@ -46,6 +48,7 @@ class PodSpec(msgspec.Struct, frozen=True):
             empty_dirs: Iterable[EmptyDirVolume] = (),
             containers: Iterable[PodContainerSpec] = (),
             host_name: str | None = None,
+            resources: ResourceLimits = ResourceLimits(),  # noqa: B008 - immutable
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -109,6 +112,10 @@ class PodBuilder:
         """Set the pod's host name."""
         return self._with(replace(self._spec, host_name=name))
 
+    def limits(self, *, memory: int | None = None, cpus: float | None = None, pids: int | None = None) -> Self:
+        """Limit memory (bytes), processors' worth of time, and processes of all containers together."""
+        return self._with(replace(self._spec, resources=ResourceLimits(memory, cpus, pids)))
+
     def validate(self) -> None:
         """Check the whole pod.
 
@@ -133,6 +140,6 @@ def validate_pod(spec: PodSpec) -> None:
     Raises:
         InvalidPodSpec: with every problem there is.
     """
-    problems = tuple(pod_problems(spec.empty_dirs, spec.containers, spec.vm_config, spec.host_name))
+    problems = tuple(pod_problems(spec.empty_dirs, spec.containers, spec.vm_config, spec.host_name, spec.resources))
     if problems:
         raise InvalidPodSpec(spec.id, problems)

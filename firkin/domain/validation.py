@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from .container_spec import PodContainerSpec, ProcessOptions
+from .container_spec import PodContainerSpec, ProcessOptions, ResourceLimits
 from .errors import InvalidGuestPath, SpecProblem
 from .guest_path import GuestPath
 from .linux_capabilities import normalised_capability
@@ -37,17 +37,19 @@ def pod_problems(
     containers: Iterable[PodContainerSpec],
     vm_config: VmConfig,
     host_name: str | None,
+    resources: ResourceLimits = ResourceLimits(),  # noqa: B008 - immutable
 ) -> Iterator[SpecProblem]:
     """Yield every problem of a pod."""
     volumes, containers = tuple(empty_dirs), tuple(containers)
     yield from _vm_problems(vm_config)
     yield from _host_name_problems("hostname", host_name)
+    yield from _amount_problems("limits", resources)
     yield from _duplicates("emptyDirs", "duplicate-volume", "emptyDir", [volume.name for volume in volumes])
     yield from _duplicates("containers", "duplicate-container", "container", [one.id for one in containers])
     for index, volume in enumerate(volumes):
         yield from _size_limit_problems(volume, f"emptyDirs[{index}].sizeLimit")
     for index, container in enumerate(containers):
-        yield from container_problems(container, volumes, f"containers[{index}]")
+        yield from container_problems(container, volumes, f"containers[{index}]", resources)
 
 
 def _size_limit_problems(volume: EmptyDirVolume, where: str) -> Iterator[SpecProblem]:
@@ -63,9 +65,12 @@ def _size_limit_problems(volume: EmptyDirVolume, where: str) -> Iterator[SpecPro
 
 
 def container_problems(
-    spec: PodContainerSpec, empty_dirs: Iterable[EmptyDirVolume], where: str = "container"
+    spec: PodContainerSpec,
+    empty_dirs: Iterable[EmptyDirVolume],
+    where: str = "container",
+    pod_resources: ResourceLimits = ResourceLimits(),  # noqa: B008 - immutable
 ) -> Iterator[SpecProblem]:
-    """Yield every problem of one container of a pod that declares `empty_dirs`."""
+    """Yield every problem of one container of a pod that declares `empty_dirs` and has limits of its own."""
     yield from _rootfs_problems(spec, where)
     yield from process_problems(spec.process, where)
     if spec.process.terminal and spec.stdio.stderr != Stdio.NULL:
@@ -73,7 +78,7 @@ def container_problems(
         yield SpecProblem(f"{where}.stderr", "terminal-stderr", message)
     yield from _host_name_problems(f"{where}.hostname", spec.host_name)
     yield from _mount_problems(spec, {volume.name for volume in empty_dirs}, where)
-    yield from _limit_problems(spec, where)
+    yield from _limit_problems(spec, where, pod_resources)
 
 
 def _vm_problems(config: VmConfig) -> Iterator[SpecProblem]:
@@ -195,15 +200,24 @@ def _covers(path: str, roots: tuple[str, ...]) -> bool:
     return any(path == root or path.startswith(root + "/") for root in roots)
 
 
-def _limit_problems(spec: PodContainerSpec, where: str) -> Iterator[SpecProblem]:
-    amounts = {
-        "memory": spec.resources.memory_bytes,
-        "cpus": spec.resources.cpus,
-        "pids": spec.resources.pids,
-    }
-    for name, amount in amounts.items():
-        if amount is not None and not 0 < amount < _LIMIT_MAXIMUM:
-            message = f"the limit of {name} must be a number more than 0, not {amount}"
-            yield SpecProblem(f"{where}.limits.{name}", "limit", message)
+def _limit_problems(spec: PodContainerSpec, where: str, pod_resources: ResourceLimits) -> Iterator[SpecProblem]:
+    yield from _amount_problems(f"{where}.limits", spec.resources)
+    # The kernel refuses it of processors; of the rest it would never be reached.
+    for name, amount in _amounts(spec.resources).items():
+        whole = _amounts(pod_resources)[name]
+        if amount is not None and whole is not None and amount > whole:
+            message = f"the limit of {name}, {amount}, is more than that of the pod, {whole}"
+            yield SpecProblem(f"{where}.limits.{name}", "limit-beyond-pod", message)
     if not spec.grace_seconds >= 0:
         yield SpecProblem(f"{where}.grace", "grace", "the grace period must be 0 s or more")
+
+
+def _amount_problems(where: str, resources: ResourceLimits) -> Iterator[SpecProblem]:
+    for name, amount in _amounts(resources).items():
+        if amount is not None and not 0 < amount < _LIMIT_MAXIMUM:
+            message = f"the limit of {name} must be a number more than 0, not {amount}"
+            yield SpecProblem(f"{where}.{name}", "limit", message)
+
+
+def _amounts(resources: ResourceLimits) -> dict[str, float | None]:
+    return {"memory": resources.memory_bytes, "cpus": resources.cpus, "pids": resources.pids}

@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
+from firkin.domain.container_spec import ResourceLimits
 from firkin.domain.ids import PodId
 from firkin.domain.reports import Capabilities
 from firkin.domain.vm_config import VmConfig
@@ -16,12 +17,17 @@ from .store import StoreMedium
 
 
 class SandboxRequest(msgspec.Struct, frozen=True):
-    """The sandbox that a pod needs."""
+    """The sandbox that a pod needs.
+
+    Attributes:
+        limits: what its containers together may use; `config` limits the sandbox as a whole, agent and all.
+    """
 
     pod_id: PodId
     config: VmConfig
     store: StoreMedium
     host_name: str
+    limits: ResourceLimits = ResourceLimits()
 
 
 @runtime_checkable

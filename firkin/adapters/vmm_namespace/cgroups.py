@@ -12,11 +12,18 @@ from pathlib import Path
 
 import msgspec
 
+from firkin.domain.container_spec import ResourceLimits
 from firkin.domain.errors import UnsupportedFeature
 from firkin.domain.vm_config import VmConfig
 
 WANTED = ("cpu", "memory", "pids")
 _PERIOD_MICROSECONDS = 100_000
+_QUOTA_MINIMUM_MICROSECONDS = 1_000  # the kernel takes no less
+_MEMORY_FILES = {1: "memory.limit_in_bytes", 2: "memory.max"}
+_CPU_FILES = {1: "cpu.cfs_quota_us", 2: "cpu.max"}
+_PIDS_FILES = {1: "pids.max", 2: "pids.max"}
+# Below a sandbox's group, that of all its containers: the agent gives them /container/<id>.
+_CONTAINERS = "container"
 _REMOVAL_ATTEMPTS = 400
 _REMOVAL_PAUSE_SECONDS = 0.005
 
@@ -181,35 +188,51 @@ class SandboxCgroups:
         Raises:
             UnsupportedFeature: a controller is missing, or the kernel refused the value.
         """
-        if config.memory is not None:
-            self._limit("memory", {1: "memory.limit_in_bytes", 2: "memory.max"}, str(int(config.memory)))
-            self._limit_swap(config.memory)
-        if config.cpus is not None:
-            quota = config.cpus * _PERIOD_MICROSECONDS
-            values = {1: str(quota), 2: f"{quota} {_PERIOD_MICROSECONDS}"}
-            self._limit("cpu", {1: "cpu.cfs_quota_us", 2: "cpu.max"}, values[self.version or 1])
+        self._limit(ResourceLimits(config.memory, config.cpus), ".", "vm_config")
 
-    def _limit(self, controller: str, files: dict[int, str], value: str) -> None:
-        feature = {"memory": "vm_config.memory", "cpu": "vm_config.cpus"}[controller]
-        group = self._group(controller)
-        if group is None:
+    def limit_containers(self, limits: ResourceLimits) -> None:
+        """Hold all containers together to limits; the agent, which is beside their group, does not count.
+
+        Raises:
+            UnsupportedFeature: a controller is missing, or the kernel refused the value.
+        """
+        if limits != ResourceLimits():
+            self._limit(limits, _CONTAINERS, "pod limits")
+
+    def _limit(self, limits: ResourceLimits, below: str, feature: str) -> None:
+        if limits.memory_bytes is not None:
+            value = str(int(limits.memory_bytes))
+            group = self._set("memory", _MEMORY_FILES, value, below, f"{feature}.memory")
+            self._limit_swap(group, value)
+        if limits.cpus is not None:
+            quota = max(round(limits.cpus * _PERIOD_MICROSECONDS), _QUOTA_MINIMUM_MICROSECONDS)
+            value = str(quota) if self.version == 1 else f"{quota} {_PERIOD_MICROSECONDS}"
+            self._set("cpu", _CPU_FILES, value, below, f"{feature}.cpus")
+        if limits.pids is not None:
+            self._set("pids", _PIDS_FILES, str(limits.pids), below, f"{feature}.pids")
+
+    def _set(self, controller: str, files: dict[int, str], value: str, below: str, feature: str) -> Path:
+        top = self._group(controller)
+        if top is None:
             raise UnsupportedFeature(feature, f"no {controller} control group can be made on this machine")
+        group = top / below
         try:
+            if self.version == 2 and group != top:
+                (top / "cgroup.subtree_control").write_text(f"+{controller}")
+            group.mkdir(exist_ok=True)
             (group / files[self.version]).write_text(value)
         except OSError as error:
             raise UnsupportedFeature(
                 feature, f"the {controller} control group refused {value!r}: {error.strerror}"
             ) from error
+        return group
 
-    def _limit_swap(self, memory: int) -> None:
+    def _limit_swap(self, group: Path, value: str) -> None:
         """Memory means memory: swapping would let a sandbox have more. A kernel may lack swap accounting."""
-        group = self._group("memory")
-        file, value = (
-            ("memory.memsw.limit_in_bytes", str(int(memory))) if self.version == 1 else ("memory.swap.max", "0")
-        )
-        if group is not None and (group / file).exists():
+        file, swap = ("memory.memsw.limit_in_bytes", value) if self.version == 1 else ("memory.swap.max", "0")
+        if (group / file).exists():
             with contextlib.suppress(OSError):
-                (group / file).write_text(value)
+                (group / file).write_text(swap)
 
     def _group(self, controller: str) -> Path | None:
         return next((group for tree, group in self.groups if controller in tree.controllers), None)

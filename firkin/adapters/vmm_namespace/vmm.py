@@ -78,6 +78,7 @@ class NamespaceVmm:
             stack.push_async_callback(cgroups.remove)
             cgroups.make()
             cgroups.limit(request.config)
+            cgroups.limit_containers(request.limits)
             store_mount = stack.enter_context(_store_mount(request.store))
             console = Console(request.config.boot_log)
             stack.callback(console.close)
