@@ -31,7 +31,7 @@ from hypothesis import strategies as st
 from firkin.domain.errors import FirkinError
 from firkin.vminitd.filesystem.mounts import mount
 from firkin.vminitd.layers.applier import apply_layer
-from firkin.vminitd.layers.archive import Limits
+from firkin.vminitd.layers.limits import Limits
 from tests.integration.layers.archives import Trickle
 from tests.integration.layers.golden.trees import ANY_TIME, Tree, read_tree
 

@@ -3,23 +3,61 @@
 from __future__ import annotations
 
 import contextlib
+import enum
 import errno
 import os
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
+from firkin._fast.layer import APPLIED, TRUSTED_OVERLAY, USER_OVERLAY, EntryRefused, LayerWriter
 from firkin.domain.digest import Digest
 from firkin.domain.errors import AgentError, BlobCorrupt, DiffIdMismatch, LayerRefused, MediaTypeUnsupported
 from firkin.domain.image import Compression, layer_compression
-from firkin.domain.tar_header import TarError
 from firkin.vminitd.filesystem.failures import translated
 
-from .archive import Limits, TarReader
-from .blob import BlobDamaged, ByteSource, LayerBlob
-from .rootfs import Refused, Rootfs
-from .writer import REFUSABLE, LayerWriter
+from .blob import BlobDamaged, ByteSource, LayerBlob, LayerTooLarge
+from .limits import Limits
+from .stages import Stage
+
+_REFUSABLE = (
+    errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.EILSEQ, errno.EMLINK, errno.EFBIG, errno.ERANGE, errno.E2BIG,
+)  # fmt: skip
+"""What the kernel says to an entry that no filesystem could hold, whatever its state."""
+
+_UMASK = re.compile(rb"^Umask:\s*([0-7]+)$", re.MULTILINE)
+_ANY_UMASK = 0o777
+
+
+class Whiteouts(enum.Enum):
+    """What becomes of a layer's whiteouts (OCI image-spec v1.1, layer.md; kernel, overlayfs.rst)."""
+
+    APPLIED = APPLIED
+    """They remove what lower layers brought to the same rootfs."""
+    OVERLAY = TRUSTED_OVERLAY
+    """They are written as overlayfs reads them, for a rootfs that will be a lower directory of its own."""
+    USER_OVERLAY = USER_OVERLAY
+    """As OVERLAY, for a mount with `userxattr`, without privilege."""
+
+
+class StageSeconds(msgspec.Struct, frozen=True):
+    """Where the time of a layer went; the stages run beside each other, so they are more than the total.
+
+    Attributes:
+        read: waiting for the stream.
+        inflate: decompressing, and waiting until the other stages took what came of it.
+        hash: hashing the blob and the archive.
+        write: reading the archive and writing the rootfs.
+        total: from beginning to end.
+    """
+
+    read: float
+    inflate: float
+    hash: float
+    write: float
+    total: float
 
 
 class LayerResult(msgspec.Struct, frozen=True):
@@ -32,7 +70,11 @@ class LayerResult(msgspec.Struct, frozen=True):
         digest: of the blob.
         diff_id: of the archive.
         compression: found in the bytes.
-        seconds: the whole application.
+        seconds: by stage.
+        implied_parents: directories that were made although the layer does not mention them. Where there are any,
+            the layer is not fit for a lower directory of its own: a lower layer's symlink may be meant.
+        replaced: what could not be made as it is, with its count: "device" (an empty file instead), "owner" (that of
+            the caller instead), "attribute" (left out).
     """
 
     entries: int
@@ -41,7 +83,9 @@ class LayerResult(msgspec.Struct, frozen=True):
     digest: Digest
     diff_id: Digest
     compression: Compression
-    seconds: float
+    seconds: StageSeconds
+    implied_parents: int
+    replaced: Mapping[str, int]
 
 
 def apply_layer(
@@ -55,6 +99,8 @@ def apply_layer(
     on_bytes: Callable[[int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     limits: Limits | None = None,
+    whiteouts: Whiteouts = Whiteouts.APPLIED,
+    rootless: bool = False,
 ) -> LayerResult:
     """Apply the layer that `stream` holds to a rootfs on which the layers below it were applied.
 
@@ -63,14 +109,16 @@ def apply_layer(
 
     Args:
         rootfs: the directory, by path or by file descriptor.
-        stream: the blob; read to its end on success.
+        stream: the blob; read to its end on success, by the caller's thread.
         layer_name: names the layer in errors.
         media_type: as the manifest states it; checked against the bytes unless empty.
         digest: what the blob must have; unchecked when None.
         diff_id: what the archive must have; unchecked when None.
-        on_bytes: told how many bytes of the blob were read since the last call.
-        cancelled: asked before each read; True ends the application.
+        on_bytes: told how many bytes of the blob were read since the last call, in the caller's thread.
+        cancelled: asked before each read, in the caller's thread; True ends the application.
         limits: what the layer may amount to.
+        whiteouts: what becomes of them.
+        rootless: replace what an unprivileged user namespace forbids, instead of failing.
 
     Raises:
         BlobCorrupt: the blob has another digest.
@@ -81,7 +129,8 @@ def apply_layer(
         AgentError: the filesystem refused an entry (for example for lack of privilege), the stream failed, or
             it was cancelled (errno ECANCELED).
     """
-    began = time.monotonic()
+    began = time.perf_counter()
+    limits = limits or Limits()
 
     def on_read(count: int) -> None:
         if cancelled is not None and cancelled():
@@ -90,25 +139,45 @@ def apply_layer(
             on_bytes(count)
 
     expected = layer_compression(media_type) if media_type else None
-    with _opened(rootfs) as root, Rootfs(root) as directories, LayerBlob(stream, on_read) as blob:
+    with (
+        _opened(rootfs) as root,
+        _writer(root, layer_name, limits, whiteouts, rootless) as writer,
+        LayerBlob(stream, on_read, limits) as blob,
+        Stage("layer-write", writer.feed) as writing,
+    ):
         if expected not in (None, blob.compression):
             _raise_if_corrupt(blob, digest)
             raise MediaTypeUnsupported(media_type, f"the bytes of layer {layer_name} are packed by {blob.compression}")
-        reader = TarReader(blob.next_piece, limits or Limits())
         try:
-            entries = _apply_entries(reader, LayerWriter(directories), layer_name)
-            if not reader.is_closed and diff_id is None:
+            inflate_seconds = _written(blob, writer, writing, layer_name)
+            if not writer.is_closed and diff_id is None:
                 # With a diff id to vouch for it, an archive without end mark is as its maker left it.
                 raise LayerRefused(layer_name, "", "the archive ends without its end mark: it may be cut short")
         except LayerRefused:
             _raise_if_corrupt(blob, digest)
             raise
-        if digest is not None and blob.digest != digest:
-            raise BlobCorrupt(digest, blob.digest)
-        if diff_id is not None and blob.diff_id != diff_id:
-            raise DiffIdMismatch(layer_name, diff_id, blob.diff_id)
-    seconds = time.monotonic() - began
-    return LayerResult(entries, blob.blob_bytes, blob.tar_bytes, blob.digest, blob.diff_id, blob.compression, seconds)
+        found_digest, found_diff_id = blob.digests()
+        if digest is not None and found_digest != digest:
+            raise BlobCorrupt(digest, found_digest)
+        if diff_id is not None and found_diff_id != diff_id:
+            raise DiffIdMismatch(layer_name, diff_id, found_diff_id)
+        return LayerResult(
+            writer.entries,
+            blob.blob_bytes,
+            blob.tar_bytes,
+            found_digest,
+            found_diff_id,
+            blob.compression,
+            StageSeconds(
+                blob.read_seconds,
+                inflate_seconds - blob.read_seconds,
+                blob.hash_seconds,
+                writing.seconds,
+                time.perf_counter() - began,
+            ),
+            writer.implied_parents,
+            _replaced(writer),
+        )
 
 
 @contextlib.contextmanager
@@ -126,26 +195,57 @@ def _opened(rootfs: str | int) -> Iterator[int]:
         os.close(root)
 
 
-def _apply_entries(reader: TarReader, writer: LayerWriter, layer_name: str) -> int:
-    entries = 0
+@contextlib.contextmanager
+def _writer(root: int, layer_name: str, limits: Limits, whiteouts: Whiteouts, rootless: bool) -> Iterator[LayerWriter]:
     try:
-        for entry in reader.entries():
-            writer.apply(entry, reader.data)
-            entries += 1
+        writer = LayerWriter(
+            root,
+            entries=limits.entries,
+            name_bytes=limits.name_bytes,
+            header_bytes=limits.header_bytes,
+            depth=limits.depth,
+            whiteouts=whiteouts.value,
+            rootless=rootless,
+            umask=_umask(),
+        )
+    except OSError as error:
+        raise translated(error, "open rootfs", layer_name) from error
+    try:
+        yield writer
+    finally:
+        writer.close()
+
+
+def _umask() -> int:
+    """The bits that new files go without; umask(2) would change them for a moment, for every thread."""
+    with open("/proc/thread-self/status", "rb", buffering=0) as status:
+        found = _UMASK.search(status.read(4096))
+    return int(found[1], 8) if found else _ANY_UMASK
+
+
+def _written(blob: LayerBlob, writer: LayerWriter, writing: Stage[bytes], layer_name: str) -> float:
+    """Write the whole archive; returns the seconds until its last piece was there."""
+    began = time.perf_counter()
+    try:
+        try:
+            for piece in blob.pieces():
+                writing.put(piece)
+        except (BlobDamaged, LayerTooLarge) as error:
+            # What came before the damage may be refused for a reason of its own.
+            writing.drain()
+            raise LayerRefused(layer_name, "", str(error)) from error
+        seconds = time.perf_counter() - began
+        writing.drain()
         writer.finish()
-    except (TarError, Refused) as error:
-        raise LayerRefused(layer_name, _shown(reader.current), str(error)) from error
-    except BlobDamaged as error:
-        raise LayerRefused(layer_name, "", str(error)) from error
-    except (OSError, OverflowError) as error:
-        raise _entry_failure(error, layer_name, _shown(reader.current)) from error
-    return entries
+    except EntryRefused as error:
+        raise LayerRefused(layer_name, _shown(writer.current), str(error)) from error
+    except OSError as error:
+        raise _entry_failure(error, layer_name, _shown(writer.current)) from error
+    return seconds
 
 
-def _entry_failure(error: OSError | OverflowError, layer_name: str, entry: str) -> Exception:
-    if isinstance(error, OverflowError):
-        return LayerRefused(layer_name, entry, "it has a number that no filesystem can hold")
-    if error.errno in REFUSABLE:
+def _entry_failure(error: OSError, layer_name: str, entry: str) -> Exception:
+    if error.errno in _REFUSABLE:
         return LayerRefused(layer_name, entry, os.strerror(error.errno))
     return translated(error, "apply layer", f"{layer_name}: {entry}" if entry else layer_name)
 
@@ -154,10 +254,20 @@ def _shown(name: bytes) -> str:
     return name[:256].decode("utf-8", "backslashreplace")
 
 
+def _replaced(writer: LayerWriter) -> Mapping[str, int]:
+    counts = {
+        "device": writer.replaced_devices,
+        "owner": writer.replaced_owners,
+        "attribute": writer.left_out_attributes,
+    }
+    return {kind: count for kind, count in counts.items() if count}
+
+
 def _raise_if_corrupt(blob: LayerBlob, digest: str | None) -> None:
     """A layer that makes no sense because its blob was damaged on the way is a corrupt blob."""
     if digest is None:
         return
     blob.hash_rest()
-    if blob.digest != digest:
-        raise BlobCorrupt(digest, blob.digest)
+    found, _ = blob.digests()
+    if found != digest:
+        raise BlobCorrupt(digest, found)

@@ -25,7 +25,7 @@ from firkin.domain.errors import (
 )
 from firkin.vminitd.filesystem.mounts import mount
 from firkin.vminitd.layers.applier import apply_layer
-from firkin.vminitd.layers.archive import Limits
+from firkin.vminitd.layers.limits import Limits
 from tests.integration.filesystem.private_mounts import in_private_mounts
 
 from .archives import (

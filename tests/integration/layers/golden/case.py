@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from firkin.vminitd.layers.archive import Limits
+from firkin.vminitd.layers.limits import Limits
 
 from .trees import Expected, Tree, tree
 

@@ -1,0 +1,434 @@
+"""A tar archive, entry by entry, from bytes that come in any pieces."""
+
+from libc.errno cimport ENOMEM
+from libc.stdlib cimport free
+from libc.string cimport memchr
+
+from .byte_buffer cimport ByteBuffer, append, assign_text, release
+from .failure cimport (
+    ENDS_AFTER_EXTENSION, ENDS_IN_DATA, ENDS_IN_HEADER, ENDS_IN_PADDING, ENDS_IN_SPARSE_MAP, GARBAGE_AFTER_END,
+    GOES_ON_AFTER_ZEROS, HEADER_TOO_LARGE, ID_NOT_POSSIBLE, MTIME_FIELD, NAME_TOO_LONG, PAX_NOT_A_NUMBER, SIZE_FIELD,
+    SPARSE_FIELD, SPARSE_MAP_DISORDERED, SPARSE_MAP_INCOMPLETE, SPARSE_MAP_MISFIT, SPARSE_MAP_TOO_LARGE, UID_FIELD,
+    failed, field_refused, number_refused, refused,
+)
+from .pax cimport PaxRecords, clear_pax, free_pax, parse_pax, pax_number, pax_time
+from .tar_header cimport (
+    BLOCK_SIZE, Extent, Span, TarHeader, add_extent, block_extents, header_extents, is_header_only, is_zero_block,
+    parse_header,
+)
+
+cdef enum:
+    MAP_DIGITS = 18
+    EXTENT_SHIFT = 5  # of the header limit, to bound the number of extents
+
+cdef long long ID_MAX = 0xfffffffe
+
+
+cdef int next_event(Archive *archive, const char **data, size_t *size) noexcept nogil:
+    cdef int event = NEEDS_BYTES
+    while event == NEEDS_BYTES:
+        if archive.state == IN_DATA:
+            return _data_event(archive, data, size)
+        if archive.state == IN_PADDING and archive.padding_left == 0:
+            archive.state = AT_HEADER
+            archive.name.size = 0
+        if archive.state == IN_EXTENSION and archive.data_left == 0:
+            if _end_extension(archive) < 0:
+                return -1
+            continue
+        if archive.state == IN_IGNORED_EXTENSION and archive.data_left == 0:
+            archive.state = IN_PADDING
+            continue
+        if size[0] == 0:
+            return NEEDS_BYTES
+        if archive.state == IN_PADDING:
+            archive.padding_begun = True
+            archive.padding_left -= <int>_taken(archive, data, size, archive.padding_left).size
+        elif archive.state == IN_EXTENSION or archive.state == IN_IGNORED_EXTENSION:
+            event = _extension_bytes(archive, data, size)
+        elif archive.state == AFTER_END:
+            event = _zeros(archive, data, size)
+        else:
+            event = _block_bytes(archive, data, size)
+    return event
+
+
+cdef int end_archive(Archive *archive) noexcept nogil:
+    # Some writers (umoci 0.4) leave the last padding out together with the end mark: then it is not closed.
+    if archive.state == IN_PADDING and archive.padding_begun and archive.padding_left:
+        return refused(archive.failure, ENDS_IN_PADDING)
+    if archive.state in (IN_DATA, IN_EXTENSION, IN_IGNORED_EXTENSION):
+        return refused(archive.failure, ENDS_IN_DATA)
+    if archive.state in (IN_OLD_SPARSE_MAP, IN_SPARSE_MAP):
+        return refused(archive.failure, ENDS_IN_SPARSE_MAP)
+    if archive.state != IN_PADDING and archive.block.size:
+        return refused(archive.failure, ENDS_IN_HEADER)
+    return _check_extended_entry_follows(archive)
+
+
+cdef void free_archive(Archive *archive) noexcept nogil:
+    release(&archive.block)
+    release(&archive.name)
+    release(&archive.link_name)
+    release(&archive.pax_text)
+    release(&archive.long_name)
+    release(&archive.long_link)
+    free_pax(&archive.records)
+    free(archive.extents.items)
+    archive.extents.items = NULL
+
+
+cdef int _check_extended_entry_follows(Archive *archive) noexcept nogil:
+    if archive.has_long_name or archive.has_long_link or archive.pax_text.size:
+        return refused(archive.failure, ENDS_AFTER_EXTENSION)
+    return 0
+
+
+cdef Span _taken(Archive *archive, const char **data, size_t *size, long long limit) noexcept nogil:
+    # At most `limit` of the bytes.
+    cdef Span taken = Span(data[0], size[0])
+    if <unsigned long long>limit < taken.size:
+        taken.size = <size_t>limit
+    data[0] += taken.size
+    size[0] -= taken.size
+    return taken
+
+
+cdef int _data_event(Archive *archive, const char **data, size_t *size) noexcept nogil:
+    if archive.data_left == 0:
+        archive.state = IN_PADDING
+        return ENTRY_ENDS
+    if size[0] == 0:
+        return NEEDS_BYTES
+    archive.data = _taken(archive, data, size, archive.data_left)
+    archive.data_left -= <long long>archive.data.size
+    return ENTRY_DATA
+
+
+cdef int _extension_bytes(Archive *archive, const char **data, size_t *size) noexcept nogil:
+    cdef Span taken = _taken(archive, data, size, archive.data_left)
+    archive.data_left -= <long long>taken.size
+    if archive.state == IN_EXTENSION and append(archive.extension, taken.data, taken.size) < 0:
+        return failed(archive.failure, ENOMEM)
+    return NEEDS_BYTES
+
+
+cdef int _end_extension(Archive *archive) noexcept nogil:
+    archive.state = IN_PADDING
+    if archive.extension == &archive.pax_text:
+        return parse_pax(archive.pax_text.data, archive.pax_text.size, &archive.records, archive.failure)
+    return _cut_at_nul(archive.extension)
+
+
+cdef int _cut_at_nul(ByteBuffer *text) noexcept nogil:
+    cdef const void *end = memchr(text.data, 0, text.size) if text.size else NULL
+    if end != NULL:
+        text.size = <size_t>(<const char *>end - text.data)
+    return 0
+
+
+cdef int _zeros(Archive *archive, const char **data, size_t *size) noexcept nogil:
+    while size[0] >= BLOCK_SIZE and is_zero_block(data[0]):
+        _taken(archive, data, size, BLOCK_SIZE)
+    while size[0] and data[0][0] == 0:
+        _taken(archive, data, size, 1)
+    return refused(archive.failure, GARBAGE_AFTER_END) if size[0] else NEEDS_BYTES
+
+
+cdef int _block_bytes(Archive *archive, const char **data, size_t *size) noexcept nogil:
+    # A block at once, straight from the bytes when they have it whole.
+    cdef Span taken = _taken(archive, data, size, BLOCK_SIZE - <long long>archive.block.size)
+    if taken.size < BLOCK_SIZE:
+        if append(&archive.block, taken.data, taken.size) < 0:
+            return failed(archive.failure, ENOMEM)
+        if archive.block.size < BLOCK_SIZE:
+            return NEEDS_BYTES
+        taken.data = archive.block.data
+    archive.block.size = 0
+    if archive.state == AT_HEADER:
+        return _header(archive, taken.data)
+    if archive.state == IN_OLD_SPARSE_MAP:
+        return _old_map_block(archive, taken.data)
+    if archive.state == IN_SPARSE_MAP:
+        return _map_block(archive, taken.data)
+    if not is_zero_block(taken.data):
+        return refused(archive.failure, GOES_ON_AFTER_ZEROS)
+    archive.is_closed = True
+    archive.state = AFTER_END
+    return _check_extended_entry_follows(archive)
+
+
+cdef int _header(Archive *archive, const char *block) noexcept nogil:
+    cdef TarHeader header
+    if is_zero_block(block):
+        archive.state = AT_SECOND_ZERO_BLOCK
+        return NEEDS_BYTES
+    if parse_header(block, &header, archive.failure) < 0:
+        return -1
+    _begin_data(archive, header.size)
+    if header.kind == b"x":
+        return _begin_extension(archive, &archive.pax_text, IN_EXTENSION)
+    if header.kind == b"g":
+        # Like containerd, umoci and docker: what it says of all entries does not count.
+        return _begin_extension(archive, NULL, IN_IGNORED_EXTENSION)
+    if header.kind == b"L":
+        archive.has_long_name = True
+        return _begin_extension(archive, &archive.long_name, IN_EXTENSION)
+    if header.kind == b"K":
+        archive.has_long_link = True
+        return _begin_extension(archive, &archive.long_link, IN_EXTENSION)
+    return _entry(archive, &header, block)
+
+
+cdef void _begin_data(Archive *archive, long long size) noexcept nogil:
+    archive.data_left = size
+    archive.padding_left = <int>(-<unsigned long long>size & (BLOCK_SIZE - 1))
+    archive.padding_begun = False
+
+
+cdef int _begin_extension(Archive *archive, ByteBuffer *extension, State state) noexcept nogil:
+    if archive.data_left > archive.header_limit:
+        return number_refused(archive.failure, HEADER_TOO_LARGE, archive.header_limit)
+    archive.extension = extension
+    if extension != NULL:
+        extension.size = 0
+    archive.state = state
+    return NEEDS_BYTES
+
+
+cdef int _entry(Archive *archive, const TarHeader *header, const char *block) noexcept nogil:
+    cdef Entry *entry = &archive.entry
+    cdef PaxRecords *records = &archive.records
+    cdef long long size = 0
+    if archive.pax_text.size == 0:
+        clear_pax(records)
+    if _name(archive, header) < 0:
+        return failed(archive.failure, ENOMEM)
+    if <long long>archive.name.size > archive.name_limit or <long long>archive.link_name.size > archive.name_limit:
+        return number_refused(archive.failure, NAME_TOO_LONG, archive.name_limit)
+    entry.name = Span(archive.name.data, archive.name.size)
+    entry.link_name = Span(archive.link_name.data, archive.link_name.size)
+    entry.kind = header.kind
+    entry.mode = header.mode
+    entry.major = header.major
+    entry.minor = header.minor
+    entry.records = records
+    entry.is_sparse = False
+    if records.size.size and not is_header_only(header.kind):
+        if pax_number(records.size, &size) < 0:
+            return field_refused(archive.failure, PAX_NOT_A_NUMBER, SIZE_FIELD)
+        _begin_data(archive, size)
+    if _owner_and_time(archive, header) < 0:
+        return -1
+    if header.kind == b"0" and archive.name.size and archive.name.data[archive.name.size - 1] == b"/":
+        # Before POSIX, a directory was a regular file whose name ends in a slash.
+        entry.kind = b"5"
+    if header.kind == b"S":
+        return _begin_old_map(archive, block)
+    if entry.kind == b"0":
+        return _begin_pax_map(archive)
+    entry.size = archive.data_left
+    return _entry_event(archive)
+
+
+cdef int _name(Archive *archive, const TarHeader *header) noexcept nogil:
+    # -1 without memory.
+    cdef const PaxRecords *records = &archive.records
+    cdef Span name = records.sparse_name if records.sparse_name.size else records.path
+    cdef Span link = records.link_path
+    if name.size == 0 and archive.has_long_name:
+        name = Span(archive.long_name.data, archive.long_name.size)
+    if link.size == 0 and archive.has_long_link:
+        link = Span(archive.long_link.data, archive.long_link.size)
+    if link.size == 0:
+        link = header.link_name
+    if assign_text(&archive.link_name, link.data, link.size) < 0:
+        return -1
+    if name.size:
+        return assign_text(&archive.name, name.data, name.size)
+    archive.name.size = 0
+    if header.prefix.size and (
+        append(&archive.name, header.prefix.data, header.prefix.size) < 0 or append(&archive.name, b"/", 1) < 0
+    ):
+        return -1
+    if append(&archive.name, header.name.data, header.name.size) < 0 or append(&archive.name, b"\0", 1) < 0:
+        return -1
+    archive.name.size -= 1
+    return 0
+
+
+cdef int _owner_and_time(Archive *archive, const TarHeader *header) noexcept nogil:
+    cdef const PaxRecords *records = &archive.records
+    cdef long long uid = header.uid
+    cdef long long gid = header.gid
+    cdef long long seconds = header.mtime
+    cdef long nanoseconds = 0
+    if (records.uid.size and pax_number(records.uid, &uid) < 0) or (
+        records.gid.size and pax_number(records.gid, &gid) < 0
+    ):
+        return field_refused(archive.failure, PAX_NOT_A_NUMBER, UID_FIELD)
+    if uid > ID_MAX or gid > ID_MAX:
+        return refused(archive.failure, ID_NOT_POSSIBLE)
+    archive.entry.uid = <unsigned int>uid
+    archive.entry.gid = <unsigned int>gid
+    if records.mtime.size and pax_time(records.mtime, &seconds, &nanoseconds) < 0:
+        return field_refused(archive.failure, PAX_NOT_A_NUMBER, MTIME_FIELD)
+    archive.entry.mtime.tv_sec = seconds
+    archive.entry.mtime.tv_nsec = nanoseconds
+    return 0
+
+
+cdef int _entry_event(Archive *archive) noexcept nogil:
+    if archive.entry.is_sparse:
+        if _check_extents(archive) < 0:
+            return -1
+        archive.entry.kind = b"0"
+    archive.state = IN_DATA
+    # What extended headers said was of this entry; their text stays as long as it does.
+    archive.has_long_name = archive.has_long_link = False
+    archive.pax_text.size = 0
+    return ENTRY_BEGINS
+
+
+cdef int _check_extents(Archive *archive) noexcept nogil:
+    cdef unsigned long long end = 0
+    cdef unsigned long long total = 0
+    cdef Extent *extent
+    cdef size_t index
+    for index in range(archive.extents.size):
+        extent = &archive.extents.items[index]
+        if <unsigned long long>extent.offset < end:
+            return refused(archive.failure, SPARSE_MAP_DISORDERED)
+        end = <unsigned long long>extent.offset + <unsigned long long>extent.length
+        total += <unsigned long long>extent.length
+        if end > <unsigned long long>archive.entry.size or total > <unsigned long long>archive.data_left:
+            return refused(archive.failure, SPARSE_MAP_MISFIT)
+    return 0 if total == <unsigned long long>archive.data_left else refused(archive.failure, SPARSE_MAP_MISFIT)
+
+
+cdef int _check_map_size(Archive *archive) noexcept nogil:
+    if <long long>archive.extents.size > archive.header_limit >> EXTENT_SHIFT:
+        return refused(archive.failure, SPARSE_MAP_TOO_LARGE)
+    return 0
+
+
+cdef int _begin_old_map(Archive *archive, const char *block) noexcept nogil:
+    cdef int goes_on = header_extents(block, &archive.extents, &archive.entry.size, archive.failure)
+    if goes_on < 0:
+        return -1
+    archive.entry.is_sparse = True
+    if goes_on:
+        archive.state = IN_OLD_SPARSE_MAP
+        return NEEDS_BYTES
+    return _entry_event(archive)
+
+
+cdef int _old_map_block(Archive *archive, const char *block) noexcept nogil:
+    cdef int goes_on = block_extents(block, &archive.extents, archive.failure)
+    if goes_on < 0 or _check_map_size(archive) < 0:
+        return -1
+    return NEEDS_BYTES if goes_on else _entry_event(archive)
+
+
+cdef int _begin_pax_map(Archive *archive) noexcept nogil:
+    # A regular file: sparse in one of GNU's three ways, or not.
+    cdef const PaxRecords *records = &archive.records
+    cdef bint is_within = records.sparse_major.size == 1 and records.sparse_major.data[0] == b"1"
+    cdef Span real_size = records.sparse_real_size if records.sparse_real_size.size else records.sparse_size
+    if not (
+        is_within or records.sparse_map.data != NULL or records.sparse_number_count or records.sparse_size.data != NULL
+    ):
+        archive.entry.size = archive.data_left
+        return _entry_event(archive)
+    archive.entry.is_sparse = True
+    archive.extents.size = 0
+    archive.map_index = archive.map_digits = 0
+    archive.map_number = 0
+    archive.map_size = -1
+    if pax_number(real_size, &archive.entry.size) < 0:
+        return field_refused(archive.failure, PAX_NOT_A_NUMBER, SIZE_FIELD)
+    if is_within:
+        archive.state = IN_SPARSE_MAP
+        return _check_map_goes_on(archive)
+    if records.sparse_map.data != NULL:
+        return _listed_map(archive, records.sparse_map)
+    return _recorded_map(archive)
+
+
+cdef int _listed_map(Archive *archive, Span numbers) noexcept nogil:
+    # Format 0.1: numbers with commas between them.
+    cdef const char *comma
+    cdef Span number
+    while numbers.size:
+        comma = <const char *>memchr(numbers.data, b",", numbers.size)
+        number = Span(numbers.data, numbers.size if comma == NULL else <size_t>(comma - numbers.data))
+        if _map_number(archive, number) < 0:
+            return -1
+        if comma != NULL and number.size + 1 == numbers.size:
+            return refused(archive.failure, SPARSE_MAP_INCOMPLETE)
+        number.size += 0 if comma == NULL else 1
+        numbers = Span(numbers.data + number.size, numbers.size - number.size)
+    return _end_listed_map(archive)
+
+
+cdef int _recorded_map(Archive *archive) noexcept nogil:
+    # Format 0.0: a record for each number.
+    cdef size_t index
+    for index in range(archive.records.sparse_number_count):
+        if _map_number(archive, archive.records.sparse_numbers[index]) < 0:
+            return -1
+    return _end_listed_map(archive)
+
+
+cdef int _map_number(Archive *archive, Span text) noexcept nogil:
+    cdef long long number = 0
+    if pax_number(text, &number) < 0:
+        return field_refused(archive.failure, PAX_NOT_A_NUMBER, SPARSE_FIELD)
+    return _add_map_number(archive, number)
+
+
+cdef int _add_map_number(Archive *archive, long long number) noexcept nogil:
+    # An offset, then a length, in turn.
+    archive.map_index += 1
+    if archive.map_index & 1:
+        archive.map_offset = number
+        return 0
+    if add_extent(&archive.extents, archive.map_offset, number, archive.failure) < 0:
+        return -1
+    return _check_map_size(archive)
+
+
+cdef int _end_listed_map(Archive *archive) noexcept nogil:
+    if archive.map_index & 1:
+        return refused(archive.failure, SPARSE_MAP_INCOMPLETE)
+    return _entry_event(archive)
+
+
+cdef int _check_map_goes_on(Archive *archive) noexcept nogil:
+    # Format 1.0: the data begins with the map, padded to a block.
+    if archive.data_left < BLOCK_SIZE:
+        return refused(archive.failure, SPARSE_MAP_INCOMPLETE)
+    archive.data_left -= BLOCK_SIZE
+    return NEEDS_BYTES
+
+
+cdef int _map_block(Archive *archive, const char *block) noexcept nogil:
+    # Lines of decimal numbers: how many extents there are, and then offset and length of each.
+    cdef int at
+    for at in range(BLOCK_SIZE):
+        if block[at] != b"\n":
+            if not b"0" <= block[at] <= b"9" or archive.map_digits >= MAP_DIGITS:
+                return field_refused(archive.failure, PAX_NOT_A_NUMBER, SPARSE_FIELD)
+            archive.map_number = archive.map_number * 10 + (block[at] - <char>b"0")
+            archive.map_digits += 1
+            continue
+        if archive.map_digits == 0:
+            return field_refused(archive.failure, PAX_NOT_A_NUMBER, SPARSE_FIELD)
+        if archive.map_size < 0:
+            archive.map_size = archive.map_number
+        elif _add_map_number(archive, archive.map_number) < 0:
+            return -1
+        archive.map_number = archive.map_digits = 0
+        if archive.map_index >> 1 == archive.map_size:
+            return _entry_event(archive)
+    return _check_map_goes_on(archive)

@@ -1,0 +1,471 @@
+"""The directories of a rootfs that is being written: found without ever leaving it.
+
+The kernel is only ever given single components and told not to follow them; symlinks are read and resolved here,
+with `..` and absolute targets staying inside (as RESOLVE_IN_ROOT of openat2(2)). So nothing in the rootfs can lead
+out of it. A layer may therefore write `bin/ls` through a lower layer's `bin -> usr/bin`.
+"""
+
+from libc cimport errno as c_errno
+from libc.errno cimport EINVAL, ELOOP, ENODATA, ENOENT, ENOMEM, ENOTDIR, EOPNOTSUPP, EPERM, errno
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memchr, memcmp, memset, strlen
+
+from .byte_buffer cimport ByteBuffer, append, assign_text, release, reserve
+from .failure cimport NOT_A_DIRECTORY, TOO_MANY_SYMLINKS, call_failed, failed, refused
+from .path_ids cimport PathId, child_id, path_set_add, path_set_free, same_path
+from .syscalls cimport (
+    AT_SYMLINK_NOFOLLOW, OPEN_DIRECTORY, S_IFCHR, S_IFMT, close, dup, fchmod, fchown, fgetxattr, fremovexattr,
+    fsetxattr, fstat, fstatat, futimens, mkdirat, openat, readlinkat, stat_result, timespec, unlinkat,
+)
+
+cdef enum:
+    SYMLINKS_LIMIT = 40
+    SYMLINK_TARGET_SIZE = 4096
+    SET_GROUP_ID = 0o2000
+    LEADS_ON = -3  # the component is a symlink
+
+cdef const char *DEFAULT_ACL = b"system.posix_acl_default"
+cdef const char *ACCESS_ACL = b"system.posix_acl_access"
+cdef const char *TRUSTED_OPAQUE = b"trusted.overlay.opaque"
+cdef const char *USER_OPAQUE = b"user.overlay.opaque"
+
+
+cdef int rootfs_open(Rootfs *rootfs, int root, PathId root_id) noexcept nogil:
+    cdef int fd
+    rootfs.newest = rootfs.oldest = rootfs.last = -1
+    memset(rootfs.buckets, 0xff, sizeof(rootfs.buckets))
+    rootfs.directories = <Directory *>calloc(KEPT_OPEN, sizeof(Directory))
+    if rootfs.directories == NULL:
+        return failed(&rootfs.failure, ENOMEM)
+    fd = dup(root)
+    if fd < 0:
+        return call_failed(&rootfs.failure)
+    if _keep(rootfs, fd, root_id, root_id) < 0:
+        return call_failed(&rootfs.failure)
+    rootfs.directories[ROOT].is_pinned = True
+    return 0
+
+
+cdef int rootfs_close(Rootfs *rootfs, bint keep_times) noexcept nogil:
+    cdef int result = 0
+    cdef int index
+    for index in range(rootfs.in_use):
+        if rootfs.directories[index].fd >= 0 and _closed(rootfs, index, keep_times) < 0:
+            result = -1
+    rootfs.in_use = 0
+    free(rootfs.directories)
+    rootfs.directories = NULL
+    free(rootfs.prefix_ids)
+    rootfs.prefix_ids = NULL
+    release(&rootfs.last_path)
+    release(&rootfs.canonical)
+    release(&rootfs.rest)
+    release(&rootfs.spare)
+    path_set_free(&rootfs.brought)
+    return result
+
+
+cdef int directory_at(Rootfs *rootfs, const char *path, size_t size, bint make) noexcept nogil:
+    cdef int found
+    if rootfs.last >= 0 and (rootfs.last_is_brought or not make) and (
+        rootfs.last_path.size == size and memcmp(rootfs.last_path.data, path, size) == 0
+    ):
+        return rootfs.last
+    found = _walk(rootfs, path, size, make)
+    if found >= 0:
+        if assign_text(&rootfs.last_path, path, size) < 0 or (make and _note_path(rootfs) < 0):
+            return failed(&rootfs.failure, ENOMEM)
+        rootfs.last = found
+        rootfs.last_is_brought = make
+    return found
+
+
+cdef int _note_path(Rootfs *rootfs) noexcept nogil:
+    # The layer brought every directory on the way to what it brought. -1 without memory.
+    cdef PathId current = rootfs.directories[ROOT].id
+    cdef size_t start = 0
+    cdef size_t length
+    if rootfs.was_empty:
+        return 0
+    while start < rootfs.canonical.size:
+        length = _component_size(rootfs.canonical.data + start, rootfs.canonical.size - start)
+        current = child_id(current, rootfs.canonical.data + start, length)
+        if path_set_add(&rootfs.brought, current) < 0:
+            return -1
+        start += length + 1
+    return 0
+
+
+cdef int _walk(Rootfs *rootfs, const char *path, size_t size, bint make) noexcept nogil:
+    cdef size_t known = 0
+    cdef size_t start = 0
+    cdef size_t length
+    cdef int links = 0
+    cdef int current = _deepest_open(rootfs, path, size, &known)
+    cdef int step
+    cdef char *component
+    if (
+        current < 0
+        or assign_text(&rootfs.canonical, path, known) < 0
+        or assign_text(&rootfs.rest, path + known, size - known) < 0
+    ):
+        return failed(&rootfs.failure, ENOMEM)
+    while start < rootfs.rest.size:
+        component = rootfs.rest.data + start
+        length = _component_size(component, rootfs.rest.size - start)
+        component[length] = 0  # where a slash was, or the end
+        start += length + 1
+        if length == 0 or (length == 1 and component[0] == b"."):
+            continue
+        if length == 2 and component[0] == b"." and component[1] == b".":
+            step = _climb(rootfs, current, &start)
+        else:
+            step = _step(rootfs, current, component, length, make)
+        if step == LEADS_ON:
+            links += 1
+            if links > SYMLINKS_LIMIT:
+                return refused(&rootfs.failure, TOO_MANY_SYMLINKS)
+            step = _follow(rootfs, current, component, &start)
+        if step < 0:
+            return step
+        current = step
+        _touch(rootfs, current)
+    return current
+
+
+cdef int _deepest_open(Rootfs *rootfs, const char *path, size_t size, size_t *known) noexcept nogil:
+    # The deepest directory on the way that is open, and how much of the path leads to it. Only paths without symlinks
+    # have ids that are found here. -1 without memory.
+    cdef size_t start = 0
+    cdef size_t depth = 0
+    cdef size_t length
+    cdef int found
+    cdef PathId current = rootfs.directories[ROOT].id
+    while start < size:
+        length = _component_size(path + start, size - start)
+        if depth == rootfs.prefix_capacity and _grow_prefixes(rootfs) < 0:
+            return -1
+        current = child_id(current, path + start, length)
+        rootfs.prefix_ids[depth] = current
+        depth += 1
+        start += length + 1
+    known[0] = size
+    while depth > 0:
+        found = open_directory_with(rootfs, rootfs.prefix_ids[depth - 1])
+        if found >= 0:
+            _touch(rootfs, found)
+            return found
+        depth -= 1
+        known[0] = _without_last(path, known[0])
+    return ROOT
+
+
+cdef int _grow_prefixes(Rootfs *rootfs) noexcept nogil:
+    cdef size_t capacity = rootfs.prefix_capacity * 2 if rootfs.prefix_capacity else 64
+    cdef PathId *ids = <PathId *>realloc(rootfs.prefix_ids, capacity * sizeof(PathId))
+    if ids == NULL:
+        return -1
+    rootfs.prefix_ids = ids
+    rootfs.prefix_capacity = capacity
+    return 0
+
+
+cdef int _step(Rootfs *rootfs, int current, const char *name, size_t length, bint make) noexcept nogil:
+    # One component further; LEADS_ON at a symlink.
+    cdef int found = open_directory_with(rootfs, child_id(rootfs.directories[current].id, name, length))
+    if found < 0:
+        found = open_directory(rootfs, current, name)
+    if found < 0:
+        if errno == ENOENT:
+            if not make:
+                return MISSING
+            found = _imply(rootfs, current, name)
+        elif errno == ENOTDIR or errno == ELOOP:
+            # Also for a symlink, dangling or not, since the kernel was told not to follow.
+            if rootfs.whiteouts == APPLIED or not make or not is_whiteout(rootfs.directories[current].fd, name):
+                return LEADS_ON
+            found = _imply_over_whiteout(rootfs, current, name)
+        else:
+            return call_failed(&rootfs.failure)
+    if found >= 0 and (_append_component(&rootfs.canonical, name, length)) < 0:
+        return failed(&rootfs.failure, ENOMEM)
+    return found
+
+
+cdef int _append_component(ByteBuffer *path, const char *name, size_t length) noexcept nogil:
+    if path.size > 0 and append(path, b"/", 1) < 0:
+        return -1
+    return append(path, name, length)
+
+
+cdef int _imply(Rootfs *rootfs, int parent, const char *name) noexcept nogil:
+    # A parent that the layer does not mention.
+    cdef int made = make_directory(rootfs, parent, name, 0o755)
+    if made < 0:
+        return call_failed(&rootfs.failure)
+    rootfs.implied_parents += 1
+    # Exactly 0755 and root's, whatever the umask or a set-group-id parent would make of it.
+    if rootfs.directories[made].uid != 0 or rootfs.directories[made].gid != 0:
+        if fchown(rootfs.directories[made].fd, 0, 0) < 0 and not rootfs.is_rootless:
+            return call_failed(&rootfs.failure)
+    if rootfs.directories[made].mode & 0o7777 != 0o755 and fchmod(rootfs.directories[made].fd, 0o755) < 0:
+        return call_failed(&rootfs.failure)
+    rootfs.directories[made].mode = rootfs.directories[made].mode & S_IFMT | 0o755
+    rootfs.directories[made].uid = rootfs.directories[made].gid = 0
+    return made
+
+
+cdef int _imply_over_whiteout(Rootfs *rootfs, int parent, const char *name) noexcept nogil:
+    # What lower layers have below this name is hidden, and stays hidden.
+    cdef int made
+    if unlinkat(rootfs.directories[parent].fd, name, 0) < 0:
+        return call_failed(&rootfs.failure)
+    made = _imply(rootfs, parent, name)
+    return -1 if made < 0 or set_opaque(rootfs, made) < 0 else made
+
+
+cdef int _follow(Rootfs *rootfs, int current, const char *name, size_t *start) noexcept nogil:
+    # Put a symlink's target in its place.
+    cdef char[SYMLINK_TARGET_SIZE] target
+    cdef ssize_t size = readlinkat(rootfs.directories[current].fd, name, target, SYMLINK_TARGET_SIZE)
+    if size < 0:
+        return refused(&rootfs.failure, NOT_A_DIRECTORY) if errno == EINVAL else call_failed(&rootfs.failure)
+    if target[0] == b"/":
+        current = ROOT
+        rootfs.canonical.size = 0
+    return current if _go_on_with(rootfs, target, <size_t>size, start) == 0 else -1
+
+
+cdef int _climb(Rootfs *rootfs, int current, size_t *start) noexcept nogil:
+    # To the parent, where the root is its own.
+    cdef int parent = open_directory_with(rootfs, rootfs.directories[current].parent)
+    rootfs.canonical.size = _without_last(rootfs.canonical.data, rootfs.canonical.size)
+    if parent >= 0:
+        return parent
+    # It was closed meanwhile: there again, by its path, which has no symlinks.
+    if _go_on_with(rootfs, rootfs.canonical.data, rootfs.canonical.size, start) < 0:
+        return -1
+    rootfs.canonical.size = 0
+    return ROOT
+
+
+cdef int _go_on_with(Rootfs *rootfs, const char *path, size_t size, size_t *start) noexcept nogil:
+    # The path, and then what is left from `start`.
+    cdef ByteBuffer swapped = rootfs.spare
+    cdef size_t left = rootfs.rest.size - start[0] if start[0] < rootfs.rest.size else 0
+    swapped.size = 0
+    if reserve(&swapped, size + left + 2) < 0:
+        return failed(&rootfs.failure, ENOMEM)
+    append(&swapped, path, size)
+    append(&swapped, b"/", 1)
+    append(&swapped, rootfs.rest.data + rootfs.rest.size - left, left)
+    rootfs.spare = rootfs.rest
+    rootfs.rest = swapped
+    start[0] = 0
+    return 0
+
+
+cdef int open_directory(Rootfs *rootfs, int parent, const char *name) noexcept nogil:
+    cdef PathId parent_id = rootfs.directories[parent].id
+    cdef int fd = openat(rootfs.directories[parent].fd, name, OPEN_DIRECTORY)
+    if fd < 0:
+        return -1
+    return _keep(rootfs, fd, child_id(parent_id, name, strlen(name)), parent_id)
+
+
+cdef int make_directory(Rootfs *rootfs, int parent, const char *name, mode_t mode) noexcept nogil:
+    cdef bint inherits = rootfs.directories[parent].has_default_acl
+    cdef int made
+    rootfs.directories[parent].changed = True
+    if mkdirat(rootfs.directories[parent].fd, name, mode) < 0:
+        return -1
+    made = open_directory(rootfs, parent, name)
+    if made < 0:
+        return -1
+    if inherits:
+        if (
+            remove_acl(rootfs.directories[made].fd, DEFAULT_ACL) < 0
+            or remove_acl(rootfs.directories[made].fd, ACCESS_ACL) < 0
+        ):
+            return -1
+        rootfs.directories[made].has_default_acl = False
+    return made
+
+
+cdef int remove_acl(int file, const char *attribute) noexcept nogil:
+    # -1 with errno; one that is not there is removed already.
+    if fremovexattr(file, attribute) < 0 and errno != ENODATA and errno != EOPNOTSUPP:
+        return -1
+    return 0
+
+
+cdef int _keep(Rootfs *rootfs, int fd, PathId path, PathId parent) noexcept nogil:
+    # Keep an open directory; -1 with errno, and then it is closed.
+    cdef stat_result status
+    cdef Directory *directory
+    cdef int index
+    if fstat(fd, &status) < 0:
+        return _close_and_fail(fd)
+    index = _free_slot(rootfs)
+    if index < 0:
+        return _close_and_fail(fd)
+    directory = &rootfs.directories[index]
+    memset(directory, 0, sizeof(Directory))
+    directory.id = path
+    directory.parent = parent
+    directory.fd = fd
+    directory.mode = status.st_mode
+    directory.uid = status.st_uid
+    directory.gid = status.st_gid
+    directory.mtime = status.st_mtim
+    directory.has_default_acl = fgetxattr(fd, DEFAULT_ACL, NULL, 0) > 0
+    directory.chained = rootfs.buckets[_bucket(path)]
+    rootfs.buckets[_bucket(path)] = index
+    _link_newest(rootfs, index)
+    return index
+
+
+cdef int _close_and_fail(int fd) noexcept nogil:
+    # -1 with the errno of what failed before.
+    cdef int error = errno
+    close(fd)
+    c_errno.errno = error
+    return -1
+
+
+cdef int _free_slot(Rootfs *rootfs) noexcept nogil:
+    # A place for one more open directory: a new one, or that of the one that was used longest ago. -1 with errno.
+    cdef int index = rootfs.oldest
+    cdef int result
+    if rootfs.in_use < KEPT_OPEN:
+        rootfs.in_use += 1
+        return rootfs.in_use - 1
+    while rootfs.directories[index].is_pinned:
+        index = rootfs.directories[index].newer
+    result = _closed(rootfs, index, True) if rootfs.directories[index].fd >= 0 else 0
+    _unlink(rootfs, index)
+    return index if result == 0 else -1
+
+
+cdef int _closed(Rootfs *rootfs, int index, bint keep_times) noexcept nogil:
+    # Close a directory, with its time given back; -1 with errno.
+    cdef Directory *directory = &rootfs.directories[index]
+    cdef timespec[2] times
+    cdef int result = 0
+    if directory.changed and keep_times:
+        times[0] = times[1] = directory.mtime
+        result = futimens(directory.fd, times)
+        if result < 0 and rootfs.is_rootless and errno == EPERM:
+            result = 0
+    _unchain(rootfs, index)
+    if result < 0:
+        _close_and_fail(directory.fd)
+    else:
+        close(directory.fd)
+    directory.fd = -1
+    if rootfs.last == index:
+        rootfs.last = -1
+    return result
+
+
+cdef void forget_directory(Rootfs *rootfs, PathId path) noexcept nogil:
+    cdef int index = open_directory_with(rootfs, path)
+    if index > ROOT:
+        _closed(rootfs, index, False)
+        rootfs.directories[index].is_pinned = False
+        _unlink(rootfs, index)
+        _link_oldest(rootfs, index)
+
+
+cdef void forget_last_path(Rootfs *rootfs) noexcept nogil:
+    rootfs.last = -1
+
+
+cdef int open_directory_with(const Rootfs *rootfs, PathId path) noexcept nogil:
+    cdef int index = rootfs.buckets[_bucket(path)]
+    while index >= 0 and not same_path(rootfs.directories[index].id, path):
+        index = rootfs.directories[index].chained
+    return index
+
+
+cdef inline int _bucket(PathId path) noexcept nogil:
+    return <int>(path.low & (BUCKETS - 1))
+
+
+cdef void _unchain(Rootfs *rootfs, int index) noexcept nogil:
+    cdef int *link = &rootfs.buckets[_bucket(rootfs.directories[index].id)]
+    while link[0] != index:
+        link = &rootfs.directories[link[0]].chained
+    link[0] = rootfs.directories[index].chained
+
+
+cdef inline void _touch(Rootfs *rootfs, int index) noexcept nogil:
+    if rootfs.newest != index:
+        _unlink(rootfs, index)
+        _link_newest(rootfs, index)
+
+
+cdef void _unlink(Rootfs *rootfs, int index) noexcept nogil:
+    cdef int older = rootfs.directories[index].older
+    cdef int newer = rootfs.directories[index].newer
+    if older >= 0:
+        rootfs.directories[older].newer = newer
+    else:
+        rootfs.oldest = newer
+    if newer >= 0:
+        rootfs.directories[newer].older = older
+    else:
+        rootfs.newest = older
+
+
+cdef void _link_newest(Rootfs *rootfs, int index) noexcept nogil:
+    rootfs.directories[index].older = rootfs.newest
+    rootfs.directories[index].newer = -1
+    if rootfs.newest >= 0:
+        rootfs.directories[rootfs.newest].newer = index
+    else:
+        rootfs.oldest = index
+    rootfs.newest = index
+
+
+cdef void _link_oldest(Rootfs *rootfs, int index) noexcept nogil:
+    rootfs.directories[index].older = -1
+    rootfs.directories[index].newer = rootfs.oldest
+    if rootfs.oldest >= 0:
+        rootfs.directories[rootfs.oldest].older = index
+    else:
+        rootfs.newest = index
+    rootfs.oldest = index
+
+
+cdef int set_opaque(Rootfs *rootfs, int directory) noexcept nogil:
+    cdef const char *attribute = TRUSTED_OPAQUE if rootfs.whiteouts == TRUSTED_OVERLAY else USER_OPAQUE
+    if fsetxattr(rootfs.directories[directory].fd, attribute, b"y", 1, 0) < 0:
+        return call_failed(&rootfs.failure)
+    return 0
+
+
+cdef bint is_whiteout(int directory, const char *name) noexcept nogil:
+    cdef stat_result status
+    if fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) < 0:
+        return False
+    return status.st_mode & S_IFMT == S_IFCHR and status.st_rdev == 0
+
+
+cdef int note_brought(Rootfs *rootfs, int parent, const char *name) noexcept nogil:
+    if rootfs.was_empty:
+        return 0
+    if path_set_add(&rootfs.brought, child_id(rootfs.directories[parent].id, name, strlen(name))) < 0:
+        return failed(&rootfs.failure, ENOMEM)
+    return 0
+
+
+cdef inline size_t _component_size(const char *path, size_t size) noexcept nogil:
+    cdef const void *slash = memchr(path, b"/", size)
+    return size if slash == NULL else <size_t>(<const char *>slash - path)
+
+
+cdef inline size_t _without_last(const char *path, size_t size) noexcept nogil:
+    while size > 0 and path[size - 1] != b"/":
+        size -= 1
+    return size - 1 if size > 0 else 0

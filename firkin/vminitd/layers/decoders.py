@@ -1,0 +1,133 @@
+"""Decompression: from pieces of a blob to pieces of the tar inside it, of bounded size each."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import zstandard
+from isal import igzip_lib
+
+from firkin._fast.zstd_frames import ZstdFrames
+from firkin.domain.image import Compression
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+PIECE_BYTES = 1024 * 1024
+_GZIP_PORTION_BYTES = 16 * 1024
+_ZSTD_READ_BYTES = 256 * 1024
+# The stubs of isal take the class for an instance.
+_GzipError: type[Exception] = vars(igzip_lib)["IsalError"]
+
+
+class BlobDamaged(ValueError):
+    """Bytes that cannot be decompressed; the text says why."""
+
+
+def decoded(read: Callable[[], bytes], compression: Compression, window_bytes: int) -> Iterator[bytes]:
+    """The pieces that the pieces of `read` stand for; `read` gives b"" at the end.
+
+    Args:
+        read: called for the next piece.
+        compression: of the blob.
+        window_bytes: the most that a zstd frame may refer back over.
+
+    Raises:
+        BlobDamaged: they are not of this compression, or end too early.
+    """
+    if compression is Compression.GZIP:
+        return _gunzipped(read)
+    if compression is Compression.ZSTD:
+        return _unzstd(read, window_bytes)
+    return iter(read, b"")
+
+
+class _GzipMembers:
+    """gzip (RFC 1952): several members one after another, then zero bytes at most."""
+
+    def __init__(self) -> None:
+        self._member = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
+        self._is_padding = False
+        # What lies behind a member's end is copied, so where there are many, the portions are small.
+        self._portion_bytes = PIECE_BYTES
+        self.is_between = True
+
+    def decode(self, data: bytes) -> Iterator[bytes]:
+        """What a piece stands for.
+
+        Raises:
+            BlobDamaged: it is no gzip.
+        """
+        view = memoryview(data)
+        while view:
+            if self.is_between and (self._is_padding or view[0] == 0):
+                self._is_padding = True
+                if view.tobytes().strip(b"\0"):
+                    raise BlobDamaged("something other than zero bytes follows its gzip data")
+                return
+            self.is_between = False
+            portion = view[: self._portion_bytes]
+            yield from self._decompressed(portion)
+            view = view[len(portion) :]
+            self._portion_bytes = min(self._portion_bytes * 2, PIECE_BYTES)
+            if self._member.eof:
+                view = memoryview(data)[len(data) - len(view) - len(self._member.unused_data) :]
+                self._portion_bytes = _GZIP_PORTION_BYTES
+                self._member = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
+                self.is_between = True
+
+    def _decompressed(self, portion: memoryview) -> Iterator[bytes]:
+        try:
+            yield self._member.decompress(portion, PIECE_BYTES)
+            while not self._member.needs_input and not self._member.eof:
+                yield self._member.decompress(b"", PIECE_BYTES)
+        except _GzipError as error:
+            raise BlobDamaged(f"its gzip data is damaged ({error})") from error
+
+
+def _gunzipped(read: Callable[[], bytes]) -> Iterator[bytes]:
+    members = _GzipMembers()
+    while data := read():
+        yield from members.decode(data)
+    if not members.is_between:
+        raise BlobDamaged("its gzip data ends too early")
+
+
+class _ZstdSource(io.RawIOBase):
+    """What zstandard reads from; notes where frames end, which it does not tell."""
+
+    def __init__(self, next_piece: Callable[[], bytes]) -> None:
+        self._next_piece = next_piece
+        self._rest = memoryview(b"")
+        self.frames = ZstdFrames()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        if not self._rest:
+            piece = self._next_piece()
+            self.frames.feed(piece)
+            self._rest = memoryview(piece)
+        room = memoryview(buffer)
+        taken = self._rest[: len(room)]
+        room[: len(taken)] = taken
+        self._rest = self._rest[len(taken) :]
+        return len(taken)
+
+
+def _unzstd(read: Callable[[], bytes], window_bytes: int) -> Iterator[bytes]:
+    """zstd (RFC 8878): several frames, skippable ones among them."""
+    source = _ZstdSource(read)
+    decompressor = zstandard.ZstdDecompressor(max_window_size=window_bytes)
+    blob = io.BufferedReader(source, _ZSTD_READ_BYTES)
+    with decompressor.stream_reader(blob, _ZSTD_READ_BYTES, read_across_frames=True) as reader:
+        try:
+            while piece := reader.read(PIECE_BYTES):
+                yield piece
+        except zstandard.ZstdError as error:
+            raise BlobDamaged(f"its zstd data is damaged ({error})") from error
+    if not source.frames.is_between:
+        raise BlobDamaged("its zstd data ends too early")

@@ -1,0 +1,29 @@
+"""What a layer may amount to."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Limits(NamedTuple):
+    """What a layer may amount to; generous, but finite.
+
+    Attributes:
+        entries: in one layer.
+        name_bytes: of a name or a link's target (PATH_MAX is 4096).
+        header_bytes: of one pax or GNU header's contents.
+        depth: components of a name.
+        tar_bytes: of the whole archive, decompressed.
+        expansion: bytes of the archive for each byte of the blob (gzip cannot exceed 1032).
+        expansion_free_bytes: of the archive, before its expansion counts.
+        window_bytes: that a zstd frame may refer back over, and so the memory it takes (zstd's own limit).
+    """
+
+    entries: int = 4_000_000
+    name_bytes: int = 4096
+    header_bytes: int = 4 * 2**20
+    depth: int = 2048
+    tar_bytes: int = 2**40
+    expansion: int = 1100
+    expansion_free_bytes: int = 2**30
+    window_bytes: int = 128 * 2**20
