@@ -123,8 +123,10 @@ class OciRuntime:
 
     async def _call(self, log_file: str, arguments: Sequence[str], stdio: ChildStdio) -> int:
         options = ["--root", self._state_root, "--log", log_file]
+        # crun seals itself into a temporary file, and leaves it when it is killed: then it goes with the bundle.
+        environment = {**os.environ, "_LIBCONTAINER_STATEDIR": os.path.dirname(log_file)}
         try:
-            child = self._reaper.spawn([self._program, *options, *arguments], stdio)
+            child = self._reaper.spawn([self._program, *options, *arguments], stdio, environment)
         except (FileNotFoundError, PermissionError) as error:
             raise MissingTool(self._program, "running containers", self.name) from error
         return await child.wait_to_the_end(_CALL_SECONDS)
