@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 from firkin.domain.container_spec import PodContainerSpec
+from firkin.domain.copying import CopyReport
 from firkin.domain.errors import ContainerNotRunning
 from firkin.domain.ids import ContainerId
 from firkin.domain.lifecycle import ContainerPhase
 from firkin.domain.process import ContainerStartupTiming, ExitStatus, Output, Stdio, StdioOptions
 from firkin.domain.terminal import TerminalSize
 
+from .container_copy import copied_in, copied_out
 from .container_exec import Process, start_exec
 from .container_record import ContainerRecord
 from .container_restart import restart_container
@@ -159,6 +162,49 @@ class Container:
             stdio=StdioOptions(stdin, stdout, stderr or (Stdio.NULL if tty else Stdio.PIPED)),
             terminal=TerminalSize(*size) if tty else None,
         )
+
+    async def copy_in(
+        self,
+        host_path: str | os.PathLike[str],
+        guest_path: str,
+        *,
+        keep_ownership: bool = False,
+        create_parents: bool = False,
+    ) -> CopyReport:
+        """Copy a file, or a directory with everything below it, from the host into the container.
+
+        A directory that exists takes the source in, under the source's name unless `host_path` ends in `/.`; a name
+        that is free becomes the source's new name. Modes, times, symlinks, hard links and extended attributes are
+        kept. Everything belongs to the container's user, or, with `keep_ownership`, to the same numbers as on the
+        host; only then set-user-id and set-group-id bits are kept, too. The container sees the copy in its own view:
+        in its volumes, and in what is mounted in it.
+
+        Raises:
+            CopyFailed: the source is missing, or something is in the way; each file copied before is whole.
+            PathRefused, UserUnknown, StoreFull: the container's side cannot take it.
+        """
+        return await copied_in(
+            self._pod,
+            self._record,
+            host_path,
+            guest_path,
+            keep_ownership=keep_ownership,
+            create_parents=create_parents,
+        )
+
+    async def copy_out(
+        self, guest_path: str, host_path: str | os.PathLike[str], *, keep_ownership: bool = False
+    ) -> CopyReport:
+        """Copy a file, or a directory with everything below it, from the container to the host, by the same rules.
+
+        Everything belongs to the caller, unless `keep_ownership`. Nothing is written outside `host_path`, whatever
+        the container holds; devices, sockets and named pipes are left out, and named in the report.
+
+        Raises:
+            CopyFailed: the source is missing, or something is in the way; each file copied before is whole.
+            PathRefused: `guest_path` leads through links that must not be followed.
+        """
+        return await copied_out(self._pod, self._record, guest_path, host_path, keep_ownership=keep_ownership)
 
     def __repr__(self) -> str:
         return f"<Container {self.id} {self.state}>"

@@ -90,7 +90,8 @@ class TreeWriter:
         for entry in self._checked(archive):
             if entry.kind != tar_header.REGULAR or self._entries > 1:
                 raise CopyFailed(name, "the archive holds more than one file")
-            self._write_regular(parent, os.fsencode(name), entry, archive)
+            with _explaining(os.fsencode(name)):
+                self._write_regular(parent, os.fsencode(name), entry, archive)
         if self._entries != 1:
             raise CopyFailed(name, "the archive is empty")
 
@@ -106,7 +107,7 @@ class TreeWriter:
 
     def _write(self, path: bytes, entry: Entry, archive: TarReader) -> None:
         *parents, name = path.split(b"/")
-        try:
+        with _explaining(path):
             parent = self._entered(parents)
             if entry.kind == tar_header.DIRECTORY:
                 self._enter(name, entry)
@@ -118,14 +119,6 @@ class TreeWriter:
                 self._write_hard_link(parent, name, _cleaned(entry.link_name))
             else:
                 raise CopyFailed(os.fsdecode(path), "it is neither a file nor a directory nor a link")
-        except OSError as error:
-            if error.errno in (errno.ELOOP, errno.ENOTDIR):
-                reason = "it leads through a symlink, or through a file where a directory should be"
-                raise CopyFailed(os.fsdecode(path), reason) from error
-            if error.errno in (errno.EISDIR, errno.ENOTEMPTY):
-                raise CopyFailed(os.fsdecode(path), "a file cannot replace a directory") from error
-            error.filename = os.fsdecode(path)
-            raise
 
     def _entered(self, parents: list[bytes]) -> int:
         """The open directory that `parents` lead to; what is missing of it is made."""
@@ -240,6 +233,23 @@ def _named_last(parent: int, unfinished: bytes, name: bytes) -> Iterator[None]:
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(unfinished, dir_fd=parent)
+        raise
+
+
+@contextlib.contextmanager
+def _explaining(path: bytes) -> Iterator[None]:
+    """Say what an errno means here; any other error gets the path of the entry."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            reason = "it leads through a symlink, or through a file where a directory should be"
+            raise CopyFailed(os.fsdecode(path), reason) from error
+        if error.errno in (errno.EISDIR, errno.ENOTEMPTY):
+            raise CopyFailed(os.fsdecode(path), "a file cannot replace a directory") from error
+        if error.errno == errno.EBUSY:
+            raise CopyFailed(os.fsdecode(path), "something is mounted there") from error
+        error.filename = os.fsdecode(path)
         raise
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ from firkin.application.runtime import Runtime as AsyncRuntime
 from firkin.bootstrap import open_runtime as async_open_runtime
 from firkin.config import RuntimeConfig
 from firkin.domain.container_spec import PodContainerSpec
+from firkin.domain.copying import CopyReport
 from firkin.domain.guest_path import GuestPath
 from firkin.domain.ids import ContainerId, PodId, ProcessId
 from firkin.domain.image import ImageBundle, Platform
@@ -223,6 +225,46 @@ class Container:
                 )
             ),
         )
+
+    def copy_in(
+        self,
+        host_path: str | os.PathLike[str],
+        guest_path: str,
+        *,
+        keep_ownership: bool = False,
+        create_parents: bool = False,
+    ) -> CopyReport:
+        """Copy a file, or a directory with everything below it, from the host into the container.
+
+        A directory that exists takes the source in, under the source's name unless `host_path` ends in `/.`; a name
+        that is free becomes the source's new name. Modes, times, symlinks, hard links and extended attributes are
+        kept. Everything belongs to the container's user, or, with `keep_ownership`, to the same numbers as on the
+        host; only then set-user-id and set-group-id bits are kept, too. The container sees the copy in its own view:
+        in its volumes, and in what is mounted in it.
+
+        Raises:
+            CopyFailed: the source is missing, or something is in the way; each file copied before is whole.
+            PathRefused, UserUnknown, StoreFull: the container's side cannot take it.
+        """
+        return self._thread.awaited(
+            lambda: self._twin.copy_in(
+                host_path, guest_path, keep_ownership=keep_ownership, create_parents=create_parents
+            )
+        )
+
+    def copy_out(
+        self, guest_path: str, host_path: str | os.PathLike[str], *, keep_ownership: bool = False
+    ) -> CopyReport:
+        """Copy a file, or a directory with everything below it, from the container to the host, by the same rules.
+
+        Everything belongs to the caller, unless `keep_ownership`. Nothing is written outside `host_path`, whatever
+        the container holds; devices, sockets and named pipes are left out, and named in the report.
+
+        Raises:
+            CopyFailed: the source is missing, or something is in the way; each file copied before is whole.
+            PathRefused: `guest_path` leads through links that must not be followed.
+        """
+        return self._thread.awaited(lambda: self._twin.copy_out(guest_path, host_path, keep_ownership=keep_ownership))
 
     def __repr__(self) -> str:
         return repr(self._twin)

@@ -83,6 +83,19 @@ class Containers:
     def __contains__(self, container_id: str) -> bool:
         return container_id in self._table
 
+    def init_of(self, container_id: str) -> GuestProcess:
+        """The first process of a container, running or not.
+
+        Raises:
+            ContainerNotFound, ContainerNotRunning: there is no such container, or it is being created.
+        """
+        return self._container(container_id).init
+
+    def init_at(self, root: str) -> GuestProcess | None:
+        """The first process of the container whose root filesystem lies at `root`; None when none does."""
+        containers = (entry.container for entry in self._table.values())
+        return next((one.init for one in containers if one is not None and one.bundle.config.root == root), None)
+
     async def create(self, request: ContainerRequest) -> None:
         """Connect the streams, prepare the overlay and write the bundle.
 

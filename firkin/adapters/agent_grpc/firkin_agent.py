@@ -27,6 +27,7 @@ from . import messages
 from .bulk_listener import BulkListener
 from .errors import CallKind, deadline_exceeded
 from .filesystem_usage import filesystem_usage
+from .firkin_agent_files import FirkinAgentFiles
 from .layer_feed import LayerFeed
 from .refusals import refuse_disk_limits
 from .session import AgentSession
@@ -38,7 +39,7 @@ _DISK_SIZE_LIMITS = "disk-size-limits"
 _StartReply = wire.StartContainerResponse | wire.StartProcessResponse
 
 
-class FirkinAgent:
+class FirkinAgent(FirkinAgentFiles):
     """An agent that answered GetInfo."""
 
     def __init__(self, session: AgentSession, info: wire.GetInfoResponse) -> None:

@@ -31,6 +31,8 @@ from firkin.ports.agent_pods import PodPreparation
 from firkin.ports.agent_processes import ProcessLaunch, ProcessStreams, StartedProcess
 from firkin.ports.agent_templates import ProgressCallback, TemplateProgress, TemplateResult
 
+from .agent_files import MemoryAgentFiles
+from .files import MemoryFiles
 from .pipes import MemoryPipe, PipeSink, PipeSource
 from .programs import MemoryProcess, Program
 from .sandbox import MemorySandbox
@@ -49,10 +51,11 @@ class _RuntimeSpec(msgspec.Struct):
     process: _Process
 
 
-class MemoryAgent:
+class MemoryAgent(MemoryAgentFiles):
     """Keeps the promises of ports.agent over tables in memory."""
 
     def __init__(self, sandbox: MemorySandbox, world: MemoryWorld, programs: Mapping[str, Program]) -> None:
+        super().__init__(sandbox.request.pod_id)
         self._sandbox = sandbox
         self._faults = world.faults
         self._store: MemoryStore = world.store(sandbox.request.store.identity)
@@ -167,6 +170,7 @@ class MemoryAgent:
         if request.container_id in self._overlays:
             raise AgentError("mount pod container overlay rootfs", "it exists", path=request.layout.merged)
         self._overlays.add(request.container_id)
+        self._container_files[request.container_id] = MemoryFiles()
 
     async def start_container(self, launch: ContainerLaunch) -> StartedProcess:
         """Run the container's command as a coroutine."""
@@ -259,4 +263,5 @@ class MemoryAgent:
             for ref in [ref for ref in self._processes if ref.container_id == container_id]:
                 self._end(ref)
             self._overlays.discard(container_id)
+            self._container_files.pop(container_id, None)
         return ()

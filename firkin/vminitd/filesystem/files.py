@@ -19,7 +19,7 @@ from .removal import remove_tree
 
 _COPY_BYTES = 1 << 20
 _SYMLINKS_LIMIT = 40
-_PROTECTED = ("/", "/proc", "/sys", "/dev")
+_PROTECTED = ("/", "/proc", "/sys", "/dev", "/run", "/run/firkin", "/run/firkin/host")
 
 
 class ByteSource(Protocol):
@@ -158,7 +158,7 @@ def make_directory(path: str, parents: bool, mode: int) -> None:
             if os.path.isdir(path):
                 return
             os.makedirs(os.path.dirname(os.path.normpath(path)), 0o755, exist_ok=True)
-        os.mkdir(path, mode)
+        os.mkdir(path, mode & 0o7777)
         os.chmod(path, mode & 0o7777)
 
 
@@ -214,8 +214,11 @@ def copy_in(
     mode: int,
     create_parents: bool,
     on_bytes: Callable[[int], None] | None = None,
+    view: int | None = None,
 ) -> int:
     """Write `stream` to the file `path` of the rootfs `root` in one step; returns the number of bytes.
+
+    `view` is the rootfs, open, where it is not what lies at `root`: a container's own view of it.
 
     Symlinks are resolved inside `root`, the last one too: what it points to is replaced, not the link.
 
@@ -226,7 +229,7 @@ def copy_in(
     """
     where = f"{root.rstrip('/')}/{path.lstrip('/')}"
     total = 0
-    with translating("copy", where), refusing(where), opened_directory(root) as directory:
+    with translating("copy", where), refusing(where), _opened_root(root, view) as directory:
         parent, name = _resolved_in_root(directory, path, create_parents, where)
         try:
             _refuse_unwritable(parent, name, where)
@@ -241,13 +244,22 @@ def copy_in(
     return total
 
 
+@contextlib.contextmanager
+def _opened_root(root: str, view: int | None) -> Iterator[int]:
+    if view is not None:
+        yield view
+        return
+    with opened_directory(root) as directory:
+        yield directory
+
+
 def _resolved_in_root(root: int, path: str, create_parents: bool, where: str) -> tuple[int, str]:
     """The open parent directory and the last component of `path`, once its last component is no symlink."""
     for _ in range(_SYMLINKS_LIMIT):
         parent_path, name = os.path.split(path.lstrip("/"))
         if name in ("", ".", ".."):
             raise PathRefused(where, "it names a directory")
-        parent = _opened_parent(root, parent_path, create_parents)
+        parent = opened_parent(root, parent_path, create_parents)
         try:
             target = os.readlink(name, dir_fd=parent)
         except OSError as error:
@@ -260,7 +272,12 @@ def _resolved_in_root(root: int, path: str, create_parents: bool, where: str) ->
     raise PathRefused(where, "it leads through too many symlinks")
 
 
-def _opened_parent(root: int, parent: str, create: bool) -> int:
+def opened_parent(root: int, parent: str, create: bool) -> int:
+    """The directory `parent`, found inside the open `root`; with `create`, made with those above it (0755).
+
+    Raises:
+        OSError: it is missing, or no directory.
+    """
     flags = os.O_RDONLY | os.O_DIRECTORY
     try:
         return open_beneath(root, parent or ".", flags, Resolution.IN_ROOT)
@@ -268,7 +285,7 @@ def _opened_parent(root: int, parent: str, create: bool) -> int:
         if not create or not parent:
             raise
     above, name = os.path.split(parent.rstrip("/"))
-    upper = _opened_parent(root, above, create)
+    upper = opened_parent(root, above, create)
     try:
         if name not in ("", ".", ".."):
             os.mkdir(name, 0o755, dir_fd=upper)

@@ -25,6 +25,7 @@ _OPEN_HOW = struct.Struct("=QQQ")
 _MOUNT_ATTR = struct.Struct("=QQQQ")
 _FSTRIM_RANGE = struct.Struct("=QQQ")
 _FITRIM = 0xC0185879
+_STATFS_BYTES = 256
 _UINT64_MAX = 2**64 - 1
 
 
@@ -93,3 +94,11 @@ def trim_filesystem(descriptor: int, minimum_bytes: int) -> int:
     fcntl.ioctl(descriptor, _FITRIM, argument, True)
     trimmed: int = int.from_bytes(argument[8:16], sys.byteorder)
     return trimmed
+
+
+def filesystem_magic(descriptor: int) -> int:
+    """fstatfs(2): the number of the filesystem (linux/magic.h) that an open file lies on."""
+    result = ctypes.create_string_buffer(_STATFS_BYTES)
+    if _libc.fstatfs(descriptor, result) != 0:
+        raise _failed()
+    return int.from_bytes(result.raw[:4], sys.byteorder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from firkin.domain.errors import InvalidArgument
+from firkin.domain.errors import InvalidArgument, PathRefused
 from firkin.domain.guest_path import GuestPath
 from firkin.domain.ids import ContainerId, ProcessId, VolumeName
 from firkin.domain.mounts import Mount
@@ -44,7 +44,19 @@ def volume_from(message: wire.Volume) -> EmptyDirVolume:
 
 def overlay_from(message: wire.Overlay) -> OverlayRequest:
     """A container's overlay."""
-    return OverlayRequest(GuestPath(message.base), GuestPath(message.lower))
+    return OverlayRequest(overlay_base_from(message.base), GuestPath(message.lower))
+
+
+def overlay_base_from(path: str) -> GuestPath:
+    """The directory of a container's overlay, which is made and removed with everything in it.
+
+    Raises:
+        PathRefused: it is not a pod's `containers/<id>`, so that something else might be removed.
+    """
+    base = GuestPath(path)
+    if base.split("/")[-2] != "containers":
+        raise PathRefused(path, "it is not the directory of a container")
+    return base
 
 
 def stream_from(message: wire.BulkStream) -> StreamRequest:

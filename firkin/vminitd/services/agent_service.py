@@ -17,10 +17,12 @@ from firkin.wire.agent_pb2_grpc import AgentServicer
 from .. import VERSION
 from ..agent import GuestAgent
 from ..filesystem import files, overlays, store
+from .agent_files import FileCalls
 from .agent_messages import (
     container_from,
     exit_message,
     mount_from,
+    overlay_base_from,
     overlay_from,
     process_ref,
     stdio_from,
@@ -33,7 +35,7 @@ FEATURES = ("disk-size-limits", "one-call-start", "stream-tokens", "templates", 
 _Context = ServicerContext[object, object]
 
 
-class AgentService(AgentServicer):
+class AgentService(FileCalls, AgentServicer):
     """Answers a host that speaks firkin.agent.v1."""
 
     def __init__(self, agent: GuestAgent) -> None:
@@ -93,7 +95,7 @@ class AgentService(AgentServicer):
         self, request: wire.RemoveContainerRequest, context: _Context
     ) -> wire.RemoveContainerResponse:
         async with answering(context, "remove container", request.overlay_base):
-            base = GuestPath(request.overlay_base) if request.HasField("overlay_base") else None
+            base = overlay_base_from(request.overlay_base) if request.HasField("overlay_base") else None
             problems = await self._agent.containers.remove(ContainerId(request.container_id), base)
         return wire.RemoveContainerResponse(problems=problems)
 

@@ -5,22 +5,33 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 
+import msgspec
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc.aio import ServicerContext
 
+from firkin.domain.copying import CopyReport, CopySource
 from firkin.domain.errors import UnsupportedFeature
 from firkin.wire import sandbox_context_pb2 as wire
 
 from ..agent import GuestAgent
 from ..bulk_reader import BulkReader
+from ..copying.incoming import IncomingCopy
+from ..copying.outgoing import send_archive, send_bytes
+from ..copying.view import opened_view
 from ..filesystem import files, mounts, store
-from ..filesystem.beneath import Resolution, open_beneath, opened_directory
+from ..filesystem.beneath import Resolution, open_beneath
 from ..guest_files import write_guest_file
+from ..process_stdio import StreamRequest
+from ..processes import GuestProcess
+from .copy_streams import received, source_of, writer_to
 from .errors import answering
 
 _Context = ServicerContext[object, object]
 _DEFAULT_DIRECTORY_MODE = 0o755
 _DEFAULT_FILE_MODE = 0o644
+LEFT_OUT_KEY = "firkin-left-out-bin"
+"""Trailing metadata of Copy: what was left out, a JSON array of sentences."""
+_TOLD_CHARACTERS = 2048
 
 
 class FilesystemCalls:
@@ -67,26 +78,53 @@ class FilesystemCalls:
 
     async def Stat(self, request: wire.StatRequest, context: _Context) -> wire.StatResponse:
         async with answering(context, "stat", request.path):
-            status = await self._agent.workers.run(_status, request.root, request.path)
+            init = self._agent.containers.init_at(request.root)
+            status = await self._agent.workers.run(_status, request.root, request.path, init)
         return wire.StatResponse(stat=_stat_message(status))
 
     async def Copy(self, request: wire.CopyRequest, context: _Context) -> AsyncIterator[wire.CopyResponse]:
+        # What was left out is told in the trailing metadata, for which the contract has no field.
         async with answering(context, "copy", request.path):
-            if request.direction != wire.CopyRequest.COPY_IN or request.is_archive:
-                raise UnsupportedFeature("Copy of an archive, or out of the sandbox", "it is not built yet")
-            peer = await self._agent.host.connect(request.vsock_port)
-            peer.setblocking(True)
-            with BulkReader(peer) as reader:
-                await self._agent.workers.run_cancellable(
-                    reader.cancel,
-                    files.copy_in,
-                    request.root or "/",
-                    request.path,
-                    reader,
-                    request.mode or _DEFAULT_FILE_MODE,
-                    request.create_parents,
-                )
-            yield wire.CopyResponse(status=wire.CopyResponse.COMPLETE, total_size=reader.done_bytes)
+            root = request.root or "/"
+            if request.direction == wire.CopyRequest.COPY_OUT:
+                async for response in self._copy_out(request, root, context):
+                    yield response
+            elif request.is_archive:
+                yield await self._copy_archive_in(request, root, context)
+            else:
+                yield await self._copy_file_in(request, root)
+
+    async def _copy_file_in(self, request: wire.CopyRequest, root: str) -> wire.CopyResponse:
+        peer = await self._agent.host.connect(request.vsock_port)
+        peer.setblocking(True)
+        with BulkReader(peer) as reader:
+            init = self._agent.containers.init_at(root)
+            run = self._agent.copy_workers.run_cancellable
+            await run(reader.cancel, _copy_file_in, request, root, init, reader)
+        return wire.CopyResponse(status=wire.CopyResponse.COMPLETE, total_size=reader.done_bytes)
+
+    async def _copy_archive_in(self, request: wire.CopyRequest, root: str, context: _Context) -> wire.CopyResponse:
+        copy = IncomingCopy(
+            root, CopySource(".", True), request.path, create_parents=request.create_parents, is_gzip=True
+        )
+        stream = StreamRequest(request.vsock_port)
+        report, archive_bytes = await received(self._agent, copy, self._agent.containers.init_at(root), stream)
+        _tell_left_out(context, report)
+        return wire.CopyResponse(status=wire.CopyResponse.COMPLETE, is_archive=True, total_size=archive_bytes)
+
+    async def _copy_out(
+        self, request: wire.CopyRequest, root: str, context: _Context
+    ) -> AsyncIterator[wire.CopyResponse]:
+        async with source_of(self._agent, root, request.path, self._agent.containers.init_at(root)) as source:
+            is_archive = source.is_directory
+            yield wire.CopyResponse(status=wire.CopyResponse.METADATA, is_archive=is_archive, total_size=source.size)
+            async with writer_to(self._agent, StreamRequest(request.vsock_port)) as writer:
+                run = self._agent.copy_workers.run_cancellable
+                if is_archive:
+                    _tell_left_out(context, await run(writer.cancel, send_archive, source, writer, is_gzip=True))
+                else:
+                    await run(writer.cancel, send_bytes, source, writer)
+        yield wire.CopyResponse(status=wire.CopyResponse.COMPLETE, is_archive=is_archive, total_size=writer.done_bytes)
 
     async def ApplyOciLayer(self, request: wire.ApplyOciLayerRequest, context: _Context) -> wire.ApplyOciLayerResponse:
         async with answering(context, "apply layer", request.archive_path):
@@ -135,15 +173,31 @@ class FilesystemCalls:
         return wire.FilesystemOperationResponse(trim=wire.FiTrimResult(trimmed_bytes=trimmed))
 
 
-def _status(root: str, path: str) -> os.stat_result:
+def _tell_left_out(context: _Context, report: CopyReport) -> None:
+    kept: list[str] = []
+    for sentence in report.left_out:
+        kept.append(sentence.encode("utf-8", "replace").decode())
+        if sum(map(len, kept)) > _TOLD_CHARACTERS:
+            break
+    if kept:
+        context.set_trailing_metadata(((LEFT_OUT_KEY, msgspec.json.encode(kept)),))
+
+
+def _status(root: str, path: str, init: GuestProcess | None) -> os.stat_result:
     if not root:
         return os.stat(path)
-    with opened_directory(root) as directory:
-        found = open_beneath(directory, path.lstrip("/") or ".", os.O_PATH, Resolution.IN_ROOT)
+    with opened_view(root, init) as view:
+        found = open_beneath(view, path.strip("/") or ".", os.O_PATH, Resolution.IN_ROOT)
         try:
             return os.fstat(found)
         finally:
             os.close(found)
+
+
+def _copy_file_in(request: wire.CopyRequest, root: str, init: GuestProcess | None, reader: BulkReader) -> None:
+    mode = request.mode or _DEFAULT_FILE_MODE
+    with opened_view(root, init) as view:
+        files.copy_in(root, request.path, reader, mode, request.create_parents, view=view)
 
 
 def _stat_message(status: os.stat_result) -> wire.Stat:

@@ -5,13 +5,18 @@ from __future__ import annotations
 from ..session import AgentSession
 from .calls import SandboxContextCalls
 from .containers import SandboxContextContainers
+from .files import SandboxContextFiles
 from .pods import SandboxContextPods
 from .processes import SandboxContextProcesses
 from .templates import SandboxContextTemplates
 
 
 class SandboxContextAgent(
-    SandboxContextPods, SandboxContextTemplates, SandboxContextContainers, SandboxContextProcesses
+    SandboxContextPods,
+    SandboxContextTemplates,
+    SandboxContextContainers,
+    SandboxContextProcesses,
+    SandboxContextFiles,
 ):
     """An agent that does not know GetInfo, or is not asked to speak as one that does."""
 

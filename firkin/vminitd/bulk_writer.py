@@ -1,0 +1,56 @@
+"""Writing a bulk stream to the host in a thread, so that it can be called off."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+
+from firkin.domain.errors import AgentError
+
+_CANCELLED = AgentError("write a stream to the host", "the call was cancelled", errno=errno.ECANCELED)
+
+
+class BulkWriter:
+    """A stream to the host; `cancel` may be called from another thread.
+
+    Attributes:
+        done_bytes: bytes written so far.
+    """
+
+    def __init__(self, peer: socket.socket) -> None:
+        self._peer = peer
+        self._cancelled = False
+        self.done_bytes = 0
+
+    def __enter__(self) -> BulkWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._peer.close()
+
+    def write(self, data: bytes) -> None:
+        """Hand all of `data` on.
+
+        Raises:
+            AgentError: the write was called off, or the host does not read.
+        """
+        try:
+            self._peer.sendall(data)
+        except OSError as error:
+            if self._cancelled:
+                raise _CANCELLED from error
+            reason = "the host stopped reading"
+            raise AgentError("write a stream to the host", reason, errno=error.errno or 0) from error
+        self.done_bytes += len(data)
+
+    def end(self) -> None:
+        """Tell the host that this is all; it may be gone."""
+        with contextlib.suppress(OSError):
+            self._peer.shutdown(socket.SHUT_WR)
+
+    def cancel(self) -> None:
+        """Make the pending and every later write fail."""
+        self._cancelled = True
+        with contextlib.suppress(OSError):
+            self._peer.shutdown(socket.SHUT_RDWR)
