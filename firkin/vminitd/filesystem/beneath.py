@@ -86,6 +86,8 @@ def _is_symlink(descriptor: int, flags: int) -> bool:
 @contextlib.contextmanager
 def opened_directory(path: str) -> Iterator[int]:
     """The directory at `path` (found by name, symlinks and all), open for the block."""
+    if "\0" in path:
+        raise PathRefused(path, "it contains NUL")
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield descriptor

@@ -24,7 +24,7 @@ from ..guest_files import write_guest_file
 from ..process_stdio import StreamRequest
 from ..processes import GuestProcess
 from .copy_streams import received, source_of, writer_to
-from .errors import answering
+from .errors import answering, refuse_impossible
 
 _Context = ServicerContext[object, object]
 _DEFAULT_DIRECTORY_MODE = 0o755
@@ -128,6 +128,7 @@ class FilesystemCalls:
 
     async def ApplyOciLayer(self, request: wire.ApplyOciLayerRequest, context: _Context) -> wire.ApplyOciLayerResponse:
         async with answering(context, "apply layer", request.archive_path):
+            refuse_impossible(request.destination)
             # The applier is imported when the first layer comes: the agent listens sooner.
             from ..layers.applier import apply_layer
 

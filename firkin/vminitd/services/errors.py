@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from google.protobuf.any_pb2 import Any as PackedDetail
+from google.protobuf.message import DecodeError
 from grpc import StatusCode
 from grpc.aio import AbortError, ServicerContext
 
@@ -56,17 +57,32 @@ _ERRNO_STATUSES = {
     errno.EACCES: StatusCode.PERMISSION_DENIED,
 }
 _SENTENCE_BYTES = 2048
+_PATH_CHARACTERS = 4095  # PATH_MAX, with its NUL
+_TOLD_CHARACTERS = 100
 
 
 @asynccontextmanager
 async def answering(context: ServicerContext[object, object], operation: str, path: str = "") -> AsyncIterator[None]:
     """Turn whatever the block raises into the call's status; a defect becomes INTERNAL and is logged."""
     try:
+        refuse_impossible(path)
         yield
     except (AbortError, asyncio.CancelledError, GeneratorExit):
         raise
     except Exception as error:
         await abort(context, error, operation, path)
+
+
+def refuse_impossible(path: str) -> None:
+    """Refuse what cannot be the path of anything.
+
+    Raises:
+        PathRefused, OSError: it has a NUL, or is longer than any path.
+    """
+    if "\0" in path:
+        raise PathRefused(path, "it contains NUL")
+    if len(path) > _PATH_CHARACTERS:
+        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), f"{path[:_TOLD_CHARACTERS]}...")
 
 
 async def abort(context: ServicerContext[object, object], error: Exception, operation: str, path: str = "") -> None:
@@ -85,6 +101,9 @@ def described(error: Exception, operation: str, path: str = "") -> tuple[StatusC
         return _described_firkin_error(error, operation, path)
     if isinstance(error, OSError):
         return _described_os_error(error, operation, path)
+    if isinstance(error, DecodeError):
+        reason = "the bytes are not a message of this call"
+        return StatusCode.INVALID_ARGUMENT, ErrorDetail(code=InvalidArgument.code, operation=operation, reason=reason)
     reason = f"the agent has a defect: {type(error).__name__}: {_shortened(str(error))}"
     return StatusCode.INTERNAL, ErrorDetail(code=AgentError.code, operation=operation, path=path, reason=reason)
 

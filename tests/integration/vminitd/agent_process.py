@@ -184,11 +184,11 @@ class RunningAgent:
 
 
 @contextlib.asynccontextmanager
-async def running_agent(*arguments: str) -> AsyncIterator[RunningAgent]:
-    """Run an agent as the init of fresh namespaces; leaving ends it."""
+async def running_agent(*arguments: str, launcher: Sequence[str] = ()) -> AsyncIterator[RunningAgent]:
+    """Run an agent as the init of fresh namespaces, begun by `launcher` if given; leaving ends it."""
     with _socket_directory() as sockets:
         reading, writing = os.pipe()
-        process = _spawned(sockets, reading, arguments)
+        process = _spawned(sockets, reading, arguments, launcher)
         os.close(reading)
         try:
             async with grpc.aio.insecure_channel(f"unix:{sockets}/guest-1024.sock", _RECONNECT_SOON) as channel:
@@ -207,9 +207,12 @@ async def running_agent(*arguments: str) -> AsyncIterator[RunningAgent]:
                 process.wait()
 
 
-def _spawned(sockets: Path, lifeline: int, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+def _spawned(
+    sockets: Path, lifeline: int, arguments: Sequence[str], launcher: Sequence[str]
+) -> subprocess.Popen[bytes]:
     command = [
         *("unshare", "--fork", "--kill-child", "--mount-proc", *_NAMESPACES),
+        *(word.replace("SOCKETS", str(sockets)) for word in launcher),
         *(sys.executable, "-m", "firkin.vminitd", "--init", "--listen", f"unix:{sockets}/guest-1024.sock"),
         *("--host-dir", str(sockets), "--lifeline-fd", str(lifeline), *arguments),
     ]

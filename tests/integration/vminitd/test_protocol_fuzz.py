@@ -1,0 +1,169 @@
+"""Random messages to every call of both services: the agent answers on, and the machine around it stays as it was."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+
+import grpc
+import grpc.aio
+import pytest
+from google.protobuf.descriptor import MethodDescriptor
+
+from firkin.wire import agent_pb2 as wire
+from firkin.wire import sandbox_context_pb2 as context
+from tests.machine_state import MachineState
+
+from .agent_process import RunningAgent, detail_of, make_rootfs, running_agent, runtime_spec
+from .random_messages import RandomMessages
+
+pytestmark = pytest.mark.real_time
+
+# For a longer run: FIRKIN_FUZZ_SECONDS=600 FIRKIN_FUZZ_SEED=7.
+_SECONDS = float(os.environ.get("FIRKIN_FUZZ_SECONDS", "8"))
+_SEED = int(os.environ.get("FIRKIN_FUZZ_SEED", "1"))
+_CALL_SECONDS = 1.0
+_CALLERS = 6
+_REPOSITORY = Path(__file__).parents[3]
+_GARBAGE_SHARE = 0.15
+_NEVER = (grpc.StatusCode.UNKNOWN, grpc.StatusCode.UNAVAILABLE)
+
+_METHODS: tuple[MethodDescriptor, ...] = (
+    *wire.DESCRIPTOR.services_by_name["Agent"].methods,
+    *context.DESCRIPTOR.services_by_name["SandboxContext"].methods,
+)
+_IDS = ("c1", "c2", "c1", "e1", "e2", "", "..", "a/b", "x" * 65, "pod")
+_OTHER_MOUNTS = ("/mnt", "/proc/self/fd/1", "/nonexistent/a", "/", "/run", "/run/firkin/pod-store", "/dev/null", "..")
+
+
+def _paths(scratch: Path, rootfs: Path) -> tuple[str, ...]:
+    names = ("", "/a", "/a/b", "/c", "/store", "/a/../c", "/s.sock", "/" + "n" * 300, "/d" * 3000)
+    return (*(f"{scratch}{name}" for name in names), str(rootfs), "relative", "", ".", "a\0b", *_OTHER_MOUNTS)
+
+
+def _messages(scratch: Path, rootfs: Path) -> RandomMessages:
+    paths = _paths(scratch, rootfs)
+    texts = (*paths, *_IDS, "1", "lo", "sha256:" + "0" * 64, "tmpfs", "bind", "ro", "ndots:1", "\x7f", "ä€", "%s%n")
+    by_field: dict[str, tuple[str, ...]] = dict.fromkeys(
+        ("path", "destination", "location", "guestPath", "directory", "root", "base", "store_path"), paths
+    )
+    by_field |= dict.fromkeys(("id", "containerID", "container_id", "process_id", "container_ids", "pod_id"), _IDS)
+    by_field |= {
+        "interface": ("lo", "lo", "eth0", "", "x" * 16),
+        "ipv4Address": ("10.0.0.1/8", "127.0.0.1/8", "10.0.0.1", "1.2.3.4/33", ""),
+        "ipv6Address": ("fd00::1/64", "::1/128", "fd00::1", "fe80::1%lo/64"),
+        "key": ("FIRKIN_FUZZ", "net.ipv4.ip_forward", "kernel.shmmax", "vm.swappiness", "net..x", "A=B", ""),
+        "type": ("tmpfs", "bind", "overlay", "", "M", "E", "nonsense"),
+        "options": ("ro", "rw", "bind", "remount", "rslave", "size=1m", "lowerdir=/x", "defaults", "move"),
+        "ociRuntimePath": ("", "", "/bin/true", "/nonexistent"),
+        "oci_runtime_path": ("", "", "/bin/true", "/nonexistent"),
+    }
+    made = RandomMessages(_SEED, texts, by_field)
+    commands = (("true",), ("sleep", "60"), ("nope",), ("sh", "-c", "yes & exit 3"))
+    made.documents = [runtime_spec(rootfs, *command) for command in commands] + [b"{}", b"[]", b'{"linux":{}}', b"null"]
+    return made
+
+
+class _Caller:
+    """Makes random calls and keeps what came of them."""
+
+    def __init__(self, agent: RunningAgent, channel: grpc.aio.Channel, messages: RandomMessages) -> None:
+        self._agent = agent
+        self._channel = channel
+        self._messages = messages
+        self.calls: Counter[str] = Counter()
+        self.defects: list[str] = []
+
+    async def run(self, deadline: float) -> None:
+        while time.monotonic() < deadline and self._agent.process.poll() is None:
+            # Every method in turn, in a changing order: each gets its share.
+            for method in self._messages.random.sample(_METHODS, len(_METHODS)):
+                if time.monotonic() < deadline:
+                    await self._call(method)
+
+    async def _call(self, method: MethodDescriptor) -> None:
+        data = self._messages.message(method.input_type).SerializeToString()
+        is_garbage = self._messages.random.random() < _GARBAGE_SHARE
+        if is_garbage:
+            data = self._messages.damaged(data)
+        name = f"/{method.containing_service.full_name}/{method.name}"
+        self.calls[method.name] += 1
+        try:
+            await self._answer(method, name, data)
+        except grpc.aio.AioRpcError as error:
+            told = error.details() or ""
+            # gRPC answers itself, as UNKNOWN, to bytes that are no message.
+            is_ours = not (is_garbage and "DecodeError" in told)
+            if is_ours and (error.code() in _NEVER or _tells_of_a_defect(error)):
+                self.defects.append(f"{name}: {error.code().name} {told[:300]} for {data[:200]!r}")
+
+    async def _answer(self, method: MethodDescriptor, name: str, data: bytes) -> None:
+        async def requests() -> AsyncIterator[bytes]:
+            yield data
+
+        if method.server_streaming:
+            async for _ in self._channel.unary_stream(name, _same, _same)(data, timeout=_CALL_SECONDS):
+                pass
+        elif method.client_streaming:
+            await self._channel.stream_unary(name, _same, _same)(requests(), timeout=_CALL_SECONDS)
+        else:
+            await self._channel.unary_unary(name, _same, _same)(data, timeout=_CALL_SECONDS)
+
+
+async def test_no_message_stops_the_agent_or_leaves_its_sandbox(tmp_path: Path) -> None:
+    root, scratch = tmp_path / "root", tmp_path / "scratch"
+    rootfs, kept = make_rootfs(tmp_path / "rootfs"), make_rootfs(tmp_path / "kept")
+    root.mkdir()
+    scratch.mkdir()
+    files_before, kernel_before = _listing(tmp_path), _kernel_settings()
+    script = str(Path(__file__).parent / "throwaway_machine.sh")
+    variables = (f"THROWAWAY_ALSO={' '.join(_other_filesystems())}", f"PYTHONPATH={_REPOSITORY}")
+    launcher = ("env", *variables, "sh", script, str(root), str(scratch), "SOCKETS")
+    async with running_agent(launcher=launcher) as agent:
+        messages = _messages(scratch, rootfs)
+        async with grpc.aio.insecure_channel(f"unix:{agent.sockets}/guest-1024.sock") as channel:
+            caller = _Caller(agent, channel, messages)
+            deadline = time.monotonic() + _SECONDS
+            await asyncio.gather(*(caller.run(deadline) for _ in range(_CALLERS)))
+        told = (
+            f"{caller.calls.total()} messages, at least {min(caller.calls.values())} to each of {len(_METHODS)} calls"
+        )
+        print(told)
+        assert caller.defects == []
+        assert agent.process.poll() is None
+        assert set(caller.calls) == {method.name for method in _METHODS}
+        await agent.v1.GetInfo(wire.GetInfoRequest(), timeout=5)
+        end, out, _ = await agent.output("afterwards", runtime_spec(kept, "echo", "still here"))
+    assert (end.code, out) == (0, b"still here\n")
+    assert (_listing(tmp_path), _kernel_settings()) == (files_before, kernel_before)
+    left = [mount for mount in MachineState.now().mounts if mount.startswith(str(tmp_path))]
+    assert left == []
+
+
+def _tells_of_a_defect(error: grpc.aio.AioRpcError) -> bool:
+    return error.code() is grpc.StatusCode.INTERNAL and "has a defect" in detail_of(error).reason
+
+
+def _same(data: bytes) -> bytes:
+    return data
+
+
+def _other_filesystems() -> Iterable[str]:
+    """Where the agent's program lies, as far as that is not the machine's first filesystem."""
+    for place in {sys.prefix, sys.base_prefix, str(_REPOSITORY)}:
+        if os.stat(place).st_dev != os.stat("/").st_dev:
+            yield place
+
+
+def _listing(directory: Path) -> list[str]:
+    return sorted(str(path) for path in directory.rglob("*"))
+
+
+def _kernel_settings() -> dict[str, str]:
+    names = ("vm/swappiness", "kernel/hostname", "net/ipv4/ip_forward", "kernel/shmmax")
+    return {name: Path("/proc/sys", name).read_text() for name in names}
