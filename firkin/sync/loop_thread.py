@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from concurrent.futures import Future, InvalidStateError, wait
+from concurrent.futures import Future, InvalidStateError
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from types import TracebackType
 from typing import Generic, Self, TypeVar
@@ -14,6 +14,9 @@ from firkin.application.task_scope import TaskScope
 from firkin.domain.errors import RuntimeClosed
 
 T = TypeVar("T")
+
+# A signal that comes between an instruction of the main thread and its wait does not end the wait: so long at most.
+_SIGNAL_SECONDS = 0.25
 
 
 class LoopThread:
@@ -24,26 +27,29 @@ class LoopThread:
     """
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._scope = TaskScope()
         self._lock = threading.Lock()
         self._is_closed = False
         self._unsettled: set[Callable[[], None]] = set()
+        self._is_running = threading.Event()
         self._leave = asyncio.Event()
         # A program that forgets to leave its runtime still ends: the sandboxes end with it.
         self._thread = threading.Thread(target=self._run, name="firkin runtime", daemon=True)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        try:
+            self._thread.start()
+            self._is_running.wait()
+        except BaseException:
+            self._close()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._lock:
-            if not self._is_closed:
-                self._is_closed = True
-                self._loop.call_soon_threadsafe(self._leave.set)
+        self._close()
         self._thread.join()
 
     def awaited(self, work: Callable[[], Awaitable[T]]) -> T:
@@ -60,6 +66,7 @@ class LoopThread:
         call = _Call(work)
         try:
             self._submit(call)
+            call.wait()
             return call.outcome.result()
         except BaseException:
             if not call.outcome.done():
@@ -103,7 +110,7 @@ class LoopThread:
 
     def _submit(self, call: _Call[T]) -> None:
         with self._lock:
-            if self._is_closed:
+            if self._is_closed or self._loop is None:
                 call.give_up()
                 return
             self._unsettled.add(call.give_up)
@@ -112,25 +119,37 @@ class LoopThread:
 
     def _interrupt(self, call: _Call[T]) -> None:
         with self._lock:
-            if self._is_closed:
+            if self._is_closed or self._loop is None:
                 call.give_up()
             else:
                 self._loop.call_soon_threadsafe(call.cancel)
-        wait([call.outcome])
+        call.wait()
+
+    def _close(self) -> None:
+        with self._lock:
+            if self._loop is not None and not self._is_closed:
+                self._loop.call_soon_threadsafe(self._leave.set)
+            self._is_closed = True
 
     def _run(self) -> None:
         try:
-            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            with asyncio.Runner() as runner:
                 try:
                     runner.run(self._serve())
                 finally:
                     with self._lock:
                         self._is_closed = True
         finally:
+            self._is_running.set()
             for give_up in tuple(self._unsettled):
                 give_up()
 
     async def _serve(self) -> None:
+        with self._lock:
+            if self._is_closed:
+                return
+            self._loop = asyncio.get_running_loop()
+        self._is_running.set()
         await self._leave.wait()
         await self._scope.aclose()
 
@@ -155,6 +174,13 @@ class _Call(Generic[T]):
             self.give_up()
         else:
             self._task.cancel()
+
+    def wait(self) -> None:
+        """Wait until it is settled."""
+        is_main = threading.current_thread() is threading.main_thread()
+        while not self.outcome.done():
+            with suppress(TimeoutError):
+                self.outcome.exception(_SIGNAL_SECONDS if is_main else None)
 
     def give_up(self) -> None:
         """Settle it when nothing else has; any thread may."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -121,6 +122,38 @@ def test_control_c_during_a_spawn_undoes_it(place: str) -> None:
             assert pod.state is PodPhase.RUNNING
     assert pressed == [place]
     assert world.memory.leftovers() == []
+
+
+def _whole_program(world: SyncWorld) -> None:
+    with open_runtime(world.config) as runtime:
+        bundle = runtime.images.resolve("memory:demo")
+        assert bundle == world.bundle
+        with runtime.spawn(world.pod(world.container("a"), world.container("b", "echo", "text"))) as pod:
+            pod.add_container(world.container("c", "stubborn"))
+            assert pod.wait_container("b").stdout == b"text\n"
+            with pod.container("a").exec("echo", "hello") as process:
+                process.wait_with_output()
+            pod.remove_container("c", grace_seconds=0)
+
+
+def test_control_c_at_any_place_leaves_nothing() -> None:
+    places = 0
+    for number in itertools.count():
+        world = SyncWorld()
+
+        def press(passage: int, _: str, number: int = number) -> None:
+            if passage == number:
+                press_control_c()
+
+        world.memory.faults.on_passage = press
+        try:
+            _whole_program(world)
+        except KeyboardInterrupt:
+            places += 1
+            assert world.memory.leftovers() == [], number
+        else:
+            break
+    assert places > 20
 
 
 def test_control_c_while_pods_are_stopped_ends_their_grace() -> None:

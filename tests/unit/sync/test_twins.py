@@ -89,7 +89,9 @@ def test_twins_take_the_same_and_are_documented_alike(name: str, member: str) ->
 
 
 def test_a_runtime_has_the_attributes_of_its_twin() -> None:
-    with firkin.sync.open_runtime(firkin.RuntimeConfig(vmm="memory", store="memory", agents="memory")) as runtime:
+    with firkin.sync.open_runtime(
+        firkin.RuntimeConfig(vmm="memory", store="memory", agents="memory", images="memory")
+    ) as runtime:
         attributes = {name for name in vars(runtime._twin) if not name.startswith("_")}
         assert {name for name in attributes if not hasattr(runtime, name)} == set()
 
