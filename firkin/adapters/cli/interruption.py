@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first stops the pod within its grace period, the second kills it at once."""
+"""Ctrl-C, SIGTERM, SIGHUP and SIGQUIT: the first stops the pod within its grace period, the second kills it at once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 STARTING_SECONDS = 1.0
 """How long a pod that is being spawned has, after a signal, to have its containers running."""
@@ -48,7 +48,9 @@ class Interruptions:
         """
         loop = asyncio.get_running_loop()
         self._command = command = asyncio.current_task()
-        for number in _SIGNALS:
+        # Under nohup(1) a hang-up is ignored, and stays so.
+        numbers = [n for n in _SIGNALS if n != signal.SIGHUP or signal.getsignal(n) != signal.SIG_IGN]
+        for number in numbers:
             loop.add_signal_handler(number, self._received, number)
         try:
             return await work
@@ -60,8 +62,12 @@ class Interruptions:
         finally:
             if self._cancelling is not None:
                 self._cancelling.cancel()
-            for number in _SIGNALS:
+            for number in numbers:
                 loop.remove_signal_handler(number)
+
+    def request_stop(self) -> None:
+        """Do what the next signal would."""
+        self._received(signal.SIGTERM)
 
     def _received(self, number: int) -> None:
         self._signals.put_nowait(number)

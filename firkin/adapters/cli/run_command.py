@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import signal
 import sys
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from .detach_keys import DEFAULT_DETACH_KEYS, DetachKeys, DetachKeysType
 from .interruption import Interrupted, Interruptions
 from .pod_end import tell, tell_end
 from .services import CliServices
@@ -18,10 +20,13 @@ from .store_choice import StoreChoice, StoreChoiceType
 
 if TYPE_CHECKING:
     from firkin.application.container import Container
+    from firkin.application.pod import Pod
     from firkin.domain.container_spec import PodContainerSpec
     from firkin.domain.image import ImageBundle
     from firkin.domain.pod_spec import PodSpec
     from firkin.domain.process import ExitStatus
+
+    from .template_progress import TemplateProgressDisplay
 
 _CONTAINER_ID = "main"
 
@@ -34,14 +39,19 @@ IMAGE or right after it; everything from the first word of CMD on is the command
   firkin run oci:images:busybox -- echo hello
   echo hello | firkin run oci:images:busybox cat
   firkin run -e GREETING=hello -w /tmp -u nobody oci:images:debian -- sh -c 'echo $GREETING; id; pwd'
+  firkin run -it oci:images:debian bash                    a shell on this terminal
   firkin run --store ext4:2GiB oci:images:debian -- sh     a root filesystem with a hard limit
 
 The store keeps what the image unpacks to. `directory`, the default here, is the machine's shared store: an image is
 unpacked once and every later run starts from that template, within milliseconds. `ext4[:SIZE]` is a filesystem of
 the pod's own, 8 GiB unless SIZE says otherwise: its size is a hard limit, and it goes away with the pod.
 
-Ctrl-C or SIGTERM asks the command to stop (with the image's stop signal), and kills it after the grace period; a
-second one kills it at once.
+With -t the command has a terminal of its own, as large as this one: every key, Ctrl-C too, is the command's, and its
+standard error is in its output. The detach keys (ctrl-p,ctrl-q) end the attachment: as a pod of `run` does not outlive
+it, the command is then stopped as by SIGTERM.
+
+Without -t, Ctrl-C asks the command to stop (with the image's stop signal), and kills it after the grace period; a
+second one kills it at once. SIGTERM, SIGHUP and SIGQUIT do the same, with -t too.
 
 \b
 Exit codes: those of the command; 128+N when signal N ended it;
@@ -62,6 +72,15 @@ class RunOptions(NamedTuple):
     platform: str | None
     grace_seconds: float
     verbose: bool
+    tty: bool
+    detach_keys: bytes
+
+
+class _NoTerminal(click.ClickException):
+    exit_code = 125
+
+    def __init__(self) -> None:
+        super().__init__("the input device is not a TTY: -t needs a terminal on standard input")
 
 
 class _RunCommand(click.Command):
@@ -133,6 +152,14 @@ class _Variable(click.ParamType[tuple[str, str]]):
 @click.option(
     "-i", "--interactive", is_flag=True, expose_value=False, help="Accepted for the habit: stdin is always passed on."
 )
+@click.option("-t", "--tty", is_flag=True, help="Give the command a terminal, joined to this one.")
+@click.option(
+    "--detach-keys",
+    type=DetachKeysType(),
+    default=DEFAULT_DETACH_KEYS,
+    show_default=True,
+    help='With -t, the keys that end the attachment and stop the command; "" for none.',
+)
 @click.option("-v", "--verbose", is_flag=True, help="Tell on standard error what happens and how long it takes.")
 @click.argument("image")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
@@ -150,9 +177,25 @@ def command(
     platform: str | None,
     grace_seconds: float,
     verbose: bool,
+    tty: bool,
+    detach_keys: bytes,
 ) -> int:
+    if tty and not os.isatty(0):
+        raise _NoTerminal
     options = RunOptions(
-        image, command, environment, working_dir, user, name, hostname, store, platform, grace_seconds, verbose
+        image,
+        command,
+        environment,
+        working_dir,
+        user,
+        name,
+        hostname,
+        store,
+        platform,
+        grace_seconds,
+        verbose,
+        tty,
+        detach_keys,
     )
     interruptions = Interruptions()
     try:
@@ -162,6 +205,8 @@ def command(
 
 
 async def _run(options: RunOptions, services: CliServices, interruptions: Interruptions) -> int:
+    from msgspec.structs import replace
+
     from firkin.domain.image import Platform
 
     from .template_progress import TemplateProgressDisplay
@@ -171,21 +216,62 @@ async def _run(options: RunOptions, services: CliServices, interruptions: Interr
         bundle = await runtime.images.resolve(options.image)
         spec = _pod_spec(options, bundle)
         with TemplateProgressDisplay(plain_lines=options.verbose) as display:
-            async with runtime.spawn(spec, progress=display) as pod:
-                display.close()
-                container = pod.container(_CONTAINER_ID)
-                if options.verbose:
-                    tell(f"pod {pod.id}: container runs as process {container.pid} of its sandbox")
-                status = await _waited(container, options.grace_seconds, interruptions)
+            # Output of a container on a terminal must not come before that is raw, which follows the progress.
+            async with runtime.spawn(replace(spec, containers=()) if options.tty else spec, progress=display) as pod:
+                run = _run_on_terminal if options.tty else _run_on_streams
+                status = await run(pod, spec.containers[0], options, interruptions, display)
                 report = await pod.stop()
                 tell_end(report, str(status), verbose=options.verbose)
     return status.code
 
 
-async def _waited(container: Container, grace_seconds: float, interruptions: Interruptions) -> ExitStatus:
+async def _run_on_streams(
+    pod: Pod,
+    spec: PodContainerSpec,
+    options: RunOptions,
+    interruptions: Interruptions,
+    display: TemplateProgressDisplay,
+) -> ExitStatus:
+    display.close()
+    container = pod.container(spec.id)
+    if options.verbose:
+        tell(f"pod {pod.id}: container runs as process {container.pid} of its sandbox")
+    return await _waited(container, options, interruptions)
+
+
+async def _run_on_terminal(
+    pod: Pod,
+    spec: PodContainerSpec,
+    options: RunOptions,
+    interruptions: Interruptions,
+    display: TemplateProgressDisplay,
+) -> ExitStatus:
+    from .local_terminal import LocalTerminal
+
+    is_detached = False
+
+    def detach() -> None:
+        nonlocal is_detached
+        is_detached = True
+        interruptions.request_stop()
+
+    terminal, keys = LocalTerminal(), DetachKeys(options.detach_keys)
+    async with pod.begin_container_add(spec) as pending:
+        display.close()
+        with terminal.raw():
+            container = await pod.commit_container_add(await pending.start())
+            assert container.stdin is not None
+            async with terminal.attached(container.stdin, container.resize, keys, detach):
+                status = await _waited(container, options, interruptions)
+    if is_detached:
+        tell("detached, and the command was stopped")
+    return status
+
+
+async def _waited(container: Container, options: RunOptions, interruptions: Interruptions) -> ExitStatus:
     return await interruptions.guarded(
         container.wait(),
-        stop=lambda: container.stop(grace_seconds),
+        stop=lambda: container.stop(options.grace_seconds),
         kill=lambda: container.kill(signal.SIGKILL),
     )
 
@@ -208,6 +294,10 @@ def _container_spec(options: RunOptions, bundle: ImageBundle) -> PodContainerSpe
     stdin = Stdio.NULL if sys.stdin is None else Stdio.INHERIT
     spec = PodContainerSpec(ContainerId(_CONTAINER_ID), RootfsSource.oci_bundle(bundle))
     spec = spec.stdin(stdin).stdout(Stdio.INHERIT).stderr(Stdio.INHERIT).envs(options.environment)
+    if options.tty:
+        from .local_terminal import LocalTerminal
+
+        spec = spec.tty(size=LocalTerminal().size).stdin(Stdio.PIPED).stderr(Stdio.NULL)
     spec = spec.stop_grace(options.grace_seconds)
     if options.command:
         spec = spec.command(*options.command)

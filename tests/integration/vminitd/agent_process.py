@@ -30,7 +30,7 @@ START_SECONDS = 20.0
 CALL_SECONDS = 30.0
 _NAMESPACES = ("--pid", "--mount", "--net", "--ipc", "--uts", "--cgroup")
 _RECONNECT_SOON = (("grpc.initial_reconnect_backoff_ms", 20), ("grpc.min_reconnect_backoff_ms", 20))
-_COMMANDS = ("sh", "cat", "true", "false", "sleep", "echo", "dd", "yes", "head", "id", "kill", "ls")
+_COMMANDS = ("sh", "cat", "true", "false", "sleep", "echo", "dd", "yes", "head", "id", "kill", "ls", "stty")
 
 
 def make_rootfs(path: Path) -> Path:
