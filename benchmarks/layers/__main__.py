@@ -10,7 +10,7 @@ from pathlib import Path
 
 from . import places, report, small_things
 from .inputs import Input, made_inputs
-from .measuring import Cost, interleaved
+from .measuring import Rounds, interleaved
 from .tools import Tools
 
 
@@ -18,7 +18,7 @@ def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.layers", description=__doc__)
     parser.add_argument("--short", action="store_true", help="one small image, in memory only, beside GNU tar only")
-    parser.add_argument("--rounds", type=int, help="5 in short, otherwise 3")
+    parser.add_argument("--rounds", type=int, help="7 in short, otherwise 3")
     parser.add_argument("--only", help="only inputs and places whose name has this in it")
     parser.add_argument("--json", type=Path, help="the file to write everything to")
     parser.add_argument("--write-baseline", action="store_true", help="commit to what is measured now")
@@ -26,7 +26,7 @@ def main() -> int:
     inputs = made_inputs(short=options.short)
     for each in inputs:
         print(f"{each.name}: {each.entries} entries, {each.tar_bytes / 2**20:.0f} MiB in {len(each.layers)} layers")
-    results = _measured(inputs, options.rounds or (5 if options.short else 3), options.only or "", short=options.short)
+    results = _measured(inputs, options.rounds or (7 if options.short else 3), options.only or "", short=options.short)
     others = {} if options.short else _others()
     print(*report.table(results), sep="\n")
     for name, value in others.items():
@@ -45,8 +45,8 @@ def main() -> int:
     return 1 if regressions else 0
 
 
-def _measured(inputs: list[Input], rounds: int, only: str, *, short: bool) -> dict[str, dict[str, Cost]]:
-    results: dict[str, dict[str, Cost]] = {}
+def _measured(inputs: list[Input], rounds: int, only: str, *, short: bool) -> dict[str, dict[str, Rounds]]:
+    results: dict[str, dict[str, Rounds]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         tools = Tools(Path(scratch))
         for kind, opened in {"tmpfs": places.tmpfs, "ext4": places.ext4}.items():

@@ -7,7 +7,7 @@ import shutil
 import statistics
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,17 +55,28 @@ def compiled(name: str, directory: Path) -> Path:
     return program
 
 
-def median(costs: Iterable[Cost]) -> Cost:
-    """Of each number on its own."""
-    seconds, cpu, peak = zip(*costs, strict=True)
-    return Cost(statistics.median(seconds), statistics.median(cpu), int(statistics.median(peak)))
+class Rounds(NamedTuple):
+    """The costs of the same work, round by round."""
+
+    costs: Sequence[Cost]
+
+    @property
+    def median(self) -> Cost:
+        """Of each number on its own."""
+        seconds, cpu, peak = zip(*self.costs, strict=True)
+        return Cost(statistics.median(seconds), statistics.median(cpu), int(statistics.median(peak)))
+
+    @property
+    def best_seconds(self) -> float:
+        """Of the round that was disturbed least."""
+        return min(cost.seconds for cost in self.costs)
 
 
 Work = Callable[[Path], Cost]
 
 
-def interleaved(works: Mapping[str, Work], place: Path, rounds: int, say: Callable[[str], None]) -> dict[str, Cost]:
-    """Medians of works that each fill an empty directory, one after the other, so many times.
+def interleaved(works: Mapping[str, Work], place: Path, rounds: int, say: Callable[[str], None]) -> dict[str, Rounds]:
+    """The costs of works that each fill an empty directory, one after the other, so many times.
 
     The order turns from round to round, and nothing is left to write back when a work begins.
     """
@@ -85,7 +96,7 @@ def interleaved(works: Mapping[str, Work], place: Path, rounds: int, say: Callab
             finally:
                 removed(rootfs)
                 os.sync()
-    return {name: median(each) for name, each in costs.items()}
+    return {name: Rounds(each) for name, each in costs.items()}
 
 
 def removed(directory: Path) -> None:
