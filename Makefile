@@ -8,7 +8,7 @@
 # make bench-layers         measure how layers are applied, beside GNU tar, bsdtar, umoci and podman (20 minutes)
 # make bench-layers-short   a part of it; fails when firkin got slower beside GNU tar
 # make fuzz    apply random layers for FIRKIN_FUZZ_SECONDS, 1200 unless set
-# make asan    the golden layers and random ones, with the kernels under AddressSanitizer
+# make asan    golden and random layers, with the kernels under AddressSanitizer and UndefinedBehaviorSanitizer
 #
 # Everything but the Debian packages stays in this directory: .venv/, .demo/, .cache/.
 
@@ -103,9 +103,9 @@ fuzz: packages-test dev
 
 # The kernels are built once more, in a copy, so that the ones in use stay as they are. Python's own allocator would
 # hide what is read or written beyond an end.
-ASAN := -fsanitize=address -fno-omit-frame-pointer -g
-ASAN_PYTHON = env LD_PRELOAD=$$(gcc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
-	PYTHONPATH=. $(CURDIR)/$(BIN)/python
+ASAN := -fsanitize=address,undefined -fno-omit-frame-pointer -g
+ASAN_PYTHON = env LD_PRELOAD=$$(gcc -print-file-name=libasan.so):$$(gcc -print-file-name=libubsan.so) \
+	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1 PYTHONMALLOC=malloc PYTHONPATH=. $(CURDIR)/$(BIN)/python
 
 asan: packages-test dev
 	rm -rf build/asan && mkdir -p build/asan

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import zstandard
 from hypothesis import strategies as st
 
+from firkin.vminitd.layers.applier import Whiteouts
 from tests.integration.layers.golden import blocks
 from tests.integration.layers.golden.blocks import BLOCK, END, Number, Wide
 
@@ -258,15 +259,23 @@ _blobs = st.builds(
 )
 
 
+class Case(NamedTuple):
+    """Layers of one rootfs, the lowest first, and how they are applied."""
+
+    layers: Sequence[Blob]
+    whiteouts: Whiteouts
+    rootless: bool
+
+
 @st.composite
-def cases(draw: st.DrawFn) -> list[Blob]:
-    """Layers of one rootfs, the lowest first."""
-    return draw(st.lists(_blobs, min_size=1, max_size=3))
+def cases(draw: st.DrawFn) -> Case:
+    """A case as it is mostly used: whiteouts applied, by root."""
+    return Case(draw(st.lists(_blobs, min_size=1, max_size=3)), Whiteouts.APPLIED, False)
 
 
-def reshuffled(case: Sequence[Blob], chance: random.Random) -> list[Blob]:
-    """Other layers of the same parts: drawing a part takes far longer than applying it."""
-    parts = [part for blob in case for part in blob.parts]
+def reshuffled(case: Case, chance: random.Random) -> Case:
+    """Other layers of the same parts, applied in any way: drawing a part takes far longer than applying it."""
+    parts = [part for blob in case.layers for part in blob.parts]
     layers = []
     for _ in range(chance.randrange(1, 4)):
         count = chance.randrange(len(parts) + 1)
@@ -277,4 +286,5 @@ def reshuffled(case: Sequence[Blob], chance: random.Random) -> list[Blob]:
         packing = chance.choice(["plain", "plain", *_PACKINGS])
         chosen = [chance.choice(parts) for _ in range(count)]
         layers.append(Blob(chosen, True, damage, packing, chance.choice([1 << 20, 513]), _no_damage))
-    return layers
+    whiteouts = chance.choice([Whiteouts.APPLIED, Whiteouts.APPLIED, *Whiteouts])
+    return Case(layers, whiteouts, chance.random() < 0.2)
