@@ -145,8 +145,8 @@ _KINDS = {
 }
 
 
-def read_tree(root: str | os.PathLike[str]) -> Tree:
-    """The tree below a directory, however long its paths are."""
+def read_tree(root: str | os.PathLike[str], *, is_whole: bool = True) -> Tree:
+    """The tree below a directory, however long its paths are; a whole one has all names of everything in it."""
     found: dict[bytes, tuple[Node, tuple[int, int], int]] = {}
     descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -160,7 +160,8 @@ def read_tree(root: str | os.PathLike[str]) -> Tree:
     result: Tree = {}
     for path, (node, identity, link_count) in found.items():
         if node.kind != "directory":
-            assert link_count == len(names[identity]), f"{path!r} has {link_count} links: some are outside of the tree"
+            whole = link_count == len(names[identity]) or not is_whole
+            assert whole, f"{path!r} has {link_count} links: some are outside of the tree"
             node = dataclasses.replace(node, names=frozenset(names[identity]))
         result[path] = node
     return result
