@@ -67,6 +67,8 @@ def test_an_overlay_of_layers_is_the_flat_rootfs(tmp_path: Path) -> None:
     mount("tmpfs", "tmpfs", str(tmp_path), [])
     merged = tmp_path / "merged"
     merged.mkdir()
+    # An overlay that cannot be written has at least two lower directories.
+    (tmp_path / "empty").mkdir()
     wrong = {}
     compared = 0
     for number, (name, golden) in enumerate(GOLDEN.items()):
@@ -75,7 +77,7 @@ def test_an_overlay_of_layers_is_the_flat_rootfs(tmp_path: Path) -> None:
         directories = lower_directories(tmp_path / str(number), golden)
         if directories is None:
             continue
-        stack = ":".join(str(each) for each in stacked(directories))
+        stack = ":".join(str(each) for each in [*stacked(directories), tmp_path / "empty"])
         mount("overlay", "overlay", str(merged), ["ro", f"lowerdir={stack}"])
         different = differences(shown(golden.outcome), shown(read_tree(merged, is_whole=False)))
         subprocess.run(["umount", str(merged)], check=True)
