@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping
 
@@ -17,6 +18,7 @@ from .container_copy import copied_in, copied_out
 from .container_exec import Process, start_exec
 from .container_record import ContainerRecord
 from .container_restart import restart_container
+from .container_stop import stop_container
 from .open_pod import OpenPod
 from .output_streams import InputStream, OutputStream
 from .running_process import DEFAULT_CAPTURE_BYTES, RunningProcess
@@ -76,6 +78,39 @@ class Container:
             raise ContainerNotRunning(self.id, self.state)
         return process
 
+    @property
+    def ready(self) -> bool:
+        """True while it runs and its startup and readiness probes, when it has any, say that it is ready."""
+        return self.state in (ContainerPhase.STARTED, ContainerPhase.RUNNING) and self._record.is_ready
+
+    @property
+    def restart_count(self) -> int:
+        """How often the pod's restart policy has started it again."""
+        return self._record.restart_count
+
+    async def wait_finished(self) -> ExitStatus:
+        """Wait until it has ended and the pod's restart policy will not start it again.
+
+        Raises:
+            SandboxDied: the sandbox ended first.
+        """
+        if self._record.finished is not None:
+            await asyncio.shield(self._record.finished)
+        return await self._process.wait()
+
+    async def wait_restarted(self) -> bool:
+        """Wait for the end of its init, and then until it was started again; False when it will not be.
+
+        From then on `stdout` and its like are those of the new process.
+        """
+        process, record = self._process, self._record
+        await asyncio.wait([process.exit])
+        while record.process is process:
+            if record.finished is None or record.finished.done():
+                return False
+            await asyncio.wait([record.finished, record.next_start], return_when=asyncio.FIRST_COMPLETED)
+        return True
+
     async def wait(self) -> ExitStatus:
         """Wait for the end of its init; any number of callers may wait, also after the end.
 
@@ -112,13 +147,12 @@ class Container:
     async def stop(self, grace_seconds: float | None = None) -> ExitStatus:
         """Ask it to end with its image's stop signal, and kill it after the grace (the spec's, when None).
 
-        Stopping a stopped container returns its status again. It stays in the pod, with its files.
+        Its pre-stop command, when it has one, comes first. Stopping a stopped container returns its status again.
+        It stays in the pod, with its files, and the pod's restart policy leaves it so.
         """
-        plan = self._record.plan
-        if plan is None:
-            raise ContainerNotRunning(self.id, self.state)
+        self._record.stop_asked.set()
         grace = self._record.spec.grace_seconds if grace_seconds is None else grace_seconds
-        status, _ = await self._process.stop(plan.stop_signal, grace)
+        status, _ = await stop_container(self._pod, self._record, grace)
         return status
 
     async def restart(self) -> None:

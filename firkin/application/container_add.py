@@ -18,16 +18,16 @@ from firkin.domain.container_spec import PodContainerSpec
 from firkin.domain.errors import ContainerNotPending, FirkinError, InvalidPodSpec, PodNotRunning
 from firkin.domain.ids import ContainerId
 from firkin.domain.lifecycle import ContainerEvent, ContainerPhase
-from firkin.domain.lowering import encoded
-from firkin.domain.process import ContainerStartupTiming, ProcessRef
+from firkin.domain.process import ContainerStartupTiming
 from firkin.domain.validation import container_problems
-from firkin.ports.agent_containers import ContainerLaunch, OverlayRequest
+from firkin.ports.agent_containers import OverlayRequest
 
+from .container_launch import launch
 from .container_plan import bundle_of, planned_container
 from .container_record import ContainerRecord
 from .container_removal import removal
 from .open_pod import OpenPod
-from .running_process import RunningProcess
+from .restart_policy import supervise
 from .task_scope import finished
 
 T = TypeVar("T")
@@ -112,8 +112,8 @@ class StartedContainerAdd(_ContainerAdd):
         return self._record.timing
 
 
-def committed(pod: OpenPod, started: StartedContainerAdd) -> ContainerRecord:
-    """Take a started container into the pod.
+def committed(pod: OpenPod, started: StartedContainerAdd, *, is_supervised: bool = True) -> ContainerRecord:
+    """Take a started container into the pod, whose restart policy holds for it from now on unless not supervised.
 
     Raises:
         ContainerNotPending: the add was aborted or committed before, or is another pod's; a container of
@@ -125,6 +125,8 @@ def committed(pod: OpenPod, started: StartedContainerAdd) -> ContainerRecord:
     if record.lifecycle.can(ContainerEvent.COMMITTED):
         record.lifecycle.apply(ContainerEvent.COMMITTED)
     record.is_add_over = True
+    if is_supervised:
+        supervise(pod, record)
     return record
 
 
@@ -176,30 +178,6 @@ async def _started(pod: OpenPod, record: ContainerRecord, overlay: OverlayReques
     record.is_in_sandbox = True
     async with pod.start_gate:
         await launch(pod, record, overlay)
-
-
-async def launch(pod: OpenPod, record: ContainerRecord, overlay: OverlayRequest | None) -> None:
-    """Start the init of a container that is in phase `starting`."""
-    if record.plan is None:
-        raise ContainerNotPending(pod.spec.id, record.id)
-    begun = time.perf_counter()
-    runtime_spec = encoded(record.plan.runtime_spec)
-    encoded_at = time.perf_counter()
-    process = record.spec.process
-    terminal = process.terminal_size if process.terminal else None
-    started = await pod.agent.start_container(
-        ContainerLaunch(record.id, runtime_spec, record.spec.stdio, overlay, terminal)
-    )
-    now = time.perf_counter()
-    record.timing = replace(
-        record.timing,
-        spec_build_seconds=record.timing.spec_build_seconds + encoded_at - begun,
-        stdio_prepare_seconds=started.stdio_seconds,
-        start_rpc_seconds=now - encoded_at - started.stdio_seconds,
-        runtime_seconds=started.runtime_seconds,
-        total_seconds=now - record.begun_at,
-    )
-    record.run(RunningProcess(ProcessRef(record.id, record.id), started, pod.agent, pod.scope))
 
 
 async def run_step(pod: OpenPod, record: ContainerRecord, label: str, work: Coroutine[Any, Any, T]) -> T:

@@ -31,6 +31,12 @@ class ContainerRecord:
         timing: of its latest start.
         is_in_sandbox: whether the agent was ever asked to make anything of it.
         is_add_over: whether its add was committed.
+        is_ready: whether its startup and readiness probes say so; True without them.
+        killed_because: why a probe had it killed last, "" for never.
+        restart_count: how often the pod's policy has started it again.
+        stop_asked: set once somebody wants it to stay ended.
+        finished: done when no policy will start it again; None when there is no such policy.
+        next_start: done when it is started the next time.
     """
 
     def __init__(self, spec: PodContainerSpec) -> None:
@@ -45,6 +51,12 @@ class ContainerRecord:
         self.begun_at = time.perf_counter()
         self.is_in_sandbox = False
         self.is_add_over = False
+        self.is_ready = False
+        self.killed_because = ""
+        self.restart_count = 0
+        self.stop_asked = asyncio.Event()
+        self.finished: asyncio.Future[None] | None = None
+        self.next_start: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
     def id(self) -> ContainerId:
@@ -66,8 +78,17 @@ class ContainerRecord:
         self.process = process
         self.lifecycle.apply(ContainerEvent.PROCESS_STARTED)
         process.exit.add_done_callback(lambda _: self._ended(process))
+        started, self.next_start = self.next_start, asyncio.get_running_loop().create_future()
+        started.set_result(None)
+
+    def finish(self) -> None:
+        """Note that no policy will start it again."""
+        if self.finished is not None and not self.finished.done():
+            self.finished.set_result(None)
 
     def _ended(self, process: RunningProcess) -> None:
+        if process is self.process:
+            self.is_ready = False
         if process is self.process and self.lifecycle.can(ContainerEvent.EXITED):
             self.lifecycle.apply(ContainerEvent.EXITED)
 

@@ -11,6 +11,7 @@ from firkin.domain.process import ExitStatus
 from firkin.domain.reports import ContainerStopReport
 
 from .container_record import ContainerRecord
+from .container_stop import stop_container
 from .open_pod import OpenPod
 
 _REAP_SECONDS = 5.0
@@ -18,6 +19,7 @@ _REAP_SECONDS = 5.0
 
 def removal(pod: OpenPod, record: ContainerRecord, grace_seconds: float) -> asyncio.Task[ContainerStopReport]:
     """Begin to stop and remove a container, or join the removal that is under way."""
+    record.stop_asked.set()
     if record.removal is None:
         record.removal = pod.scope.start(_remove(pod, record, grace_seconds), f"remove container {record.id}")
     return record.removal
@@ -51,7 +53,7 @@ async def _stopped(
     if record.process is None or record.plan is None:
         return None, False, []
     try:
-        status, killed = await record.process.stop(record.plan.stop_signal, grace_seconds, pod.hurry)
+        status, killed = await stop_container(pod, record, grace_seconds)
     except FirkinError as error:
         # An agent that lost the container cannot stop it; removing it must be possible all the same.
         return None, False, [str(error)]

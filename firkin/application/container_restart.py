@@ -10,7 +10,7 @@ from firkin.domain.errors import ContainerNotPending, FirkinError, PodNotRunning
 from firkin.domain.lifecycle import ContainerEvent
 from firkin.domain.process import ProcessRef
 
-from .container_add import launch
+from .container_launch import launch
 from .container_record import ContainerRecord
 from .open_pod import OpenPod
 from .task_scope import finished

@@ -8,9 +8,11 @@ import msgspec
 
 from firkin.domain.digest import Digest
 from firkin.domain.errors import PodNotRunning
+from firkin.domain.ids import ContainerId
 from firkin.domain.layout import StoreLayout
 from firkin.domain.lifecycle import PodEvent, PodPhase, pod_lifecycle
 from firkin.domain.pod_spec import PodSpec
+from firkin.domain.process import Output
 from firkin.domain.reports import AgentInfo
 from firkin.domain.store_spec import PodStoreSpec
 from firkin.ports.agent import Agent
@@ -57,6 +59,7 @@ class OpenPod:
         self.templates = templates
         self.template_holder: TemplateHolder | None = None
         self.start_gate = asyncio.Semaphore(start_concurrency)
+        self.init_outputs: dict[ContainerId, Output] = {}
         self.progress: ProgressCallback | None = None
         self.hurry: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
 from firkin.domain.container_spec import PodContainerSpec
 from firkin.domain.errors import ContainerNotFound, ContainerNotPending, RemovalIncomplete
 from firkin.domain.guest_path import GuestPath
-from firkin.domain.ids import PodId
+from firkin.domain.ids import ContainerId, PodId
 from firkin.domain.lifecycle import PodPhase
 from firkin.domain.pod_spec import PodSpec
 from firkin.domain.process import ExitStatus, Output
@@ -64,6 +65,11 @@ class Pod:
     def state(self) -> PodPhase:
         """Where it is in its life."""
         return self._pod.lifecycle.phase
+
+    @property
+    def init_outputs(self) -> Mapping[ContainerId, Output]:
+        """How each init container ended, and what it wrote to its piped streams, up to 1 MiB of each."""
+        return dict(self._pod.init_outputs)
 
     def containers(self) -> tuple[Container, ...]:
         """Its containers, in the order in which they were added; those being added are not among them."""

@@ -22,6 +22,7 @@ from firkin.ports.agent_templates import ProgressCallback
 from firkin.ports.store import PodStore, TemplateHolder
 from firkin.ports.vmm import SandboxRequest, Vmm
 
+from .init_containers import run_init_containers
 from .initial_containers import start_initial_containers
 from .open_pod import MountedPodStore, OpenPod, host_name
 from .pod_shutdown import emptied
@@ -144,6 +145,7 @@ class PodLife:
         pod.lifecycle.apply(PodEvent.STORE_PREPARED)
         pod.lifecycle.apply(PodEvent.VOLUMES_PREPARED)
         scope.start(_watch(pod), f"watch sandbox of {spec.id}")
+        await run_init_containers(pod)
         await start_initial_containers(pod)
         pod.lifecycle.apply(PodEvent.CONTAINERS_STARTED)
         return pod

@@ -10,6 +10,7 @@ from msgspec.structs import force_setattr, replace
 
 from .ids import ContainerId
 from .mounts import Mount
+from .probes import Hooks, Probe, Probes
 from .process import Stdio, StdioOptions
 from .rootfs_source import AnyRootfs
 from .terminal import TerminalSize
@@ -82,6 +83,7 @@ class PodContainerSpec(msgspec.Struct, frozen=True):
         resources: its limits.
         root_read_only: whether its root filesystem refuses writing.
         grace_seconds: how long a stop waits, after asking, before it kills.
+        probes, hooks: commands that ask how it is, and that its start and its stop run.
     """
 
     id: ContainerId
@@ -94,6 +96,8 @@ class PodContainerSpec(msgspec.Struct, frozen=True):
     resources: ResourceLimits = ResourceLimits()
     root_read_only: bool = False
     grace_seconds: float = DEFAULT_GRACE_SECONDS
+    probes: Probes = Probes()
+    hooks: Hooks = Hooks()
 
     if TYPE_CHECKING:
 
@@ -109,6 +113,8 @@ class PodContainerSpec(msgspec.Struct, frozen=True):
             resources: ResourceLimits = ResourceLimits(),  # noqa: B008 - immutable
             root_read_only: bool = False,
             grace_seconds: float = DEFAULT_GRACE_SECONDS,
+            probes: Probes = Probes(),  # noqa: B008 - immutable
+            hooks: Hooks = Hooks(),  # noqa: B008 - immutable
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -199,6 +205,26 @@ class PodContainerSpec(msgspec.Struct, frozen=True):
     def read_only_rootfs(self, enabled: bool = True) -> Self:
         """Refuse writing to the root filesystem."""
         return replace(self, root_read_only=enabled)
+
+    def startup_probe(self, probe: Probe) -> Self:
+        """Ask, before the other probes begin, whether it has come up; kill it when it has not in time."""
+        return replace(self, probes=replace(self.probes, startup=probe))
+
+    def liveness_probe(self, probe: Probe) -> Self:
+        """Ask whether it still works, and kill it when it does not."""
+        return replace(self, probes=replace(self.probes, liveness=probe))
+
+    def readiness_probe(self, probe: Probe) -> Self:
+        """Ask whether it is ready for work, which `Container.ready` then tells."""
+        return replace(self, probes=replace(self.probes, readiness=probe))
+
+    def post_start(self, *command: str) -> Self:
+        """Run a command in it right after its start; when it fails, the container is killed."""
+        return replace(self, hooks=replace(self.hooks, post_start=command))
+
+    def pre_stop(self, *command: str) -> Self:
+        """Run a command in it, within the grace period, before it is asked to end."""
+        return replace(self, hooks=replace(self.hooks, pre_stop=command))
 
     def stop_grace(self, seconds: float) -> Self:
         """Wait `seconds` between asking the container to end and killing it."""

@@ -11,6 +11,7 @@ from msgspec.structs import force_setattr, replace
 from .container_spec import PodContainerSpec, ResourceLimits
 from .errors import InvalidPodSpec
 from .ids import PodId
+from .restarting import RestartPolicy
 from .store_spec import PodStoreSpec
 from .validation import pod_problems
 from .vm_config import VmConfig
@@ -27,6 +28,8 @@ class PodSpec(msgspec.Struct, frozen=True):
         empty_dirs: the volumes that its containers may mount.
         containers: those that start with the pod; more can be added while it runs.
         host_name: what the sandbox and its containers see as host name; the id when None.
+        init_containers: run one after the other, each to its end, before the containers start.
+        restart_policy: what becomes of a container that ended.
         resources: what all containers together may use; the sandbox's own limits, `vm_config`, also hold its agent.
     """
 
@@ -37,6 +40,8 @@ class PodSpec(msgspec.Struct, frozen=True):
     containers: tuple[PodContainerSpec, ...] = ()
     host_name: str | None = None
     resources: ResourceLimits = ResourceLimits()
+    init_containers: tuple[PodContainerSpec, ...] = ()
+    restart_policy: RestartPolicy = RestartPolicy.NEVER
 
     if TYPE_CHECKING:
 
@@ -49,12 +54,16 @@ class PodSpec(msgspec.Struct, frozen=True):
             containers: Iterable[PodContainerSpec] = (),
             host_name: str | None = None,
             resources: ResourceLimits = ResourceLimits(),  # noqa: B008 - immutable
+            init_containers: Iterable[PodContainerSpec] = (),
+            restart_policy: RestartPolicy | str = RestartPolicy.NEVER,
         ) -> None: ...
 
     def __post_init__(self) -> None:
         force_setattr(self, "id", PodId(self.id))
         force_setattr(self, "empty_dirs", tuple(self.empty_dirs))
         force_setattr(self, "containers", tuple(self.containers))
+        force_setattr(self, "init_containers", tuple(self.init_containers))
+        force_setattr(self, "restart_policy", RestartPolicy(self.restart_policy))
 
 
 class PodBuilder:
@@ -108,6 +117,14 @@ class PodBuilder:
         """Add a container that starts with the pod."""
         return self._with(replace(self._spec, containers=(*self.containers, container)))
 
+    def init_container(self, container: PodContainerSpec) -> Self:
+        """Add a container that runs to its end, after those added before it, before the containers start."""
+        return self._with(replace(self._spec, init_containers=(*self._spec.init_containers, container)))
+
+    def restart_policy(self, policy: RestartPolicy | str) -> Self:
+        """Say what becomes of containers that ended: `never` (the default), `on-failure` or `always`."""
+        return self._with(replace(self._spec, restart_policy=RestartPolicy(policy)))
+
     def hostname(self, name: str) -> Self:
         """Set the pod's host name."""
         return self._with(replace(self._spec, host_name=name))
@@ -140,6 +157,15 @@ def validate_pod(spec: PodSpec) -> None:
     Raises:
         InvalidPodSpec: with every problem there is.
     """
-    problems = tuple(pod_problems(spec.empty_dirs, spec.containers, spec.vm_config, spec.host_name, spec.resources))
+    problems = tuple(
+        pod_problems(
+            spec.empty_dirs,
+            spec.containers,
+            spec.vm_config,
+            spec.host_name,
+            spec.resources,
+            init_containers=spec.init_containers,
+        )
+    )
     if problems:
         raise InvalidPodSpec(spec.id, problems)

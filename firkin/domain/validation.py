@@ -11,6 +11,7 @@ from .errors import InvalidGuestPath, SpecProblem
 from .guest_path import GuestPath
 from .linux_capabilities import normalised_capability
 from .mounts import Mount, normalised_destination
+from .probes import Hooks, Probe, Probes
 from .process import Stdio
 from .rootfs_source import Ext4ImageRootfs, GuestPathRootfs, OciBundleRootfs
 from .vm_config import MINIMUM_MEMORY, VmConfig
@@ -38,18 +39,26 @@ def pod_problems(
     vm_config: VmConfig,
     host_name: str | None,
     resources: ResourceLimits = ResourceLimits(),  # noqa: B008 - immutable
+    init_containers: Iterable[PodContainerSpec] = (),
 ) -> Iterator[SpecProblem]:
     """Yield every problem of a pod."""
-    volumes, containers = tuple(empty_dirs), tuple(containers)
+    volumes, containers, init_containers = tuple(empty_dirs), tuple(containers), tuple(init_containers)
     yield from _vm_problems(vm_config)
     yield from _host_name_problems("hostname", host_name)
     yield from _amount_problems("limits", resources)
     yield from _duplicates("emptyDirs", "duplicate-volume", "emptyDir", [volume.name for volume in volumes])
-    yield from _duplicates("containers", "duplicate-container", "container", [one.id for one in containers])
+    yield from _duplicates(
+        "containers", "duplicate-container", "container", [one.id for one in (*init_containers, *containers)]
+    )
     for index, volume in enumerate(volumes):
         yield from _size_limit_problems(volume, f"emptyDirs[{index}].sizeLimit")
-    for index, container in enumerate(containers):
-        yield from container_problems(container, volumes, f"containers[{index}]", resources)
+    for name, specs in (("initContainers", init_containers), ("containers", containers)):
+        for index, container in enumerate(specs):
+            yield from container_problems(container, volumes, f"{name}[{index}]", resources)
+    for index, container in enumerate(init_containers):
+        if container.probes != Probes() or container.hooks != Hooks():
+            message = f"init container {container.id!r} runs to its end: it cannot have probes or hooks"
+            yield SpecProblem(f"initContainers[{index}]", "init-probes", message)
 
 
 def _size_limit_problems(volume: EmptyDirVolume, where: str) -> Iterator[SpecProblem]:
@@ -79,6 +88,7 @@ def container_problems(
     yield from _host_name_problems(f"{where}.hostname", spec.host_name)
     yield from _mount_problems(spec, {volume.name for volume in empty_dirs}, where)
     yield from _limit_problems(spec, where, pod_resources)
+    yield from _probe_problems(spec.probes, where)
 
 
 def _vm_problems(config: VmConfig) -> Iterator[SpecProblem]:
@@ -210,6 +220,22 @@ def _limit_problems(spec: PodContainerSpec, where: str, pod_resources: ResourceL
             yield SpecProblem(f"{where}.limits.{name}", "limit-beyond-pod", message)
     if not spec.grace_seconds >= 0:
         yield SpecProblem(f"{where}.grace", "grace", "the grace period must be 0 s or more")
+
+
+def _probe_problems(probes: Probes, where: str) -> Iterator[SpecProblem]:
+    for name in ("startup", "liveness", "readiness"):
+        probe: Probe | None = getattr(probes, name)
+        if probe is None:
+            continue
+        at = f"{where}.{name}Probe"
+        if not probe.command:
+            yield SpecProblem(at, "probe", "a probe needs a command")
+        if not (probe.initial_delay_seconds >= 0 and probe.period_seconds > 0 and probe.timeout_seconds > 0):
+            yield SpecProblem(at, "probe", "its delay must be 0 s or more, its period and timeout more than 0 s")
+        if probe.success_threshold < 1 or probe.failure_threshold < 1:
+            yield SpecProblem(at, "probe", "its thresholds must be 1 or more")
+        if probe.success_threshold != 1 and name != "readiness":
+            yield SpecProblem(at, "probe", "only a readiness probe can ask for more than one success in a row")
 
 
 def _amount_problems(where: str, resources: ResourceLimits) -> Iterator[SpecProblem]:

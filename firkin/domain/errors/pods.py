@@ -68,6 +68,19 @@ class ContainerNotPending(FirkinError):
         self.container_id = container_id
 
 
+class InitContainerFailed(FirkinError):
+    """An init container did not end with exit code 0, so the pod's containers were not started."""
+
+    code = "init-container-failed"
+
+    def __init__(self, container_id: str, status: str, output_tail: str = "") -> None:
+        tail = f"\nlast lines of its output:\n{output_tail}" if output_tail else ""
+        super().__init__(f"init container {container_id!r} failed ({status}){tail}")
+        self.container_id = container_id
+        self.status = status
+        self.output_tail = output_tail
+
+
 class ContainerNotRunning(FirkinError):
     """The container has no running process to act on."""
 

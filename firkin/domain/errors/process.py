@@ -35,6 +35,17 @@ class CommandNotExecutable(StartFailed):
         self.reason = reason
 
 
+class PostStartFailed(StartFailed):
+    """The command that a container runs right after its start failed; the container was killed."""
+
+    code = "post-start-failed"
+
+    def __init__(self, container_id: str, reason: str) -> None:
+        FirkinError.__init__(self, f"container {container_id!r} was killed, because its post-start command {reason}")
+        self.container_id = container_id
+        self.reason = reason
+
+
 class NoTerminal(FirkinError):
     """A process without a terminal was asked for something that only one with a terminal can do."""
 

@@ -20,6 +20,7 @@ from firkin import (
     VmConfig,
 )
 from firkin.domain import validation
+from firkin.domain.probes import Probe
 from firkin.errors import InvalidPodSpec, SpecProblem
 
 from .values import bundle, container
@@ -84,6 +85,10 @@ CONTAINER_PROBLEMS: list[tuple[str, str, Change]] = [
     ("rlimit", "rlimits", lambda c: c.rlimits(ResourceLimit("RLIMIT_NOFILE", 2, 1))),
     ("rlimit", "rlimits", lambda c: c.rlimits(ResourceLimit("RLIMIT_NOFILE", 2, 2**64))),
     ("grace", "grace", lambda c: c.stop_grace(-1)),
+    ("probe", "livenessProbe", lambda c: c.liveness_probe(Probe.exec())),
+    ("probe", "startupProbe", lambda c: c.startup_probe(Probe(("true",), period_seconds=0))),
+    ("probe", "readinessProbe", lambda c: c.readiness_probe(Probe(("true",), failure_threshold=0))),
+    ("probe", "livenessProbe", lambda c: c.liveness_probe(Probe(("true",), success_threshold=2))),
     ("grace", "grace", lambda c: c.stop_grace(math.nan)),
 ]
 
@@ -99,6 +104,8 @@ def test_a_problem_of_a_container_is_found_once(code: str, where: str, change: C
 POD_PROBLEMS: list[tuple[str, str, PodBuilder]] = [
     ("duplicate-volume", "emptyDirs", pod().empty_dir(EmptyDirVolume.memory("data"))),
     ("duplicate-container", "containers", pod(container(), container(), container())),
+    ("duplicate-container", "containers", pod(container()).init_container(container())),
+    ("init-probes", "initContainers[0]", pod().init_container(container().post_start("true"))),
     ("zero-size", "emptyDirs[1].sizeLimit", pod().empty_dir(EmptyDirVolume.memory("m", size_limit=0))),
     ("limit", "limits.memory", pod().limits(memory=0)),
     ("limit-beyond-pod", "containers[0].limits.cpus", pod().limits(cpus=0.5).container(container().limits(cpus=0.6))),

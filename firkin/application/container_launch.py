@@ -1,0 +1,54 @@
+"""Starting the init of a container, the first time and again."""
+
+from __future__ import annotations
+
+import signal as signals
+import time
+
+from msgspec.structs import replace
+
+from firkin.domain.errors import ContainerNotPending, PostStartFailed
+from firkin.domain.lowering import encoded
+from firkin.domain.process import ProcessRef
+from firkin.ports.agent_containers import ContainerLaunch, OverlayRequest
+
+from .container_command import command_failure
+from .container_record import ContainerRecord
+from .open_pod import OpenPod
+from .probing import start_probing
+from .running_process import RunningProcess
+
+
+async def launch(pod: OpenPod, record: ContainerRecord, overlay: OverlayRequest | None) -> None:
+    """Start the init of a container that is in phase `starting`."""
+    if record.plan is None:
+        raise ContainerNotPending(pod.spec.id, record.id)
+    begun = time.perf_counter()
+    runtime_spec = encoded(record.plan.runtime_spec)
+    encoded_at = time.perf_counter()
+    wanted = record.spec.process
+    terminal = wanted.terminal_size if wanted.terminal else None
+    started = await pod.agent.start_container(
+        ContainerLaunch(record.id, runtime_spec, record.spec.stdio, overlay, terminal)
+    )
+    now = time.perf_counter()
+    record.timing = replace(
+        record.timing,
+        spec_build_seconds=record.timing.spec_build_seconds + encoded_at - begun,
+        stdio_prepare_seconds=started.stdio_seconds,
+        start_rpc_seconds=now - encoded_at - started.stdio_seconds,
+        runtime_seconds=started.runtime_seconds,
+        total_seconds=now - record.begun_at,
+    )
+    process = RunningProcess(ProcessRef(record.id, record.id), started, pod.agent, pod.scope)
+    record.run(process)
+    if record.spec.hooks.post_start:
+        await _run_post_start(pod, record, process)
+    start_probing(pod, record, process)
+
+
+async def _run_post_start(pod: OpenPod, record: ContainerRecord, process: RunningProcess) -> None:
+    failure = await command_failure(pod, record, record.spec.hooks.post_start, None)
+    if failure is not None:
+        await process.stop(signals.SIGKILL, 0)
+        raise PostStartFailed(record.id, failure)
