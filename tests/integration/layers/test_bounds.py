@@ -1,0 +1,166 @@
+"""Bombs: every limit has its own refusal, and memory does not grow with a layer."""
+
+from __future__ import annotations
+
+import gzip
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from firkin.domain.errors import LayerRefused
+from firkin.vminitd.layers.applier import apply_layer
+from firkin.vminitd.layers.limits import Limits
+
+from .archives import Trickle
+from .golden.blocks import END, directory, file, gnu_link, gnu_name, layer, old_sparse, pax, symlink
+from .golden.trees import Tree, read_tree
+
+MIB = 2**20
+ZEROS = layer(file("zeros", b"\0" * 4 * MIB))
+
+
+def windowed(tar: bytes, window_log: int) -> bytes:
+    """A zstd frame that may refer back over 2**window_log bytes, and does not say how large it is."""
+    parameters = zstandard.ZstdCompressionParameters(window_log=window_log, write_content_size=0)
+    compressor = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    return compressor.compress(tar) + compressor.flush()
+
+
+LIMITS: dict[str, tuple[bytes, Limits, str]] = {
+    "entries": (layer(*(file(str(n), b"") for n in range(4))), Limits(entries=3), "more than 3 entries"),
+    "a name": (layer(gnu_name("n/" * 60), file("x")), Limits(name_bytes=100), "longer than 100 bytes"),
+    "a target": (layer(gnu_link("n" * 101), symlink("s", "x")), Limits(name_bytes=100), "longer than 100 bytes"),
+    "a pax header": (layer(pax({"comment": "c" * 600}), file("x")), Limits(header_bytes=600), "larger than 600 bytes"),
+    "a GNU header": (layer(gnu_name("n/" * 400), file("x")), Limits(header_bytes=600), "larger than 600 bytes"),
+    "nesting": (layer(directory("a/b/c"), directory("a/b/c/d")), Limits(depth=3), "more than 3 components"),
+    "all bytes": (ZEROS, Limits(tar_bytes=MIB), f"larger than {MIB} bytes"),
+    "expansion by gzip": (gzip.compress(ZEROS), Limits(expansion=100, expansion_free_bytes=MIB), "more than 100 times"),
+    "expansion by zstd": (
+        zstandard.compress(ZEROS),
+        Limits(expansion=100, expansion_free_bytes=MIB),
+        "more than 100 times",
+    ),
+    "a zstd window": (windowed(ZEROS, 23), Limits(window_bytes=2**22), "zstd|window"),
+}
+
+
+@pytest.fixture
+def rootfs(tmp_path: Path) -> Path:
+    (tmp_path / "rootfs").mkdir()
+    return tmp_path / "rootfs"
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_each_limit_has_its_own_refusal(rootfs: Path, name: str) -> None:
+    blob, limits, reason = LIMITS[name]
+    with pytest.raises(LayerRefused, match=reason):
+        apply_layer(str(rootfs), Trickle(blob), layer_name="layer", limits=limits)
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_by_default_none_of_these_is_too_much(rootfs: Path, name: str) -> None:
+    apply_layer(str(rootfs), Trickle(LIMITS[name][0]), layer_name="layer")
+
+
+def gzip_bomb() -> Iterator[bytes]:
+    """A file of half a gibibyte of zeros, in half a megabyte."""
+    yield gzip.compress(file("zeros", b"", size=512 * MIB))
+    zeros = gzip.compress(bytes(16 * MIB))
+    for _ in range(32):
+        yield zeros
+    yield gzip.compress(END)
+
+
+def zstd_bomb() -> Iterator[bytes]:
+    """Nearly the same in some frames of few bytes; more would be refused for its expansion."""
+    yield zstandard.compress(file("zeros", b"", size=960 * MIB))
+    zeros = zstandard.compress(bytes(64 * MIB))
+    for _ in range(15):
+        yield zeros
+    yield zstandard.compress(END)
+
+
+def large_headers() -> Iterator[bytes]:
+    """Extended headers as large as they may be."""
+    for number in range(40):
+        yield pax({"comment": "c" * (4 * MIB - 20)}) + file(str(number), b"")
+    yield END
+
+
+def many_entries() -> Iterator[bytes]:
+    """Entries that have to be remembered, because a whiteout may come."""
+    yield directory("d")
+    for number in range(100_000):
+        yield symlink(f"d/{number % 20}-{number}", "x") if number < 20_000 else directory(f"d/{number % 20_000}x")
+    yield file(".wh.d", b"") + END
+
+
+def long_sparse_maps() -> Iterator[bytes]:
+    """Files of nothing but extents."""
+    extents = [(number * 4096, 1) for number in range(20_000)]
+    for number in range(4):
+        yield old_sparse(f"s{number}", 20_000 * 4096, extents, b"x" * 20_000)
+    yield END
+
+
+_PROGRAM = """
+import sys
+from firkin.vminitd.layers.applier import apply_layer
+def peak():
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) // 1024
+before = peak()
+with open(sys.argv[2], "rb", buffering=0) as stream:
+    apply_layer(sys.argv[1], stream, layer_name="layer")
+print(before, peak())
+"""
+
+
+@pytest.mark.parametrize(
+    "make", [gzip_bomb, zstd_bomb, large_headers, many_entries, long_sparse_maps], ids=lambda make: make.__name__
+)
+def test_memory_is_bounded_whatever_the_layer(
+    rootfs: Path, tmp_path: Path, make: Callable[[], Iterator[bytes]]
+) -> None:
+    blob = tmp_path / "blob"
+    with blob.open("wb") as writer:
+        writer.writelines(make())
+    command = [sys.executable, "-c", _PROGRAM, str(rootfs), str(blob)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    before, peak = map(int, done.stdout.split())
+    assert peak - before < 64
+    assert peak < 100
+
+
+def test_layers_applied_at_the_same_time_do_not_meet(tmp_path: Path) -> None:
+    tars = [
+        layer(directory(f"d{n}"), *(file(f"d{n}/{m}", b"%d" % (n * m) * 3000) for m in range(60))) for n in range(6)
+    ]
+    found: dict[int, Tree] = {}
+
+    def work(number: int) -> None:
+        for turn in range(3):
+            rootfs = tmp_path / f"{number}-{turn}"
+            rootfs.mkdir()
+            apply_layer(str(rootfs), Trickle(gzip.compress(tars[number])), layer_name=str(number))
+            found[number * 3 + turn] = read_tree(rootfs)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 18
+    for number in range(6):
+        alone = tmp_path / f"alone-{number}"
+        alone.mkdir()
+        apply_layer(str(alone), Trickle(tars[number]), layer_name=str(number))
+        expected = {path: node for path, node in read_tree(alone).items() if path != b"."}
+        for turn in range(3):
+            seen = found[number * 3 + turn]
+            assert {path: node for path, node in seen.items() if path != b"."} == expected
