@@ -107,14 +107,17 @@ ASAN := -fsanitize=address,undefined -fno-omit-frame-pointer -g
 ASAN_PYTHON = env LD_PRELOAD=$$(gcc -print-file-name=libasan.so):$$(gcc -print-file-name=libubsan.so) \
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1 PYTHONMALLOC=malloc PYTHONPATH=. $(CURDIR)/$(BIN)/python
 
+FIRKIN_ASAN_SECONDS ?= 120
+
 asan: packages-test dev
 	rm -rf build/asan && mkdir -p build/asan
 	cp -r firkin tests setup.py pyproject.toml README.md LICENSE build/asan
 	find build/asan/firkin -name '*.so' -delete
-	cd build/asan && CFLAGS='$(ASAN)' LDFLAGS='$(ASAN)' $(CURDIR)/$(BIN)/python setup.py -q build_ext --inplace
+	cd build/asan && CFLAGS='$(ASAN)' LDFLAGS='$(ASAN)' $(CURDIR)/$(BIN)/python setup.py -q build_ext --inplace -j 2
 	cd build/asan && $(SUDO) $(ASAN_PYTHON) -m pytest -q tests/integration/layers/golden \
-		tests/integration/layers/test_cut_points.py tests/integration/layers/test_hostile_layers.py
-	cd build/asan && $(SUDO) unshare --mount $(ASAN_PYTHON) -m tests.fuzz --seconds 60 --memory-mib 0 --case ../fuzz-case
+		tests/integration/layers/test_hostile_layers.py
+	cd build/asan && $(SUDO) unshare --mount $(ASAN_PYTHON) -m tests.fuzz --seconds $(FIRKIN_ASAN_SECONDS) --memory-mib 0 \
+		--case ../fuzz-case
 
 clean:
 	rm -rf build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info
