@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
 
 from firkin.domain.container_spec import PodContainerSpec
 from firkin.domain.copying import CopyReport
@@ -13,6 +14,7 @@ from firkin.domain.ids import ContainerId
 from firkin.domain.lifecycle import ContainerPhase
 from firkin.domain.process import ContainerStartupTiming, ExitStatus, Output, Stdio, StdioOptions
 from firkin.domain.terminal import TerminalSize
+from firkin.domain.statistics import ContainerStatistics, ProcessEntry
 
 from .container_copy import copied_in, copied_out
 from .container_exec import Process, start_exec
@@ -20,6 +22,7 @@ from .container_record import ContainerRecord
 from .container_restart import restart_container
 from .container_stop import stop_container
 from .open_pod import OpenPod
+from .container_statistics import list_processes, read_statistics, statistics_stream
 from .output_streams import InputStream, OutputStream
 from .running_process import DEFAULT_CAPTURE_BYTES, RunningProcess
 
@@ -242,3 +245,27 @@ class Container:
 
     def __repr__(self) -> str:
         return f"<Container {self.id} {self.state}>"
+    async def stats(self) -> ContainerStatistics:
+        """What it uses now; fields are None where the machine does not tell.
+
+        Raises:
+            ContainerNotFound: the sandbox does not know it (any more).
+        """
+        return await read_statistics(self._pod, self._record)
+
+    def stats_stream(self, interval_seconds: float = 1.0) -> AsyncIterator[ContainerStatistics]:
+        """What it uses, at once and then every `interval_seconds`, until it has ended.
+
+        Raises:
+            InvalidArgument: the interval is not positive.
+        """
+        return statistics_stream(self._pod, self._record, interval_seconds)
+
+    async def processes(self) -> tuple[ProcessEntry, ...]:
+        """Its processes, those of its execs among them, by pid; none once it has ended.
+
+        Raises:
+            UnsupportedFeature: the guest agent cannot list processes.
+        """
+        return await list_processes(self._pod, self._record)
+

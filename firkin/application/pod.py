@@ -15,6 +15,7 @@ from firkin.domain.lifecycle import PodPhase
 from firkin.domain.pod_spec import PodSpec
 from firkin.domain.process import ExitStatus, Output
 from firkin.domain.reports import AgentInfo, StopReport, StoreUsage
+from firkin.domain.statistics import ContainerStatistics, StoreBreakdown
 from firkin.ports.sandbox import Sandbox
 
 from .container import Container
@@ -220,6 +221,22 @@ class Pod:
         """How full the store's filesystem is."""
         self._pod.require_usable()
         return await self._pod.agent.usage(self.store.layout.mount)
+
+    async def store_breakdown(self) -> StoreBreakdown:
+        """What takes the store's space: templates, this pod's containers and its volumes apart.
+
+        Every file is looked at, for 20 seconds at most: what was not reached is told by `is_complete`.
+
+        Raises:
+            UnsupportedFeature: the guest agent cannot tell.
+        """
+        self._pod.require_usable()
+        return await self._pod.agent.store_breakdown(self.id, self.store.layout)
+
+    async def stats(self) -> tuple[ContainerStatistics, ...]:
+        """What its containers use, in the order in which they were added, in one call."""
+        self._pod.require_usable()
+        return tuple(await self._pod.agent.statistics([container.id for container in self.containers()]))
 
     async def store_used_bytes(self) -> int:
         """Bytes of the store's filesystem that are in use."""

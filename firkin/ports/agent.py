@@ -8,10 +8,11 @@ from .agent_containers import AgentContainers
 from .agent_files import AgentFiles
 from .agent_pods import AgentPods
 from .agent_processes import AgentProcesses
+from .agent_statistics import AgentStatistics
 from .agent_templates import AgentTemplates
 
 
-class Agent(AgentPods, AgentTemplates, AgentContainers, AgentProcesses, AgentFiles, Protocol):
+class Agent(AgentPods, AgentTemplates, AgentContainers, AgentProcesses, AgentFiles, AgentStatistics, Protocol):
     """All that an agent does.
 
     Every call has a deadline, `wait_process` excepted. Besides what each call names, all of them raise

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import errno
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 import msgspec
 
@@ -95,6 +96,12 @@ class Containers:
         """The first process of the container whose root filesystem lies at `root`; None when none does."""
         containers = (entry.container for entry in self._table.values())
         return next((one.init for one in containers if one is not None and one.bundle.config.root == root), None)
+    def cgroups_paths(self, container_ids: Iterable[str] = ()) -> dict[str, str]:
+        """The control groups of these containers (of all, when none is named) by id; unknown ones are left out."""
+        wanted = dict.fromkeys(container_ids) or self._table
+        containers = ((name, self._table[name].container) for name in wanted if name in self._table)
+        return {name: one.bundle.config.cgroups_path for name, one in containers if one is not None}
+
 
     async def create(self, request: ContainerRequest) -> None:
         """Connect the streams, prepare the overlay and write the bundle.

@@ -30,6 +30,7 @@ from .filesystem_usage import filesystem_usage
 from .firkin_agent_files import FirkinAgentFiles
 from .layer_feed import LayerFeed
 from .refusals import refuse_disk_limits
+from .firkin_agent_statistics import FirkinAgentStatistics
 from .session import AgentSession
 from .stall_deadline import StallDeadline
 
@@ -39,7 +40,7 @@ _DISK_SIZE_LIMITS = "disk-size-limits"
 _StartReply = wire.StartContainerResponse | wire.StartProcessResponse
 
 
-class FirkinAgent(FirkinAgentFiles):
+class FirkinAgent(FirkinAgentFiles, FirkinAgentStatistics):
     """An agent that answered GetInfo."""
 
     def __init__(self, session: AgentSession, info: wire.GetInfoResponse) -> None:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from firkin.domain.copying import CopyReport, CopySource
 from firkin.domain.errors import CopyFailed
+from firkin.domain.reports import AgentInfo
 from firkin.file_trees.places import callers_own, opened_source, placed
 from firkin.ports.agent_files import CopyIn, CopyOut
 from firkin.wire import agent_pb2 as wire
 
+from .features import COPIES, require_feature
 from .host_trees import SocketEnd, Transferred, receive_tree, send_tree
 from .messages import bulk_stream_to_proto
 from .session import AgentSession
@@ -28,9 +30,11 @@ class FirkinAgentFiles:
 
     _session: AgentSession
     _agent: AgentAsyncStub
+    _info: AgentInfo
 
     async def copy_in(self, copy: CopyIn) -> CopyReport:
         """Copy a file or a directory into a container."""
+        require_feature(self._info, COPIES, "copying")
         opened = await asyncio.to_thread(opened_source, copy.source)
         try:
             streamed = StreamedCall(self._session, "copy into container", with_token=True)
@@ -58,6 +62,7 @@ class FirkinAgentFiles:
 
     async def copy_out(self, copy: CopyOut) -> CopyReport:
         """Copy a file or a directory out of a container."""
+        require_feature(self._info, COPIES, "copying")
         streamed = StreamedCall(self._session, "copy out of container", with_token=True)
         request = wire.CopyOutRequest(
             container_id=copy.container_id,

@@ -32,6 +32,7 @@ from firkin.ports.agent_processes import ProcessLaunch, ProcessStreams, StartedP
 from firkin.ports.agent_templates import ProgressCallback, TemplateProgress, TemplateResult
 
 from .agent_files import MemoryAgentFiles
+from .agent_statistics import MemoryAgentStatistics
 from .files import MemoryFiles
 from .pipes import MemoryPipe, PipeSink, PipeSource
 from .programs import MemoryProcess, Program
@@ -51,7 +52,7 @@ class _RuntimeSpec(msgspec.Struct):
     process: _Process
 
 
-class MemoryAgent(MemoryAgentFiles):
+class MemoryAgent(MemoryAgentFiles, MemoryAgentStatistics):
     """Keeps the promises of ports.agent over tables in memory."""
 
     def __init__(self, sandbox: MemorySandbox, world: MemoryWorld, programs: Mapping[str, Program]) -> None:
@@ -63,6 +64,7 @@ class MemoryAgent(MemoryAgentFiles):
         self._pids = itertools.count(2)
         self._overlays: set[ContainerId] = set()
         self._processes: dict[ProcessRef, MemoryProcess] = {}
+        self._process_ids: dict[ProcessRef, int] = {}
         self._limits: dict[GuestPath, int] = {}
         self._building: dict[Digest, asyncio.Lock] = {}
 
@@ -216,11 +218,13 @@ class MemoryAgent(MemoryAgentFiles):
             None if stdout is None else PipeSource(stdout),
             None if stderr is None else PipeSource(stderr),
         )
-        return StartedProcess(next(self._pids), streams)
+        pid = self._process_ids[ref] = next(self._pids)
+        return StartedProcess(pid, streams)
 
     def _end(self, ref: ProcessRef) -> None:
         process = self._processes.pop(ref, None)
         if process is not None:
+        self._process_ids.pop(ref, None)
             process.kill(9)
 
     async def wait_process(self, ref: ProcessRef) -> ExitStatus:

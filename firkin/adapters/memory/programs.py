@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal as signals
+import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from firkin.domain.process import ExitStatus
@@ -40,6 +41,7 @@ class MemoryProcess:
         self.terminal = terminal
         self.resized = asyncio.Event()
         self.ignored: set[int] = set()
+        self.started_unix_seconds = time.time()
         self.exit: asyncio.Future[ExitStatus] = asyncio.get_running_loop().create_future()
         self._signal: int | None = None
         self._task: asyncio.Task[None] | None = None

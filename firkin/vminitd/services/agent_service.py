@@ -28,14 +28,28 @@ from .agent_messages import (
     stdio_from,
     volume_from,
 )
+from .agent_statistics import StatisticsCalls
 from .errors import answering
 from .template_rpc import template_progress
 
-FEATURES = ("disk-size-limits", "one-call-start", "stream-tokens", "templates", "terminals", "typed-errors")
+FEATURES = (
+    "container-files",
+    "copies",
+    "disk-size-limits",
+    "one-call-start",
+    "process-list",
+    "shared-process-namespace",
+    "statistics",
+    "store-usage",
+    "stream-tokens",
+    "templates",
+    "terminals",
+    "typed-errors",
+)
 _Context = ServicerContext[object, object]
 
 
-class AgentService(FileCalls, AgentServicer):
+class AgentService(FileCalls, StatisticsCalls, AgentServicer):
     """Answers a host that speaks firkin.agent.v1."""
 
     def __init__(self, agent: GuestAgent) -> None:

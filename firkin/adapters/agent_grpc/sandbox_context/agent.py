@@ -8,6 +8,7 @@ from .containers import SandboxContextContainers
 from .files import SandboxContextFiles
 from .pods import SandboxContextPods
 from .processes import SandboxContextProcesses
+from .statistics import SandboxContextStatistics
 from .templates import SandboxContextTemplates
 
 
@@ -17,6 +18,7 @@ class SandboxContextAgent(
     SandboxContextContainers,
     SandboxContextProcesses,
     SandboxContextFiles,
+    SandboxContextStatistics,
 ):
     """An agent that does not know GetInfo, or is not asked to speak as one that does."""
 

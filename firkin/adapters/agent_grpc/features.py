@@ -1,0 +1,23 @@
+"""What an agent of firkin.agent.v1 must have said of itself before it is asked for it."""
+
+from __future__ import annotations
+
+from firkin.domain.errors import Outcome, UnsupportedFeature
+from firkin.domain.reports import AgentInfo
+
+COPIES = "copies"
+STATISTICS = "statistics"
+PROCESS_LIST = "process-list"
+STORE_USAGE = "store-usage"
+EVENTS = "events"
+
+
+def require_feature(info: AgentInfo, feature: str, what: str) -> None:
+    """Refuse what an older agent cannot do.
+
+    Raises:
+        UnsupportedFeature: the agent does not announce `feature`.
+    """
+    if feature not in info.features:
+        refused = UnsupportedFeature(what, f"this guest agent ({info.version}) is too old for it")
+        raise refused.during(what, outcome=Outcome.DID_NOT)
