@@ -223,8 +223,8 @@ class MemoryAgent(MemoryAgentFiles, MemoryAgentStatistics):
 
     def _end(self, ref: ProcessRef) -> None:
         process = self._processes.pop(ref, None)
-        if process is not None:
         self._process_ids.pop(ref, None)
+        if process is not None:
             process.kill(9)
 
     async def wait_process(self, ref: ProcessRef) -> ExitStatus:
