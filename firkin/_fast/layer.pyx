@@ -134,6 +134,7 @@ cdef class LayerWriter:
     cdef long long _entry_limit
     cdef long long _depth_limit
     cdef bint _is_open
+    cdef bint _has_failed
 
     def __cinit__(self):
         memset(&self._rootfs, 0, sizeof(Rootfs))
@@ -179,6 +180,7 @@ cdef class LayerWriter:
         cdef const char *data = PyBytes_AS_STRING(piece)
         cdef size_t size = <size_t>PyBytes_GET_SIZE(piece)
         cdef int result
+        self._expect_open()
         with nogil:
             result = self._take(data, size)
         if result < 0:
@@ -187,6 +189,7 @@ cdef class LayerWriter:
     def finish(self):
         """The tar ends here: give the directories their times."""
         cdef int result
+        self._expect_open()
         with nogil:
             result = end_archive(&self._archive)
             if result == 0:
@@ -237,8 +240,14 @@ cdef class LayerWriter:
         """How many extended attributes the filesystem or the kernel does not allow."""
         return self._rootfs.left_out_attributes
 
+    cdef int _expect_open(self) except -1:
+        if not self._is_open or self._has_failed:
+            raise ValueError("it ended, and takes nothing more")
+        return 0
+
     cdef _error(self):
         cdef int problem = <int>self._rootfs.failure.problem
+        self._has_failed = True
         if problem == NO_PROBLEM:
             return OSError(self._rootfs.failure.error, os.strerror(self._rootfs.failure.error))
         return EntryRefused(

@@ -43,6 +43,7 @@ cdef int rootfs_open(Rootfs *rootfs, int root, PathId root_id) noexcept nogil:
     if _keep(rootfs, fd, root_id, root_id) < 0:
         return call_failed(&rootfs.failure)
     rootfs.directories[ROOT].is_pinned = True
+    rootfs.directories[ROOT].has_default_acl = fgetxattr(fd, DEFAULT_ACL, NULL, 0) > 0
     return 0
 
 
@@ -268,18 +269,27 @@ cdef int _go_on_with(Rootfs *rootfs, const char *path, size_t size, size_t *star
 cdef int open_directory(Rootfs *rootfs, int parent, const char *name) noexcept nogil:
     cdef PathId parent_id = rootfs.directories[parent].id
     cdef int fd = openat(rootfs.directories[parent].fd, name, OPEN_DIRECTORY)
+    cdef int opened
     if fd < 0:
         return -1
-    return _keep(rootfs, fd, child_id(parent_id, name, strlen(name)), parent_id)
+    opened = _keep(rootfs, fd, child_id(parent_id, name, strlen(name)), parent_id)
+    if opened >= 0:
+        rootfs.directories[opened].has_default_acl = fgetxattr(fd, DEFAULT_ACL, NULL, 0) > 0
+    return opened
 
 
 cdef int make_directory(Rootfs *rootfs, int parent, const char *name, mode_t mode) noexcept nogil:
     cdef bint inherits = rootfs.directories[parent].has_default_acl
+    cdef PathId parent_id = rootfs.directories[parent].id
+    cdef int fd
     cdef int made
     rootfs.directories[parent].changed = True
     if mkdirat(rootfs.directories[parent].fd, name, mode) < 0:
         return -1
-    made = open_directory(rootfs, parent, name)
+    fd = openat(rootfs.directories[parent].fd, name, OPEN_DIRECTORY)
+    if fd < 0:
+        return -1
+    made = _keep(rootfs, fd, child_id(parent_id, name, strlen(name)), parent_id)
     if made < 0:
         return -1
     if inherits:
@@ -288,7 +298,6 @@ cdef int make_directory(Rootfs *rootfs, int parent, const char *name, mode_t mod
             or remove_acl(rootfs.directories[made].fd, ACCESS_ACL) < 0
         ):
             return -1
-        rootfs.directories[made].has_default_acl = False
     return made
 
 
@@ -318,7 +327,6 @@ cdef int _keep(Rootfs *rootfs, int fd, PathId path, PathId parent) noexcept nogi
     directory.uid = status.st_uid
     directory.gid = status.st_gid
     directory.mtime = status.st_mtim
-    directory.has_default_acl = fgetxattr(fd, DEFAULT_ACL, NULL, 0) > 0
     directory.chained = rootfs.buckets[_bucket(path)]
     rootfs.buckets[_bucket(path)] = index
     _link_newest(rootfs, index)

@@ -218,7 +218,8 @@ def _writer(root: int, layer_name: str, limits: Limits, whiteouts: Whiteouts, ro
 
 def _umask() -> int:
     """The bits that new files go without; umask(2) would change them for a moment, for every thread."""
-    with open("/proc/thread-self/status", "rb", buffering=0) as status:
+    found = None
+    with contextlib.suppress(FileNotFoundError), open("/proc/thread-self/status", "rb", buffering=0) as status:
         found = _UMASK.search(status.read(4096))
     return int(found[1], 8) if found else _ANY_UMASK
 
