@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .domain.image import Layer as Layer
     from .domain.image import Platform as Platform
     from .domain.mounts import Mount as Mount
+    from .domain.output_log import LogEntry as LogEntry
     from .domain.pod_spec import PodBuilder as PodBuilder
     from .domain.pod_spec import PodSpec as PodSpec
     from .domain.process import ExitStatus as ExitStatus
@@ -61,6 +62,7 @@ _HOMES = {
     "ImageBundle": "domain.image",
     "ImageConfig": "domain.image",
     "Layer": "domain.image",
+    "LogEntry": "domain.output_log",
     "Mount": "domain.mounts",
     "Output": "domain.process",
     "PendingContainerAdd": "application.container_add",

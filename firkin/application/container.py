@@ -12,17 +12,19 @@ from firkin.domain.copying import CopyReport
 from firkin.domain.errors import ContainerNotRunning
 from firkin.domain.ids import ContainerId
 from firkin.domain.lifecycle import ContainerPhase
+from firkin.domain.output_log import LogEntry
 from firkin.domain.process import ContainerStartupTiming, ExitStatus, Output, Stdio, StdioOptions
-from firkin.domain.terminal import TerminalSize
 from firkin.domain.statistics import ContainerStatistics, ProcessEntry
+from firkin.domain.terminal import TerminalSize
 
 from .container_copy import copied_in, copied_out
 from .container_exec import Process, start_exec
+from .container_log import read_log
 from .container_record import ContainerRecord
 from .container_restart import restart_container
+from .container_statistics import list_processes, read_statistics, statistics_stream
 from .container_stop import stop_container
 from .open_pod import OpenPod
-from .container_statistics import list_processes, read_statistics, statistics_stream
 from .output_streams import InputStream, OutputStream
 from .running_process import DEFAULT_CAPTURE_BYTES, RunningProcess
 
@@ -134,6 +136,29 @@ class Container:
         """
         return await self._process.wait_with_output(limit_bytes)
 
+    def logs(
+        self, *, since: datetime | None = None, tail: int | None = None, follow: bool = False
+    ) -> AsyncIterator[LogEntry]:
+        """Yield what it has written to streams that are `Stdio.LOG`, over all of its starts, also after its end.
+
+        Only what arrived at `since` or later, and of that the last `tail` lines, when given; with `follow` also what
+        it writes from now on, until it has ended and its pod's policy does not start it again. Reading slowly holds
+        nobody up: who falls behind the log's bound is told by `lost_bytes` of the next entry.
+
+        Raises:
+            NotLogged: none of its streams is logged.
+            InvalidArgument: `tail` is negative.
+        """
+        return read_log(self._record, since, tail, follow)
+
+    def attach(self) -> AsyncIterator[LogEntry]:
+        """Yield what it writes from now on; any number of readers may attach, each at its own pace (see `logs`).
+
+        Raises:
+            NotLogged: none of its streams is logged.
+        """
+        return read_log(self._record, tail=0, follow=True)
+
     async def kill(self, signal: int) -> None:
         """Send a signal to its init; nothing happens when it has ended."""
         await self._process.kill(signal)
@@ -243,8 +268,6 @@ class Container:
         """
         return await copied_out(self._pod, self._record, guest_path, host_path, keep_ownership=keep_ownership)
 
-    def __repr__(self) -> str:
-        return f"<Container {self.id} {self.state}>"
     async def stats(self) -> ContainerStatistics:
         """What it uses now; fields are None where the machine does not tell.
 
@@ -269,3 +292,5 @@ class Container:
         """
         return await list_processes(self._pod, self._record)
 
+    def __repr__(self) -> str:
+        return f"<Container {self.id} {self.state}>"

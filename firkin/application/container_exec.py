@@ -117,7 +117,7 @@ async def start_exec(
     `while_stopping` allows it in a pod that is stopping, too.
 
     Raises:
-        InvalidArgument: standard error is wanted beside a terminal.
+        InvalidArgument: standard error is wanted beside a terminal, or a stream in a log, which execs have none of.
         ContainerNotRunning: its init does not run.
         StartFailed: and its subclasses: the process cannot start; nothing of it is left.
     """
@@ -127,6 +127,8 @@ async def start_exec(
         raise ContainerNotRunning(record.id, record.phase)
     if terminal is not None and stdio.stderr is not Stdio.NULL:
         raise InvalidArgument("with a terminal, everything arrives on stdout: stderr cannot go elsewhere")
+    if stdio.logged or stdio.stdin is Stdio.LOG:
+        raise InvalidArgument("an exec keeps no log: pipe its output or let it be inherited")
     options = ProcessOptions(args, tuple((env or {}).items()), working_dir, user)
     if terminal is not None:
         options = replace(options, terminal=True, terminal_size=terminal)

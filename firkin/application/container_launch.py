@@ -26,10 +26,10 @@ async def launch(pod: OpenPod, record: ContainerRecord, overlay: OverlayRequest 
     begun = time.perf_counter()
     runtime_spec = encoded(record.plan.runtime_spec)
     encoded_at = time.perf_counter()
-    wanted = record.spec.process
+    wanted, stdio = record.spec.process, record.spec.stdio
     terminal = wanted.terminal_size if wanted.terminal else None
     started = await pod.agent.start_container(
-        ContainerLaunch(record.id, runtime_spec, record.spec.stdio, overlay, terminal)
+        ContainerLaunch(record.id, runtime_spec, stdio.for_agent, overlay, terminal)
     )
     now = time.perf_counter()
     record.timing = replace(
@@ -40,7 +40,7 @@ async def launch(pod: OpenPod, record: ContainerRecord, overlay: OverlayRequest 
         runtime_seconds=started.runtime_seconds,
         total_seconds=now - record.begun_at,
     )
-    process = RunningProcess(ProcessRef(record.id, record.id), started, pod.agent, pod.scope)
+    process = RunningProcess(ProcessRef(record.id, record.id), started, pod.agent, pod.scope, record.log, stdio.logged)
     record.run(process)
     if record.spec.hooks.post_start:
         await _run_post_start(pod, record, process)

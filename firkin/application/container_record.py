@@ -14,6 +14,7 @@ from firkin.domain.process import ContainerStartupTiming
 from firkin.domain.reports import ContainerStopReport
 
 from .container_plan import ContainerPlan
+from .log_recorder import LogRecorder
 from .running_process import RunningProcess
 
 
@@ -36,6 +37,7 @@ class ContainerRecord:
         restart_count: how often the pod's policy has started it again.
         stop_asked: set once somebody wants it to stay ended.
         finished: done when no policy will start it again; None when there is no such policy.
+        log: what it has written to streams that are logged, over all starts; None when none of them is.
         next_start: done when it is started the next time.
     """
 
@@ -56,6 +58,7 @@ class ContainerRecord:
         self.restart_count = 0
         self.stop_asked = asyncio.Event()
         self.finished: asyncio.Future[None] | None = None
+        self.log = LogRecorder(spec.log_max_bytes) if spec.stdio.logged else None
         self.next_start: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property

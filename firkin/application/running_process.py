@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal as signals
+from collections.abc import Sequence
 
 from firkin.domain.errors import FirkinError, OutputLimitExceeded, SandboxDied
 from firkin.domain.process import ExitStatus, Output, ProcessRef
@@ -11,6 +12,7 @@ from firkin.domain.terminal import TerminalSize
 from firkin.ports.agent import Agent
 from firkin.ports.agent_processes import StartedProcess
 
+from .log_recorder import LogRecorder
 from .output_streams import InputStream, OutputStream
 from .task_scope import TaskScope, joined
 
@@ -23,7 +25,16 @@ _WAIT_PAUSE_SECONDS = 0.1
 class RunningProcess:
     """One start of a process: its exit and its output are learned once and shared by all who ask."""
 
-    def __init__(self, ref: ProcessRef, started: StartedProcess, agent: Agent, scope: TaskScope) -> None:
+    def __init__(
+        self,
+        ref: ProcessRef,
+        started: StartedProcess,
+        agent: Agent,
+        scope: TaskScope,
+        recorder: LogRecorder | None = None,
+        logged: Sequence[str] = (),
+    ) -> None:
+        """`recorder` takes the streams that are `logged`, which are then nobody else's."""
         self.ref = ref
         self.pid = started.pid
         streams = started.streams
@@ -32,8 +43,29 @@ class RunningProcess:
         self.stderr = None if streams.stderr is None else OutputStream(streams.stderr)
         self._agent = agent
         self._scope = scope
-        self._exit = scope.start(_ended(agent, ref), f"wait for {ref.process_id}")
+        self._recordings = [] if recorder is None else self._recorded(recorder, logged)
+        self._exit = scope.start(self._ended(), f"wait for {ref.process_id}")
         self._capture: asyncio.Task[Output] | None = None
+
+    def _recorded(self, recorder: LogRecorder, logged: Sequence[str]) -> list[asyncio.Task[None]]:
+        recordings = []
+        if self.stdout is not None and "stdout" in logged:
+            recordings.append(recorder.start("stdout", self.stdout, self._scope))
+            self.stdout = None
+        if self.stderr is not None and "stderr" in logged:
+            recordings.append(recorder.start("stderr", self.stderr, self._scope))
+            self.stderr = None
+        return recordings
+
+    async def _ended(self) -> ExitStatus:
+        status = await _waited(self._agent, self.ref)
+        await self._logged()
+        return status
+
+    async def _logged(self) -> None:
+        """Let what has left the sandbox reach the log; a stream that stays open is not waited for."""
+        if self._recordings:
+            await asyncio.wait(self._recordings, timeout=_CAPTURE_DRAIN_SECONDS)
 
     @property
     def exit(self) -> asyncio.Task[ExitStatus]:
@@ -42,6 +74,9 @@ class RunningProcess:
 
     async def wait(self) -> ExitStatus:
         """Wait for the end."""
+        if self._exit.done():
+            # In the very step in which it ends, its container does not know of it yet.
+            await asyncio.sleep(0)
         return await joined(self._exit)
 
     async def kill(self, signal: int) -> None:
@@ -99,6 +134,9 @@ class RunningProcess:
         """Close the host's ends of the streams, after a capture under way has what it can get."""
         if self._capture is not None and not self._capture.done():
             await asyncio.wait([self._capture], timeout=_CAPTURE_DRAIN_SECONDS)
+        await self._logged()
+        for recording in self._recordings:
+            recording.cancel()
         for stream in (self.stdin, self.stdout, self.stderr):
             if stream is not None:
                 await stream.aclose()
@@ -113,7 +151,7 @@ async def _first_of(
     await asyncio.wait(ends, timeout=grace_seconds, return_when=asyncio.FIRST_COMPLETED)
 
 
-async def _ended(agent: Agent, ref: ProcessRef) -> ExitStatus:
+async def _waited(agent: Agent, ref: ProcessRef) -> ExitStatus:
     """Wait for a process; a wait that fails is repeated, as nothing is lost by asking again."""
     for _ in range(_WAIT_ATTEMPTS - 1):
         try:

@@ -10,6 +10,7 @@ from msgspec.structs import force_setattr, replace
 
 from .ids import ContainerId
 from .mounts import Mount
+from .output_log import DEFAULT_LOG_BYTES
 from .probes import Hooks, Probe, Probes
 from .process import Stdio, StdioOptions
 from .rootfs_source import AnyRootfs
@@ -84,6 +85,7 @@ class PodContainerSpec(msgspec.Struct, frozen=True):
         root_read_only: whether its root filesystem refuses writing.
         grace_seconds: how long a stop waits, after asking, before it kills.
         probes, hooks: commands that ask how it is, and that its start and its stop run.
+        log_max_bytes: how much is kept of what it writes to streams that are `Stdio.LOG`; the oldest goes first.
     """
 
     id: ContainerId
@@ -98,6 +100,7 @@ class PodContainerSpec(msgspec.Struct, frozen=True):
     grace_seconds: float = DEFAULT_GRACE_SECONDS
     probes: Probes = Probes()
     hooks: Hooks = Hooks()
+    log_max_bytes: int = DEFAULT_LOG_BYTES
 
     if TYPE_CHECKING:
 
@@ -115,6 +118,7 @@ class PodContainerSpec(msgspec.Struct, frozen=True):
             grace_seconds: float = DEFAULT_GRACE_SECONDS,
             probes: Probes = Probes(),  # noqa: B008 - immutable
             hooks: Hooks = Hooks(),  # noqa: B008 - immutable
+            log_max_bytes: int = DEFAULT_LOG_BYTES,
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -180,6 +184,14 @@ class PodContainerSpec(msgspec.Struct, frozen=True):
     def stderr(self, stdio: Stdio) -> Self:
         """Where standard error goes."""
         return self._with_stdio(stderr=stdio)
+
+    def log(self, max_bytes: int = DEFAULT_LOG_BYTES) -> Self:
+        """Keep the newest `max_bytes` of stdout and stderr in a log, for `Container.logs` and `Container.attach`.
+
+        With a terminal, which has to be asked for before, all output is that of stdout.
+        """
+        stderr = Stdio.NULL if self.process.terminal else Stdio.LOG
+        return replace(self._with_stdio(stdout=Stdio.LOG, stderr=stderr), log_max_bytes=max_bytes)
 
     def mount(self, mount: Mount) -> Self:
         """Add a mount beside the standard ones."""

@@ -6,6 +6,7 @@ import enum
 import signal as signals
 
 import msgspec
+from msgspec.structs import replace
 
 
 class Stdio(enum.StrEnum):
@@ -17,6 +18,9 @@ class Stdio(enum.StrEnum):
     """To the caller, as a stream of the container's handle."""
     INHERIT = "inherit"
     """To the stream of the same name of the caller's own process."""
+    LOG = "log"
+    """Into the container's log, which any number of readers may read and follow. No agent is asked for it: to the
+    agent it is piped."""
 
 
 class StdioOptions(msgspec.Struct, frozen=True):
@@ -25,6 +29,16 @@ class StdioOptions(msgspec.Struct, frozen=True):
     stdin: Stdio = Stdio.NULL
     stdout: Stdio = Stdio.NULL
     stderr: Stdio = Stdio.NULL
+
+    @property
+    def logged(self) -> tuple[str, ...]:
+        """Which of them go into the container's log."""
+        return tuple(name for name in self.__struct_fields__ if getattr(self, name) is Stdio.LOG)
+
+    @property
+    def for_agent(self) -> StdioOptions:
+        """The same with those piped that are logged."""
+        return replace(self, **dict.fromkeys(self.logged, Stdio.PIPED))
 
 
 class ExitReason(enum.StrEnum):

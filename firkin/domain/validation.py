@@ -85,6 +85,11 @@ def container_problems(
     if spec.process.terminal and spec.stdio.stderr != Stdio.NULL:
         message = "with a terminal, everything arrives on stdout: stderr cannot go elsewhere"
         yield SpecProblem(f"{where}.stderr", "terminal-stderr", message)
+    if spec.stdio.stdin == Stdio.LOG:
+        yield SpecProblem(f"{where}.stdin", "stdin-log", "standard input cannot come from a log")
+    if spec.log_max_bytes < 1:
+        message = f"a log keeps at least 1 byte, not {spec.log_max_bytes}"
+        yield SpecProblem(f"{where}.log", "log-size", message)
     yield from _host_name_problems(f"{where}.hostname", spec.host_name)
     yield from _mount_problems(spec, {volume.name for volume in empty_dirs}, where)
     yield from _limit_problems(spec, where, pod_resources)

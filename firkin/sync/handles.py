@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -34,9 +35,11 @@ from firkin.domain.ids import ContainerId, PodId, ProcessId
 from firkin.domain.image import ImageBundle, Platform
 from firkin.domain.lifecycle import ContainerPhase, PodPhase
 from firkin.domain.mounts import Mount
+from firkin.domain.output_log import LogEntry
 from firkin.domain.pod_spec import PodSpec
 from firkin.domain.process import ContainerStartupTiming, ExitStatus, Output, Stdio
 from firkin.domain.reports import AgentInfo, Capabilities, SandboxExit, StopReport, StoreUsage
+from firkin.domain.statistics import ContainerStatistics, ProcessEntry, StoreBreakdown
 from firkin.ports.agent_templates import ProgressCallback
 from firkin.ports.sandbox import Sandbox as AsyncSandbox
 from firkin.sync.loop_thread import LoopThread
@@ -138,6 +141,31 @@ class Container:
         """Its standard error, when piped."""
         return None if (each := self._twin.stderr) is None else OutputStream(self._thread, each)
 
+    @property
+    def ready(self) -> bool:
+        """True while it runs and its startup and readiness probes, when it has any, say that it is ready."""
+        return self._twin.ready
+
+    @property
+    def restart_count(self) -> int:
+        """How often the pod's restart policy has started it again."""
+        return self._twin.restart_count
+
+    def wait_finished(self) -> ExitStatus:
+        """Wait until it has ended and the pod's restart policy will not start it again.
+
+        Raises:
+            SandboxDied: the sandbox ended first.
+        """
+        return self._thread.awaited(self._twin.wait_finished)
+
+    def wait_restarted(self) -> bool:
+        """Wait for the end of its init, and then until it was started again; False when it will not be.
+
+        From then on `stdout` and its like are those of the new process.
+        """
+        return self._thread.awaited(self._twin.wait_restarted)
+
     def wait(self) -> ExitStatus:
         """Wait for the end of its init; any number of callers may wait, also after the end.
 
@@ -158,6 +186,29 @@ class Container:
         """
         return self._thread.awaited(lambda: self._twin.wait_with_output(limit_bytes))
 
+    def logs(
+        self, *, since: datetime | None = None, tail: int | None = None, follow: bool = False
+    ) -> Iterator[LogEntry]:
+        """Yield what it has written to streams that are `Stdio.LOG`, over all of its starts, also after its end.
+
+        Only what arrived at `since` or later, and of that the last `tail` lines, when given; with `follow` also what
+        it writes from now on, until it has ended and its pod's policy does not start it again. Reading slowly holds
+        nobody up: who falls behind the log's bound is told by `lost_bytes` of the next entry.
+
+        Raises:
+            NotLogged: none of its streams is logged.
+            InvalidArgument: `tail` is negative.
+        """
+        return self._thread.iterated(lambda: self._twin.logs(since=since, tail=tail, follow=follow))
+
+    def attach(self) -> Iterator[LogEntry]:
+        """Yield what it writes from now on; any number of readers may attach, each at its own pace (see `logs`).
+
+        Raises:
+            NotLogged: none of its streams is logged.
+        """
+        return self._thread.iterated(self._twin.attach)
+
     def kill(self, signal: int) -> None:
         """Send a signal to its init; nothing happens when it has ended."""
         self._thread.awaited(lambda: self._twin.kill(signal))
@@ -174,7 +225,8 @@ class Container:
     def stop(self, grace_seconds: float | None = None) -> ExitStatus:
         """Ask it to end with its image's stop signal, and kill it after the grace (the spec's, when None).
 
-        Stopping a stopped container returns its status again. It stays in the pod, with its files.
+        Its pre-stop command, when it has one, comes first. Stopping a stopped container returns its status again.
+        It stays in the pod, with its files, and the pod's restart policy leaves it so.
         """
         return self._thread.awaited(lambda: self._twin.stop(grace_seconds))
 
@@ -265,6 +317,30 @@ class Container:
             PathRefused: `guest_path` leads through links that must not be followed.
         """
         return self._thread.awaited(lambda: self._twin.copy_out(guest_path, host_path, keep_ownership=keep_ownership))
+
+    def stats(self) -> ContainerStatistics:
+        """What it uses now; fields are None where the machine does not tell.
+
+        Raises:
+            ContainerNotFound: the sandbox does not know it (any more).
+        """
+        return self._thread.awaited(self._twin.stats)
+
+    def stats_stream(self, interval_seconds: float = 1.0) -> Iterator[ContainerStatistics]:
+        """What it uses, at once and then every `interval_seconds`, until it has ended.
+
+        Raises:
+            InvalidArgument: the interval is not positive.
+        """
+        return self._thread.iterated(lambda: self._twin.stats_stream(interval_seconds))
+
+    def processes(self) -> tuple[ProcessEntry, ...]:
+        """Its processes, those of its execs among them, by pid; none once it has ended.
+
+        Raises:
+            UnsupportedFeature: the guest agent cannot list processes.
+        """
+        return self._thread.awaited(self._twin.processes)
 
     def __repr__(self) -> str:
         return repr(self._twin)
@@ -454,6 +530,11 @@ class Pod:
         """Where it is in its life."""
         return self._twin.state
 
+    @property
+    def init_outputs(self) -> Mapping[ContainerId, Output]:
+        """How each init container ended, and what it wrote to its piped streams, up to 1 MiB of each."""
+        return self._twin.init_outputs
+
     def containers(self) -> tuple[Container, ...]:
         """Its containers, in the order in which they were added; those being added are not among them."""
         return tuple(Container(self._thread, each) for each in self._thread.called(self._twin.containers))
@@ -581,6 +662,20 @@ class Pod:
     def store_usage(self) -> StoreUsage:
         """How full the store's filesystem is."""
         return self._thread.awaited(self._twin.store_usage)
+
+    def store_breakdown(self) -> StoreBreakdown:
+        """What takes the store's space: templates, this pod's containers and its volumes apart.
+
+        Every file is looked at, for 20 seconds at most: what was not reached is told by `is_complete`.
+
+        Raises:
+            UnsupportedFeature: the guest agent cannot tell.
+        """
+        return self._thread.awaited(self._twin.store_breakdown)
+
+    def stats(self) -> tuple[ContainerStatistics, ...]:
+        """What its containers use, in the order in which they were added, in one call."""
+        return self._thread.awaited(self._twin.stats)
 
     def store_used_bytes(self) -> int:
         """Bytes of the store's filesystem that are in use."""

@@ -92,6 +92,16 @@ class ContainerNotRunning(FirkinError):
         self.phase = phase
 
 
+class NotLogged(FirkinError):
+    """The container keeps no log: none of its streams is `Stdio.LOG`."""
+
+    code = "not-logged"
+
+    def __init__(self, container_id: str) -> None:
+        super().__init__(f"container {container_id!r} keeps no log: its spec asks for one by `.log()`")
+        self.container_id = container_id
+
+
 class VolumeNotFound(FirkinError):
     """The pod declares no emptyDir of this name."""
 

@@ -63,6 +63,8 @@ CONTAINER_PROBLEMS: list[tuple[str, str, Change]] = [
     ("nul", "user", lambda c: c.user("a\0")),
     ("capability", "capabilities", lambda c: c.capabilities(add=["FLY"])),
     ("capability", "capabilities", lambda c: c.capabilities(drop=[""])),
+    ("stdin-log", "stdin", lambda c: c.stdin(Stdio.LOG)),
+    ("log-size", "log", lambda c: c.log(max_bytes=0)),
     ("terminal-stderr", "stderr", lambda c: c.tty().stderr(Stdio.PIPED)),
     ("host-name", "hostname", lambda c: c.hostname("-a")),
     ("host-name", "hostname", lambda c: c.hostname("a" * 65)),
