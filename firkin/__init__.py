@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from .domain.image import Layer as Layer
     from .domain.image import Platform as Platform
     from .domain.mounts import Mount as Mount
+    from .domain.name_resolution import DnsConfig as DnsConfig
+    from .domain.name_resolution import HostEntry as HostEntry
     from .domain.output_log import LogEntry as LogEntry
     from .domain.pod_spec import PodBuilder as PodBuilder
     from .domain.pod_spec import PodSpec as PodSpec
@@ -54,11 +56,13 @@ _HOMES = {
     "ContainerId": "domain.ids",
     "DetachedContainer": "application.container_wait",
     "Digest": "domain.digest",
+    "DnsConfig": "domain.name_resolution",
     "EmptyDirMedium": "domain.volumes",
     "EmptyDirVolume": "domain.volumes",
     "ExitStatus": "domain.process",
     "FirkinError": "domain.errors",
     "GuestPath": "domain.guest_path",
+    "HostEntry": "domain.name_resolution",
     "ImageBundle": "domain.image",
     "ImageConfig": "domain.image",
     "Layer": "domain.image",

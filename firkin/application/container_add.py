@@ -163,7 +163,7 @@ async def _planned(pod: OpenPod, record: ContainerRecord) -> None:
         await pod.templates.ensure(pod.agent, pod.store.medium.identity, bundle, layout, pod.progress)
         pod.known_templates.add(bundle.chain_id)
     lowering_begun = time.perf_counter()
-    record.plan = planned_container(record.spec, pod.spec.id, pod.store.layout, pod.host_name)
+    record.plan = planned_container(record.spec, pod.spec, pod.store.layout, pod.host_name)
     record.timing = replace(
         record.timing,
         template_seconds=lowering_begun - record.begun_at,

@@ -22,6 +22,7 @@ from firkin.ports.sandbox import Sandbox
 from firkin.ports.store import StoreMedium, TemplateHolder
 
 from .container_record import ContainerTable
+from .pod_events import PodEvents
 from .task_scope import TaskScope
 from .templates import Templates
 
@@ -53,8 +54,10 @@ class OpenPod:
         self.agent = agent
         self.agent_info = AgentInfo("")
         self.scope = scope
+        self.events = PodEvents()
         self.lifecycle = pod_lifecycle(spec.id)
-        self.containers = ContainerTable(spec.id)
+        self.lifecycle.observe(self.events.pod_phase)
+        self.containers = ContainerTable(spec.id, self.events.container_phase)
         self.known_templates: set[Digest] = set()
         self.templates = templates
         self.template_holder: TemplateHolder | None = None
@@ -72,7 +75,14 @@ class OpenPod:
     def preparation(self) -> PodPreparation:
         """What the agent needs to know before the first container."""
         mount = self.sandbox.store_mount
-        return PodPreparation(self.spec.id, mount, self.store.layout, self.spec.empty_dirs)
+        return PodPreparation(
+            self.spec.id,
+            mount,
+            self.store.layout,
+            self.spec.empty_dirs,
+            self.spec.surroundings.network_sysctls,
+            self.spec.shares_processes,
+        )
 
     def require_usable(self) -> None:
         """Refuse what only a living pod can do.

@@ -10,10 +10,12 @@ from msgspec.structs import force_setattr, replace
 
 from .ids import ContainerId
 from .mounts import Mount
+from .name_resolution import DnsConfig, HostEntry
 from .output_log import DEFAULT_LOG_BYTES
 from .probes import Hooks, Probe, Probes
 from .process import Stdio, StdioOptions
 from .rootfs_source import AnyRootfs
+from .surroundings import Surroundings
 from .terminal import TerminalSize
 from .volumes import EmptyDirMount
 
@@ -84,6 +86,7 @@ class PodContainerSpec(msgspec.Struct, frozen=True):
         resources: its limits.
         root_read_only: whether its root filesystem refuses writing.
         grace_seconds: how long a stop waits, after asking, before it kills.
+        surroundings: DNS, hosts and kernel settings of its own, instead of the pod's.
         probes, hooks: commands that ask how it is, and that its start and its stop run.
         log_max_bytes: how much is kept of what it writes to streams that are `Stdio.LOG`; the oldest goes first.
     """
@@ -98,6 +101,7 @@ class PodContainerSpec(msgspec.Struct, frozen=True):
     resources: ResourceLimits = ResourceLimits()
     root_read_only: bool = False
     grace_seconds: float = DEFAULT_GRACE_SECONDS
+    surroundings: Surroundings = Surroundings()
     probes: Probes = Probes()
     hooks: Hooks = Hooks()
     log_max_bytes: int = DEFAULT_LOG_BYTES
@@ -116,6 +120,7 @@ class PodContainerSpec(msgspec.Struct, frozen=True):
             resources: ResourceLimits = ResourceLimits(),  # noqa: B008 - immutable
             root_read_only: bool = False,
             grace_seconds: float = DEFAULT_GRACE_SECONDS,
+            surroundings: Surroundings = Surroundings(),  # noqa: B008 - immutable
             probes: Probes = Probes(),  # noqa: B008 - immutable
             hooks: Hooks = Hooks(),  # noqa: B008 - immutable
             log_max_bytes: int = DEFAULT_LOG_BYTES,
@@ -209,6 +214,19 @@ class PodContainerSpec(msgspec.Struct, frozen=True):
     def hostname(self, name: str) -> Self:
         """Set the host name that the container sees."""
         return replace(self, host_name=name)
+
+    def dns(self, config: DnsConfig) -> Self:
+        """Look names up in this way, whatever the pod has."""
+        return replace(self, surroundings=replace(self.surroundings, dns=config))
+
+    def hosts(self, *entries: HostEntry) -> Self:
+        """Have these lines in /etc/hosts beside the standard ones, instead of the pod's."""
+        return replace(self, surroundings=replace(self.surroundings, hosts=entries))
+
+    def sysctl(self, settings: Mapping[str, str]) -> Self:
+        """Set kernel settings of its own namespaces (kernel.shm*, kernel.msg*, kernel.sem, fs.mqueue.*)."""
+        sysctls = (*self.surroundings.sysctls, *settings.items())
+        return replace(self, surroundings=replace(self.surroundings, sysctls=sysctls))
 
     def limits(self, *, memory: int | None = None, cpus: float | None = None, pids: int | None = None) -> Self:
         """Limit memory (bytes), processors' worth of time, and the number of processes."""

@@ -9,6 +9,7 @@ from .guest_path import GuestPath
 from .ids import ContainerId, PodId, VolumeName
 
 POD_STORE_MOUNT = GuestPath("/run/firkin/pod-store")
+POD_PROCESS_NAMESPACE = GuestPath("/run/firkin/pod-process-namespace")
 CONTAINER_BUNDLES = GuestPath("/run/container")
 
 
@@ -26,6 +27,11 @@ class OverlayLayout(msgspec.Struct, frozen=True):
     def work(self) -> GuestPath:
         """Scratch of the overlay filesystem."""
         return self.base.below("work")
+
+    @property
+    def files(self) -> GuestPath:
+        """Files that are made for the container and shown in it; none of them is in its root filesystem."""
+        return self.base.below("etc")
 
     @property
     def merged(self) -> GuestPath:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
 import msgspec
@@ -12,6 +12,7 @@ from .container_spec import PodContainerSpec, ProcessOptions, ResourceLimits
 from .errors import InvalidArgument
 from .guest_path import GuestPath
 from .image import ImageConfig, Platform
+from .layout import POD_PROCESS_NAMESPACE
 from .linux_capabilities import chosen_capabilities
 from .linux_signals import SIGTERM, signal_number
 from .mounts import Mount, normalised_destination
@@ -76,10 +77,14 @@ def container_runtime_spec(
     rootfs: GuestPath,
     host_name: str,
     volume_mounts: tuple[Mount, ...] = (),
+    file_mounts: tuple[Mount, ...] = (),
+    sysctls: Mapping[str, str] | None = None,
+    shares_processes: bool = False,
 ) -> RuntimeSpec:
     """The runtime spec of a container whose root filesystem lies at `rootfs`.
 
     `host_name` is the pod's, for a container that has none of its own; `volume_mounts` bind the pod's volumes.
+    `file_mounts` bind files of the pod, unless the container has its own mount in their place.
     HOME is left to the agent when nobody set it, for only the rootfs's passwd file knows it.
     """
     image = image or ImageConfig()
@@ -87,17 +92,24 @@ def container_runtime_spec(
     return RuntimeSpec(
         process=_process(spec.process, image, capabilities),
         root=Root(rootfs, spec.root_read_only),
-        mounts=_ordered((*STANDARD_MOUNTS, *spec.mounts, *volume_mounts)),
+        mounts=_ordered((*STANDARD_MOUNTS, *file_mounts, *spec.mounts, *volume_mounts)),
         hostname=spec.host_name or host_name,
         linux=Linux(
             cgroups_path=f"/container/{spec.id}",
-            namespaces=_NAMESPACES,
+            namespaces=_namespaces(shares_processes),
             resources=_resources(spec.resources),
             masked_paths=MASKED_PATHS,
             readonly_paths=READONLY_PATHS,
+            sysctl=dict(sysctls) if sysctls else msgspec.UNSET,
             seccomp=default_seccomp(capabilities, _platform(spec).architecture),
         ),
     )
+
+
+def _namespaces(shares_processes: bool) -> tuple[LinuxNamespace, ...]:
+    if not shares_processes:
+        return _NAMESPACES
+    return (LinuxNamespace("pid", str(POD_PROCESS_NAMESPACE)), *(one for one in _NAMESPACES if one.type != "pid"))
 
 
 def exec_runtime_spec(container: RuntimeSpec, options: ProcessOptions) -> RuntimeSpec:

@@ -163,6 +163,7 @@ class Linux(msgspec.Struct, frozen=True, rename="camel"):
     resources: LinuxResources = LinuxResources()
     masked_paths: tuple[str, ...] = ()
     readonly_paths: tuple[str, ...] = ()
+    sysctl: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
     seccomp: LinuxSeccomp | msgspec.UnsetType = msgspec.UNSET
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Self
 
 import msgspec
@@ -11,8 +11,10 @@ from msgspec.structs import force_setattr, replace
 from .container_spec import PodContainerSpec, ResourceLimits
 from .errors import InvalidPodSpec
 from .ids import PodId
+from .name_resolution import DnsConfig, HostEntry
 from .restarting import RestartPolicy
 from .store_spec import PodStoreSpec
+from .surroundings import Surroundings, surroundings_problems
 from .validation import pod_problems
 from .vm_config import VmConfig
 from .volumes import EmptyDirVolume
@@ -28,6 +30,8 @@ class PodSpec(msgspec.Struct, frozen=True):
         empty_dirs: the volumes that its containers may mount.
         containers: those that start with the pod; more can be added while it runs.
         host_name: what the sandbox and its containers see as host name; the id when None.
+        surroundings: DNS, hosts and kernel settings of its containers.
+        shares_processes: whether its containers see, and may signal, each other's processes.
         init_containers: run one after the other, each to its end, before the containers start.
         restart_policy: what becomes of a container that ended.
         resources: what all containers together may use; the sandbox's own limits, `vm_config`, also hold its agent.
@@ -39,6 +43,8 @@ class PodSpec(msgspec.Struct, frozen=True):
     empty_dirs: tuple[EmptyDirVolume, ...] = ()
     containers: tuple[PodContainerSpec, ...] = ()
     host_name: str | None = None
+    surroundings: Surroundings = Surroundings()
+    shares_processes: bool = False
     resources: ResourceLimits = ResourceLimits()
     init_containers: tuple[PodContainerSpec, ...] = ()
     restart_policy: RestartPolicy = RestartPolicy.NEVER
@@ -53,6 +59,8 @@ class PodSpec(msgspec.Struct, frozen=True):
             empty_dirs: Iterable[EmptyDirVolume] = (),
             containers: Iterable[PodContainerSpec] = (),
             host_name: str | None = None,
+            surroundings: Surroundings = Surroundings(),  # noqa: B008 - immutable
+            shares_processes: bool = False,
             resources: ResourceLimits = ResourceLimits(),  # noqa: B008 - immutable
             init_containers: Iterable[PodContainerSpec] = (),
             restart_policy: RestartPolicy | str = RestartPolicy.NEVER,
@@ -133,6 +141,25 @@ class PodBuilder:
         """Limit memory (bytes), processors' worth of time, and processes of all containers together."""
         return self._with(replace(self._spec, resources=ResourceLimits(memory, cpus, pids)))
 
+    def dns(self, config: DnsConfig) -> Self:
+        """Let the containers look names up in this way; without it they keep their images' resolv.conf."""
+        return self._surrounded(dns=config)
+
+    def hosts(self, *entries: HostEntry) -> Self:
+        """Let the containers have these lines in /etc/hosts, beside those for localhost and their own name."""
+        return self._surrounded(hosts=entries)
+
+    def sysctl(self, settings: Mapping[str, str]) -> Self:
+        """Set kernel settings that belong to a pod: net.*, kernel.shm*, kernel.msg*, kernel.sem, fs.mqueue.*."""
+        return self._surrounded(sysctls=(*self._spec.surroundings.sysctls, *settings.items()))
+
+    def share_process_namespace(self, enabled: bool = True) -> Self:
+        """Let the containers see, and signal, each other's processes; process 1 is then none of theirs."""
+        return self._with(replace(self._spec, shares_processes=enabled))
+
+    def _surrounded(self, **changes: object) -> Self:
+        return self._with(replace(self._spec, surroundings=replace(self._spec.surroundings, **changes)))
+
     def validate(self) -> None:
         """Check the whole pod.
 
@@ -157,7 +184,8 @@ def validate_pod(spec: PodSpec) -> None:
     Raises:
         InvalidPodSpec: with every problem there is.
     """
-    problems = tuple(
+    surroundings = surroundings_problems(spec.surroundings, "", of_pod=True)
+    problems = tuple(surroundings) + tuple(
         pod_problems(
             spec.empty_dirs,
             spec.containers,

@@ -14,6 +14,7 @@ from .mounts import Mount, normalised_destination
 from .probes import Hooks, Probe, Probes
 from .process import Stdio
 from .rootfs_source import Ext4ImageRootfs, GuestPathRootfs, OciBundleRootfs
+from .surroundings import surroundings_problems
 from .vm_config import MINIMUM_MEMORY, VmConfig
 from .volumes import MAXIMUM_LIMIT, EmptyDirVolume
 
@@ -92,6 +93,7 @@ def container_problems(
         yield SpecProblem(f"{where}.log", "log-size", message)
     yield from _host_name_problems(f"{where}.hostname", spec.host_name)
     yield from _mount_problems(spec, {volume.name for volume in empty_dirs}, where)
+    yield from surroundings_problems(spec.surroundings, f"{where}.", of_pod=False)
     yield from _limit_problems(spec, where, pod_resources)
     yield from _probe_problems(spec.probes, where)
 

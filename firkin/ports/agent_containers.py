@@ -11,6 +11,7 @@ from firkin.domain.guest_path import GuestPath
 from firkin.domain.ids import ContainerId
 from firkin.domain.layout import OverlayLayout
 from firkin.domain.process import StdioOptions
+from firkin.domain.surroundings import ContainerFile
 from firkin.domain.terminal import TerminalSize
 
 from .agent_processes import StartedProcess
@@ -32,6 +33,7 @@ class ContainerLaunch(msgspec.Struct, frozen=True):
         runtime_spec: OCI runtime-spec configuration, as JSON.
         stdio: which streams the host wants. With a terminal, stdin and stdout are its two directions.
         overlay: prepared in the same call when given; None when it was prepared before, or is not needed.
+        files: written before the start, each in one step; what an earlier start wrote is replaced.
         terminal: the first size of the terminal that `runtime_spec` asks for; None when it asks for none.
     """
 
@@ -40,6 +42,7 @@ class ContainerLaunch(msgspec.Struct, frozen=True):
     stdio: StdioOptions
     overlay: OverlayRequest | None = None
     terminal: TerminalSize | None = None
+    files: tuple[ContainerFile, ...] = ()
 
 
 class AgentContainers(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -16,12 +16,19 @@ from firkin.domain.volumes import EmptyDirVolume
 
 
 class PodPreparation(msgspec.Struct, frozen=True):
-    """What a sandbox needs before its first container."""
+    """What a sandbox needs before its first container.
+
+    Attributes:
+        sysctls: kernel settings of the sandbox's network.
+        shares_processes: whether the containers join one process namespace, that of the layout's path.
+    """
 
     pod_id: PodId
     store_mount: Mount
     layout: StoreLayout
     volumes: tuple[EmptyDirVolume, ...] = ()
+    sysctls: Mapping[str, str] = {}
+    shares_processes: bool = False
 
 
 class AgentPods(Protocol):

@@ -23,6 +23,8 @@ from firkin.domain.guest_path import GuestPath
 from firkin.domain.ids import ContainerId, PodId, VolumeName
 from firkin.domain.image import ImageBundle, ImageConfig, Layer, Platform
 from firkin.domain.mounts import Mount
+from firkin.domain.name_resolution import DnsConfig, HostEntry
+from firkin.domain.output_log import LogEntry
 from firkin.domain.pod_spec import PodBuilder, PodSpec
 from firkin.domain.process import ExitStatus, Output, Stdio
 from firkin.domain.reports import Capabilities, StopReport
@@ -55,16 +57,19 @@ __all__ = [
     "ContainerId",
     "DetachedContainer",
     "Digest",
+    "DnsConfig",
     "EmptyDirMedium",
     "EmptyDirVolume",
     "ExitStatus",
     "FirkinError",
     "GuestPath",
+    "HostEntry",
     "ImageBundle",
     "ImageConfig",
     "Images",
     "InputStream",
     "Layer",
+    "LogEntry",
     "Mount",
     "Output",
     "OutputStream",

@@ -10,8 +10,9 @@ import time
 
 from .containers import Containers
 from .host_streams import HostStreams
-from .proxies import Proxies
+from .process_namespace import ProcessNamespace
 from .programs import Programs
+from .proxies import Proxies
 from .reaper import Reaper
 from .runtime import OciRuntime
 from .turns import Turns
@@ -33,6 +34,7 @@ class GuestAgent:
         self.programs = Programs(self.reaper)
         self.host = HostStreams(host_directory)
         self.proxies = Proxies(self.host, host_directory)
+        self.process_namespace = ProcessNamespace(self.reaper)
         self.workers = Workers("filesystem", _FILESYSTEM_THREADS)
         self.template_workers = Workers("template", _TEMPLATE_THREADS)
         self.copy_workers = Workers("copy", _COPY_THREADS)
@@ -66,6 +68,7 @@ class GuestAgent:
         """Remove every container and stop the threads."""
         await self.containers.remove_all()
         await self.proxies.close()
+        await self.process_namespace.close()
         self.workers.close()
         self.template_workers.close()
         self.copy_workers.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import os
 import signal
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -15,10 +16,12 @@ from firkin.domain.errors import AgentError, ContainerExists, ContainerNotFound,
 from firkin.domain.guest_path import GuestPath
 from firkin.domain.ids import ContainerId, ProcessId
 from firkin.domain.process import ProcessRef
+from firkin.domain.surroundings import ContainerFile
 
 from .bundles import Bundle, write_bundle
+from .control_group_end import kill_control_group
 from .executables import check_executable
-from .filesystem.files import read_beneath
+from .filesystem.files import make_directory, read_beneath, write_file
 from .filesystem.overlays import prepare_overlay, remove_overlay
 from .host_streams import HostStreams
 from .oom import OomCounter
@@ -47,6 +50,7 @@ class ContainerRequest(msgspec.Struct, frozen=True):
     stdio: StdioRequest = StdioRequest()
     overlay: OverlayRequest | None = None
     runtime_path: str = ""
+    files: tuple[ContainerFile, ...] = ()
 
 
 class Container:
@@ -92,16 +96,16 @@ class Containers:
         """
         return self._container(container_id).init
 
-    def init_at(self, root: str) -> GuestProcess | None:
-        """The first process of the container whose root filesystem lies at `root`; None when none does."""
-        containers = (entry.container for entry in self._table.values())
-        return next((one.init for one in containers if one is not None and one.bundle.config.root == root), None)
     def cgroups_paths(self, container_ids: Iterable[str] = ()) -> dict[str, str]:
         """The control groups of these containers (of all, when none is named) by id; unknown ones are left out."""
         wanted = dict.fromkeys(container_ids) or self._table
         containers = ((name, self._table[name].container) for name in wanted if name in self._table)
         return {name: one.bundle.config.cgroups_path for name, one in containers if one is not None}
 
+    def init_at(self, root: str) -> GuestProcess | None:
+        """The first process of the container whose root filesystem lies at `root`; None when none does."""
+        containers = (entry.container for entry in self._table.values())
+        return next((one.init for one in containers if one is not None and one.bundle.config.root == root), None)
 
     async def create(self, request: ContainerRequest) -> None:
         """Connect the streams, prepare the overlay and write the bundle.
@@ -138,6 +142,9 @@ class Containers:
             try:
                 launched = await container.runtime.run(container.bundle, container.init.stdio.child_ends)
                 container.init.started(launched)
+                if container.bundle.config.shares_processes:
+                    # The kernel ends all of a namespace with its first process; this one is not the first.
+                    launched.child.ended.add_done_callback(partial(_end_processes, container.bundle))
             except BaseException:
                 container.init.forget()
                 await container.runtime.delete(container.bundle)
@@ -265,6 +272,10 @@ class Containers:
     def _write_bundle(self, request: ContainerRequest) -> Bundle:
         if request.overlay is not None:
             prepare_overlay(request.overlay.base, request.overlay.lower)
+        for file in request.files:
+            directory, name = os.path.split(file.path)
+            make_directory(directory, parents=True, mode=0o755)
+            write_file(directory, name, (file.data,), file.mode)
         compile_seccomp = self._runtime(request.runtime_path).name == "crun"
         config = completed_config(request.spec, request.container_id, read_beneath, compile_seccomp=compile_seccomp)
         check_executable(config.root, config.command)
@@ -306,6 +317,10 @@ class Containers:
         if container is None:
             raise ContainerNotRunning(container_id, "being created")
         return container
+
+
+def _end_processes(bundle: Bundle, _: asyncio.Future[int]) -> None:
+    kill_control_group(bundle.config.cgroups_path)
 
 
 def _checked_process(spec: bytes, bundle: Bundle) -> CompletedConfig:

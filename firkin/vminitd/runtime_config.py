@@ -34,6 +34,7 @@ class CompletedConfig(msgspec.Struct, frozen=True):
         root: the root filesystem's path.
         cgroups_path: of the container.
         has_terminal: whether the process has a pseudo terminal.
+        shares_processes: whether its process namespace is also that of others.
     """
 
     document: bytes
@@ -42,6 +43,7 @@ class CompletedConfig(msgspec.Struct, frozen=True):
     root: str
     cgroups_path: str
     has_terminal: bool
+    shares_processes: bool = False
 
 
 class _Process(msgspec.Struct):
@@ -68,6 +70,7 @@ class _User(msgspec.Struct, rename="camel"):
 
 class _Namespace(msgspec.Struct):
     type: str
+    path: str = ""
 
 
 class _Linux(msgspec.Struct, rename="camel"):
@@ -108,7 +111,10 @@ def completed_config(
         _compile_seccomp(document, linux_members)
     document["linux"] = _raw(linux_members)
     document["process"] = process
-    return CompletedConfig(msgspec.json.encode(document), bytes(process), command, root, cgroups_path, has_terminal)
+    shares_processes = any(namespace.type == "pid" and namespace.path for namespace in linux.namespaces)
+    return CompletedConfig(
+        msgspec.json.encode(document), bytes(process), command, root, cgroups_path, has_terminal, shares_processes
+    )
 
 
 def _drop_empty_values(linux: _Members) -> None:

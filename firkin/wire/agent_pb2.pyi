@@ -242,7 +242,12 @@ class PreparePodRequest(_message.Message):
     POD_ID_FIELD_NUMBER: _builtins.int
     STORE_FIELD_NUMBER: _builtins.int
     VOLUMES_FIELD_NUMBER: _builtins.int
+    SHARES_PROCESSES_FIELD_NUMBER: _builtins.int
     pod_id: _builtins.str
+    shares_processes: _builtins.bool
+    """Whether to make one process namespace for all containers, at /run/firkin/pod-process-namespace, whose first
+    process reaps orphans. Feature "shared-process-namespace".
+    """
     @_builtins.property
     def store(self) -> Global___Mount:
         """How the store is mounted; its destination is the store's mount point."""
@@ -255,10 +260,11 @@ class PreparePodRequest(_message.Message):
         pod_id: _builtins.str = ...,
         store: Global___Mount | None = ...,
         volumes: _abc.Iterable[Global___Volume] | None = ...,
+        shares_processes: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["store", b"store"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["pod_id", b"pod_id", "store", b"store", "volumes", b"volumes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pod_id", b"pod_id", "shares_processes", b"shares_processes", "store", b"store", "volumes", b"volumes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -570,6 +576,7 @@ class StartContainerRequest(_message.Message):
     STDIO_FIELD_NUMBER: _builtins.int
     OVERLAY_FIELD_NUMBER: _builtins.int
     OCI_RUNTIME_PATH_FIELD_NUMBER: _builtins.int
+    FILES_FIELD_NUMBER: _builtins.int
     container_id: _builtins.str
     runtime_spec: _builtins.bytes
     """OCI runtime-spec configuration, JSON."""
@@ -581,6 +588,10 @@ class StartContainerRequest(_message.Message):
     def overlay(self) -> Global___Overlay:
         """Prepared first when set."""
 
+    @_builtins.property
+    def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___ContainerFile]:
+        """Written after the overlay was prepared and before the start, each in one step. Feature "container-files"."""
+
     def __init__(
         self,
         *,
@@ -589,10 +600,11 @@ class StartContainerRequest(_message.Message):
         stdio: Global___Stdio | None = ...,
         overlay: Global___Overlay | None = ...,
         oci_runtime_path: _builtins.str | None = ...,
+        files: _abc.Iterable[Global___ContainerFile] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_oci_runtime_path", b"_oci_runtime_path", "_overlay", b"_overlay", "oci_runtime_path", b"oci_runtime_path", "overlay", b"overlay", "stdio", b"stdio"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_oci_runtime_path", b"_oci_runtime_path", "_overlay", b"_overlay", "container_id", b"container_id", "oci_runtime_path", b"oci_runtime_path", "overlay", b"overlay", "runtime_spec", b"runtime_spec", "stdio", b"stdio"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_oci_runtime_path", b"_oci_runtime_path", "_overlay", b"_overlay", "container_id", b"container_id", "files", b"files", "oci_runtime_path", b"oci_runtime_path", "overlay", b"overlay", "runtime_spec", b"runtime_spec", "stdio", b"stdio"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__oci_runtime_path: _TypeAlias = _typing.Literal["oci_runtime_path"]  # noqa: Y015
     _WhichOneofArgType__oci_runtime_path: _TypeAlias = _typing.Literal["_oci_runtime_path", b"_oci_runtime_path"]  # noqa: Y015
@@ -604,6 +616,35 @@ class StartContainerRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__overlay) -> _WhichOneofReturnType__overlay | None: ...
 
 Global___StartContainerRequest: _TypeAlias = StartContainerRequest  # noqa: Y015
+
+@_typing.final
+class ContainerFile(_message.Message):
+    """A file that lies beside a container's overlay: in the directory `etc` of the overlay's base."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    path: _builtins.str
+    """Absolute path in the sandbox."""
+    data: _builtins.bytes
+    mode: _builtins.int
+    """Permission bits."""
+    def __init__(
+        self,
+        *,
+        path: _builtins.str = ...,
+        data: _builtins.bytes = ...,
+        mode: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "mode", b"mode", "path", b"path"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContainerFile: _TypeAlias = ContainerFile  # noqa: Y015
 
 @_typing.final
 class StartContainerResponse(_message.Message):

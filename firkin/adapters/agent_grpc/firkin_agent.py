@@ -7,6 +7,8 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
+import msgspec
+
 from firkin.domain.errors import AgentError, Outcome, UnsupportedFeature
 from firkin.domain.guest_path import GuestPath
 from firkin.domain.ids import ContainerId
@@ -28,13 +30,16 @@ from .bulk_listener import BulkListener
 from .errors import CallKind, deadline_exceeded
 from .filesystem_usage import filesystem_usage
 from .firkin_agent_files import FirkinAgentFiles
-from .layer_feed import LayerFeed
-from .refusals import refuse_disk_limits
 from .firkin_agent_statistics import FirkinAgentStatistics
+from .layer_feed import LayerFeed
+from .pod_settings import set_sysctls, write_container_files
+from .refusals import refuse_disk_limits
 from .session import AgentSession
 from .stall_deadline import StallDeadline
 
 _SLOWEST_BYTES_PER_SECOND = 4 * 2**20
+_CONTAINER_FILES = "container-files"
+_SHARED_PROCESSES = "shared-process-namespace"
 _DISK_SIZE_LIMITS = "disk-size-limits"
 
 _StartReply = wire.StartContainerResponse | wire.StartProcessResponse
@@ -57,8 +62,11 @@ class FirkinAgent(FirkinAgentFiles, FirkinAgentStatistics):
         """Set the sandbox up, mount the store, and make the pod's directories and volumes."""
         if _DISK_SIZE_LIMITS not in self._info.features:
             refuse_disk_limits(preparation.volumes, "this guest agent is too old to enforce it")
+        if preparation.shares_processes and _SHARED_PROCESSES not in self._info.features:
+            raise UnsupportedFeature("a shared process namespace", "this guest agent is too old to make one")
         request = messages.prepare_pod_to_proto(preparation)
         await self._session.answer(self._agent.PreparePod, request, "prepare pod")
+        await set_sysctls(self._session, self._sandbox_context, preparation.sysctls)
 
     async def tear_down_pod(self, preparation: PodPreparation) -> Sequence[str]:
         """Unmount the volumes, remove the pod's directories, sync and unmount the store."""
@@ -146,6 +154,8 @@ class FirkinAgent(FirkinAgentFiles, FirkinAgentStatistics):
 
     async def start_container(self, launch: ContainerLaunch) -> StartedProcess:
         """Create the container and start its init; returns once the command was executed."""
+        if launch.files and _CONTAINER_FILES not in self._info.features:
+            launch = await self._with_files_written(launch)
 
         async def begin(stdio: wire.Stdio) -> _StartReply:
             request = messages.start_container_to_proto(launch, stdio)
@@ -155,6 +165,13 @@ class FirkinAgent(FirkinAgentFiles, FirkinAgentStatistics):
             await self.remove_container(launch.container_id, None)
 
         return await self._started(ProcessRef(launch.container_id, launch.container_id), launch.stdio, begin, undo)
+
+    async def _with_files_written(self, launch: ContainerLaunch) -> ContainerLaunch:
+        # Preparing an overlay empties its directory, so an older agent has to do that first.
+        if launch.overlay is not None:
+            await self.prepare_overlay(launch.overlay)
+        await write_container_files(self._session, self._sandbox_context, launch.files)
+        return msgspec.structs.replace(launch, overlay=None, files=())
 
     async def start_process(self, launch: ProcessLaunch) -> StartedProcess:
         """Run a further process in a container; returns once the command was executed."""

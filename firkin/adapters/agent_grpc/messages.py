@@ -10,6 +10,7 @@ from firkin.domain.layout import OverlayLayout, StoreLayout
 from firkin.domain.mounts import Mount
 from firkin.domain.process import ExitReason, ExitStatus, ProcessRef
 from firkin.domain.reports import AgentInfo
+from firkin.domain.surroundings import ContainerFile
 from firkin.domain.terminal import TerminalSize
 from firkin.domain.volumes import EmptyDirMedium, EmptyDirVolume
 from firkin.ports.agent_containers import ContainerLaunch, OverlayRequest
@@ -55,6 +56,7 @@ def prepare_pod_to_proto(preparation: PodPreparation) -> wire.PreparePodRequest:
         pod_id=preparation.pod_id,
         store=mount_to_proto(store_mount(preparation)),
         volumes=[volume_to_proto(volume) for volume in preparation.volumes],
+        shares_processes=preparation.shares_processes,
     )
 
 
@@ -105,7 +107,13 @@ def start_container_to_proto(launch: ContainerLaunch, stdio: wire.Stdio) -> wire
         runtime_spec=launch.runtime_spec,
         stdio=stdio,
         overlay=None if launch.overlay is None else overlay_to_proto(launch.overlay),
+        files=[container_file_to_proto(file) for file in launch.files],
     )
+
+
+def container_file_to_proto(file: ContainerFile) -> wire.ContainerFile:
+    """Make ContainerFile."""
+    return wire.ContainerFile(path=file.path, data=file.data, mode=file.mode)
 
 
 def remove_container_to_proto(container_id: str, overlay: OverlayLayout | None) -> wire.RemoveContainerRequest:

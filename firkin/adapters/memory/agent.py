@@ -181,6 +181,7 @@ class MemoryAgent(MemoryAgentFiles, MemoryAgentStatistics):
             async with self._call("start_container"):
                 if launch.overlay is not None:
                     self._make_overlay(launch.overlay)
+                self._files().update({file.path: file.data for file in launch.files})
                 return self._start(ref, launch.runtime_spec, launch.stdio, launch.terminal)
         except BaseException:
             self._end(ref)

@@ -8,6 +8,7 @@ from firkin.domain.ids import ContainerId, ProcessId, VolumeName
 from firkin.domain.mounts import Mount
 from firkin.domain.process import ExitReason, ProcessRef
 from firkin.domain.size import Size
+from firkin.domain.surroundings import ContainerFile
 from firkin.domain.volumes import EmptyDirMedium, EmptyDirVolume
 from firkin.wire import agent_pb2 as wire
 
@@ -81,7 +82,22 @@ def container_from(message: wire.StartContainerRequest) -> ContainerRequest:
         stdio_from(message.stdio),
         overlay_from(message.overlay) if message.HasField("overlay") else None,
         message.oci_runtime_path,
+        tuple(container_file_from(file) for file in message.files),
     )
+
+
+def container_file_from(message: wire.ContainerFile) -> ContainerFile:
+    """A file beside a container's overlay.
+
+    Raises:
+        PathRefused: it lies elsewhere.
+    """
+    path = GuestPath(message.path)
+    directory = path.rpartition("/")[0]
+    base = overlay_base_from(directory.rpartition("/")[0])
+    if directory != base.below("etc"):
+        raise PathRefused(path, "it is not among the files of a container")
+    return ContainerFile(path, "", message.data, message.mode & 0o7777)
 
 
 def process_ref(container_id: str, process_id: str) -> ProcessRef:

@@ -70,6 +70,8 @@ class AgentService(FileCalls, StatisticsCalls, AgentServicer):
             run = self._agent.programs.for_threads()
             await self._agent.workers.run(store.prepare_pod, pod_id, mount_from(request.store), volumes, run)
             self._agent.containers.pod_id = pod_id
+            if request.shares_processes:
+                await self._agent.process_namespace.make()
         return wire.PreparePodResponse()
 
     async def TearDownPod(self, request: wire.TearDownPodRequest, context: _Context) -> wire.TearDownPodResponse:

@@ -13,6 +13,7 @@ from firkin.domain.process import ProcessRef
 from firkin.ports.agent_containers import ContainerLaunch, OverlayRequest
 from firkin.ports.agent_processes import ProcessLaunch, StartedProcess
 
+from ..pod_settings import write_container_files
 from .calls import SandboxContextPart
 from .process_start import started_process
 
@@ -33,6 +34,7 @@ class SandboxContextContainers(SandboxContextPart):
         """Create the container and start its init; returns once the command was executed."""
         if launch.overlay is not None:
             await self.prepare_overlay(launch.overlay)
+        await write_container_files(self._calls.session, self._calls.stub, launch.files)
         ref = ProcessRef(launch.container_id, launch.container_id)
         init = ProcessLaunch(ref, launch.runtime_spec, launch.stdio, launch.terminal)
         return await started_process(self._calls, init)

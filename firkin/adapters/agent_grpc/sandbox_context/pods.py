@@ -18,6 +18,7 @@ from firkin.wire import sandbox_context_pb2 as wire
 
 from ..filesystem_usage import filesystem_usage
 from ..messages import store_mount
+from ..pod_settings import set_sysctls
 from ..refusals import refuse_disk_limits
 from ..stall_deadline import StallDeadline
 from .calls import SandboxContextPart
@@ -39,7 +40,10 @@ class SandboxContextPods(SandboxContextPart):
     async def prepare_pod(self, preparation: PodPreparation) -> None:
         """Set the sandbox up, mount the store, and make the pod's directories and volumes."""
         refuse_disk_limits(preparation.volumes, "the agent's service SandboxContext cannot make filesystems")
+        if preparation.shares_processes:
+            raise UnsupportedFeature("a shared process namespace", "this guest agent has no call that makes one")
         await self._set_up_sandbox()
+        await set_sysctls(self._calls.session, self._calls.stub, preparation.sysctls)
         calls, layout = self._calls, preparation.layout
         await calls.mkdir(layout.mount, "mkdir pod store")
         await calls.mount(store_mount(preparation), "mount pod store")

@@ -1,0 +1,91 @@
+"""The process namespace that the containers of a pod share, when it asks for one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from pathlib import Path
+
+from firkin.domain.errors import AgentError
+from firkin.domain.layout import POD_PROCESS_NAMESPACE
+
+from .filesystem import syscalls
+from .filesystem.mounts import MNT_DETACH, MS_BIND
+from .reaper import Child, ChildStdio, Reaper
+
+_START_SECONDS = 30.0
+_ANSWER_BYTES = 4096
+
+
+class ProcessNamespace:
+    """A namespace whose first process is `pause`; its name in the sandbox is a file that containers join it by."""
+
+    def __init__(self, reaper: Reaper) -> None:
+        self._reaper = reaper
+        self._pause: Child | None = None
+        self._lifeline = -1
+
+    async def make(self) -> None:
+        """Make the namespace, unless it is there.
+
+        Raises:
+            AgentError: the kernel refuses.
+        """
+        if self._pause is not None and self._pause.is_running:
+            return
+        await self.close()
+        reading, lifeline = os.pipe()
+        answers, writing = os.pipe()
+        try:
+            program = [sys.executable, "-I", "-S", str(Path(__file__).with_name("pause.py"))]
+            with self._reaper.expecting_orphans():
+                try:
+                    child = self._reaper.spawn(program, ChildStdio(stdin=reading, stdout=writing, stderr=writing))
+                finally:
+                    os.close(reading)
+                    os.close(writing)
+                await child.wait_to_the_end(_START_SECONDS)
+                answer = (await asyncio.to_thread(_read_to_the_end, answers)).decode("utf-8", "replace")
+                pid, _, rest = answer.partition("\n")
+                if rest != "ready\n":
+                    os.close(lifeline)
+                    raise AgentError("make a process namespace", (rest or answer).strip().rpartition("\n")[2])
+                self._pause, self._lifeline = self._reaper.adopt(int(pid)), lifeline
+        finally:
+            os.close(answers)
+        _show(self._pause.pid)
+
+    async def close(self) -> None:
+        """End the namespace, and every process in it; twice is fine."""
+        if self._lifeline >= 0:
+            os.close(self._lifeline)
+            self._lifeline = -1
+        if self._pause is not None:
+            self._pause.kill(signal.SIGKILL)
+            await self._pause.wait()
+            self._pause = None
+            _hide()
+
+
+def _read_to_the_end(descriptor: int) -> bytes:
+    answer = b""
+    while piece := os.read(descriptor, _ANSWER_BYTES):
+        answer += piece
+    return answer
+
+
+def _show(pid: int) -> None:
+    _hide()
+    os.makedirs(os.path.dirname(POD_PROCESS_NAMESPACE), mode=0o700, exist_ok=True)
+    os.close(os.open(POD_PROCESS_NAMESPACE, os.O_CREAT | os.O_RDONLY | os.O_CLOEXEC, 0o600))
+    syscalls.mount(f"/proc/{pid}/ns/pid", str(POD_PROCESS_NAMESPACE), None, MS_BIND, None)
+
+
+def _hide() -> None:
+    with contextlib.suppress(OSError):
+        syscalls.unmount(str(POD_PROCESS_NAMESPACE), MNT_DETACH)
+    with contextlib.suppress(OSError):
+        os.unlink(POD_PROCESS_NAMESPACE)

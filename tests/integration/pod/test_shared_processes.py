@@ -1,0 +1,123 @@
+"""Containers that share one process namespace."""
+
+from __future__ import annotations
+
+import asyncio
+import signal as signals
+from pathlib import Path
+
+import pytest
+
+import firkin
+from firkin.adapters.agent_grpc import GrpcAgentConnector
+from firkin.domain.image import ImageBundle
+from firkin.domain.process import ExitReason
+from firkin.errors import UnsupportedFeature
+
+from .pods import real_runtime, shell
+
+pytestmark = pytest.mark.real_time
+
+
+def _pod(*containers: firkin.PodContainerSpec) -> firkin.PodSpec:
+    builder = firkin.PodBuilder("pod-1").share_process_namespace()
+    for container in containers:
+        builder = builder.container(container)
+    return builder.build()
+
+
+def _sleeper(container_id: str, bundle: ImageBundle) -> firkin.PodContainerSpec:
+    return shell(container_id, bundle, "sleep 3600 & sleep 3601")
+
+
+async def _processes(pod: firkin.Pod, container_id: str) -> list[str]:
+    async with await pod.container(container_id).exec("ps", "-o", "args") as process:
+        output = await process.wait_with_output()
+    return output.stdout.decode().splitlines()[1:]
+
+
+async def test_a_container_sees_the_processes_of_the_others_and_can_signal_them(
+    tmp_path: Path, busybox_image: str
+) -> None:
+    async with real_runtime(tmp_path) as runtime, asyncio.timeout(60):
+        bundle = await runtime.images.resolve(busybox_image)
+        async with runtime.spawn(_pod(_sleeper("one", bundle))) as pod:
+            await pod.add_container(
+                shell("two", bundle, "until kill -USR1 $(pidof sleep); do sleep 0.05; done; echo $$")
+            )
+            assert int((await pod.wait_container("two")).stdout) > 1
+            # The shell of `one` reports what ended its child; the rest of it ends with the shell.
+            assert (await pod.wait_container("one")).status.code == 128 + signals.SIGUSR1
+
+
+async def test_the_end_of_a_container_ends_its_own_processes_and_no_others(tmp_path: Path, busybox_image: str) -> None:
+    async with real_runtime(tmp_path) as runtime, asyncio.timeout(60):
+        bundle = await runtime.images.resolve(busybox_image)
+        leaver = shell("leaver", bundle, "sleep 4000 & sh -c 'sleep 4001 & exit 0'; exit 3")
+        async with runtime.spawn(_pod(_sleeper("stayer", bundle), leaver)) as pod:
+            # The streams end too: nobody who could write to them is left.
+            output = await pod.wait_container("leaver")
+            assert output.status == firkin.ExitStatus(3)
+            left = await _processes(pod, "stayer")
+            assert [line for line in left if line.startswith("sleep 4")] == []
+            assert sorted(line for line in left if line.startswith("sleep 36")) == ["sleep 3600", "sleep 3601"]
+            await pod.container("stayer").kill(signals.SIGKILL)
+            status = (await pod.wait_container("stayer")).status
+            assert status == firkin.ExitStatus(137, 9, ExitReason.SIGNALED)
+            # The namespace outlives its containers: further ones can join it.
+            await pod.add_container(shell("late", bundle, "ps -o args"))
+            assert b"sleep" not in (await pod.wait_container("late")).stdout
+            assert (await pod.stop()).clean
+
+
+async def test_orphans_are_reaped_by_a_first_process_that_gives_nothing_away(
+    tmp_path: Path, busybox_image: str
+) -> None:
+    orphans = "for i in 1 2 3 4 5; do sh -c 'sleep 0.01 & exit 0'; done; sleep 0.5; ps -o stat,args"
+    secrets = (
+        "ls /proc/1/root/ || echo root-hidden; cat /proc/1/environ || echo environment-hidden; kill -9 1; kill -TERM 1"
+    )
+    async with real_runtime(tmp_path) as runtime, asyncio.timeout(60):
+        bundle = await runtime.images.resolve(busybox_image)
+        async with runtime.spawn(_pod(shell("one", bundle, orphans), shell("two", bundle, secrets))) as pod:
+            lines = (await pod.wait_container("one")).stdout.decode().splitlines()
+            assert [line for line in lines if line.startswith("Z")] == []
+            assert (await pod.wait_container("two")).stdout == b"root-hidden\nenvironment-hidden\n"
+            await pod.add_container(shell("three", bundle, "exit 4"))
+            assert (await pod.wait_container("three")).status.code == 4
+
+
+async def test_a_container_that_may_trace_finds_an_empty_root_and_cannot_write_to_the_program(
+    tmp_path: Path, busybox_image: str
+) -> None:
+    script = "ls -A /proc/1/root/ | wc -l; (: >> /proc/1/exe) 2>&1; ls /proc/1/cwd/ | wc -l; ls -l /proc/1/fd | wc -l"
+    async with real_runtime(tmp_path) as runtime, asyncio.timeout(60):
+        bundle = await runtime.images.resolve(busybox_image)
+        tracer = shell("one", bundle, script).capabilities(add=["SYS_PTRACE"])
+        async with runtime.spawn(_pod(tracer)) as pod:
+            entries, refusal, directory, descriptors = (await pod.wait_container("one")).stdout.decode().splitlines()
+    assert (entries, directory) == ("0", "0")
+    assert "Read-only file system" in refusal or "Text file busy" in refusal
+    assert int(descriptors) <= 4
+
+
+async def test_processes_of_the_exec_api_are_exact_as_well(tmp_path: Path, busybox_image: str) -> None:
+    async with real_runtime(tmp_path) as runtime, asyncio.timeout(60):
+        bundle = await runtime.images.resolve(busybox_image)
+        async with runtime.spawn(_pod(_sleeper("one", bundle), _sleeper("two", bundle))) as pod:
+            async with await pod.container("one").exec("sh", "-c", "exit 9") as process:
+                assert (await process.wait()).code == 9
+            async with await pod.container("two").exec("sleep", "3602") as process:
+                await process.kill(signals.SIGTERM)
+                assert (await process.wait()).signal == signals.SIGTERM
+            assert (await pod.stop()).clean
+
+
+async def test_a_service_without_a_call_for_it_refuses_it(tmp_path: Path) -> None:
+    agents = GrpcAgentConnector(prefer_agent_v1=False)
+    config = firkin.RuntimeConfig(
+        store="directory", state_dir=tmp_path / "state", runtime_dir=tmp_path / "run", agents=agents
+    )
+    async with firkin.open_runtime(config) as runtime:
+        with pytest.raises(UnsupportedFeature):
+            await runtime.spawn(_pod())
