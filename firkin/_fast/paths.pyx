@@ -1,10 +1,18 @@
 """The path rules, compiled: the twin of `_paths_py.py`, over the same tests."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport uint64_t
 from libc.string cimport memchr, memcpy
 
 cdef enum:
     ID_SIZE = 64
+    WORD = 8
+
+# In every byte of a word: all bits but the highest, a slash, a dot.
+cdef enum:
+    LOW_BITS = 0x7f7f7f7f7f7f7f7f
+    SLASHES = 0x2f2f2f2f2f2f2f2f
+    DOTS = 0x2e2e2e2e2e2e2e2e
 
 cdef tuple _SENTENCES = (
     None,
@@ -51,10 +59,16 @@ def clean_member_name(bytes name not None):
     Raises:
         ValueError: the name is empty, contains NUL, or climbs above the rootfs.
     """
+    cdef const char *text = PyBytes_AS_STRING(name)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(name)
     cdef Py_ssize_t cleaned_size = 0
-    cdef bytes cleaned = PyBytes_FromStringAndSize(NULL, size)
-    cdef PathProblem problem = clean_member(PyBytes_AS_STRING(name), size, PyBytes_AS_STRING(cleaned), &cleaned_size)
+    cdef Py_ssize_t start = _beginning(text, size)
+    cdef bytes cleaned
+    cdef PathProblem problem
+    if _is_plain(text + start, size - start):
+        return name if start == 0 else PyBytes_FromStringAndSize(text + start, size - start)
+    cleaned = PyBytes_FromStringAndSize(NULL, size)
+    problem = clean_member(text, size, PyBytes_AS_STRING(cleaned), &cleaned_size)
     if problem == PATH_IS_FINE:
         return cleaned if cleaned_size == size else cleaned[:cleaned_size]
     if problem == PATH_IS_EMPTY:
@@ -65,6 +79,8 @@ def clean_member_name(bytes name not None):
 
 
 cdef PathProblem guest_path_rule(const char *path, Py_ssize_t size) noexcept nogil:
+    if size > 0 and path[0] == b"/" and _is_plain(path + 1, size - 1):
+        return PATH_IS_FINE
     if size == 0:
         return PATH_IS_EMPTY
     if memchr(path, 0, <size_t>size) != NULL:
@@ -77,6 +93,8 @@ cdef PathProblem guest_path_rule(const char *path, Py_ssize_t size) noexcept nog
 
 
 cdef PathProblem relative_path_rule(const char *path, Py_ssize_t size) noexcept nogil:
+    if _is_plain(path, size):
+        return PATH_IS_FINE
     if size == 0:
         return PATH_IS_EMPTY
     if memchr(path, 0, <size_t>size) != NULL:
@@ -92,7 +110,13 @@ cdef PathProblem clean_member(
     cdef Py_ssize_t start = 0
     cdef Py_ssize_t length
     cdef Py_ssize_t used = 0
-    if size == 0:
+    start = _beginning(name, size)
+    if _is_plain(name + start, size - start):
+        cleaned_size[0] = size - start
+        memcpy(cleaned, name + start, <size_t>(size - start))
+        return PATH_IS_FINE
+    start = 0
+    if size <= 0:
         return PATH_IS_EMPTY
     if memchr(name, 0, <size_t>size) != NULL:
         return PATH_HAS_NUL
@@ -111,6 +135,48 @@ cdef PathProblem clean_member(
         start += length + 1
     cleaned_size[0] = used
     return PATH_IS_FINE
+
+
+cdef inline Py_ssize_t _beginning(const char *name, Py_ssize_t size) noexcept nogil:
+    # How much of a name does not count: a `/` or a `./`, as most have it.
+    if size > 0 and name[0] == b"/":
+        return 1
+    return 2 if size > 1 and name[0] == b"." and name[1] == b"/" else 0
+
+
+cdef inline bint _is_plain(const char *path, Py_ssize_t size) noexcept nogil:
+    # True for most normalised paths: no NUL, and no component that is empty or begins with a dot. Eight bytes at a
+    # time; the last eight again in part, for a path that is not a multiple of them.
+    cdef Py_ssize_t at = 0
+    if size == 0 or path[0] == b"/" or path[0] == b"." or path[size - 1] == b"/":
+        return False
+    while at + WORD < size:
+        if not _is_plain_word(path + at):
+            return False
+        at += WORD
+    if size > WORD:
+        return _is_plain_word(path + size - WORD - 1) and path[size - 1] != 0
+    for at in range(size):
+        if path[at] == 0 or (path[at] == b"/" and (path[at + 1] == b"/" or path[at + 1] == b".")):
+            return False
+    return True
+
+
+cdef inline bint _is_plain_word(const char *path) noexcept nogil:
+    # Eight bytes, with the ninth known, of which none is NUL, and none a slash before a slash or dot.
+    cdef uint64_t these
+    cdef uint64_t following
+    memcpy(&these, path, WORD)
+    memcpy(&following, path + 1, WORD)
+    return not (
+        _zero_bytes(these)
+        | (_zero_bytes(these ^ SLASHES) & (_zero_bytes(following ^ SLASHES) | _zero_bytes(following ^ DOTS)))
+    )
+
+
+cdef inline uint64_t _zero_bytes(uint64_t word) noexcept nogil:
+    # The highest bit of every byte that is zero, and of no other.
+    return ~(((word & LOW_BITS) + LOW_BITS) | word | LOW_BITS)
 
 
 cdef inline PathProblem _component_rule(const char *path, Py_ssize_t size) noexcept nogil:
