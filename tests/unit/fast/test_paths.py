@@ -226,3 +226,15 @@ def test_a_cleaned_name_is_clean_and_stays_so(name: str, data: bytes) -> None:
 def test_a_guest_path_is_a_slash_and_a_relative_path(name: str, data: bytes) -> None:
     rules = TWINS[name]
     assert (rules.guest_path_problem(b"/" + data) is None) == (rules.relative_path_problem(data) is None)
+
+
+@pytest.mark.parametrize("odd", [b"//", b"/.", b"/./", b"/../", b"/...", b"\0", b"/", b".", b"\xaf", b"\xae/"])
+def test_the_twins_agree_wherever_something_odd_stands(odd: bytes) -> None:
+    """The compiled rules read eight bytes at a time."""
+    for size in range(30):
+        for at in range(size + 1):
+            path = b"a" * at + odd + b"b" * (size - at)
+            assert refusal(paths, path) == refusal(_paths_py, path)
+            assert refusal(paths, b"./" + path) == refusal(_paths_py, b"./" + path)
+            assert paths.relative_path_problem(path) == _paths_py.relative_path_problem(path)
+            assert paths.guest_path_problem(b"/" + path) == _paths_py.guest_path_problem(b"/" + path)
