@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
-from firkin._fast.layer import APPLIED, TRUSTED_OVERLAY, USER_OVERLAY, EntryRefused, LayerWriter
+from firkin._fast import layer
 from firkin.domain.digest import Digest
 from firkin.domain.errors import AgentError, BlobCorrupt, DiffIdMismatch, LayerRefused, MediaTypeUnsupported
 from firkin.domain.image import Compression, layer_compression
 from firkin.vminitd.filesystem.failures import translated
 
-from .blob import BlobDamaged, ByteSource, LayerBlob, LayerTooLarge
+from .blob import ByteSource, LayerBlob, LayerTooLarge
+from .decoders import BlobDamaged
 from .limits import Limits
 from .stages import Stage
 
@@ -34,11 +35,11 @@ _ANY_UMASK = 0o777
 class Whiteouts(enum.Enum):
     """What becomes of a layer's whiteouts (OCI image-spec v1.1, layer.md; kernel, overlayfs.rst)."""
 
-    APPLIED = APPLIED
+    APPLIED = layer.APPLIED
     """They remove what lower layers brought to the same rootfs."""
-    OVERLAY = TRUSTED_OVERLAY
+    OVERLAY = layer.TRUSTED_OVERLAY
     """They are written as overlayfs reads them, for a rootfs that will be a lower directory of its own."""
-    USER_OVERLAY = USER_OVERLAY
+    USER_OVERLAY = layer.USER_OVERLAY
     """As OVERLAY, for a mount with `userxattr`, without privilege."""
 
 
@@ -196,9 +197,11 @@ def _opened(rootfs: str | int) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def _writer(root: int, layer_name: str, limits: Limits, whiteouts: Whiteouts, rootless: bool) -> Iterator[LayerWriter]:
+def _writer(
+    root: int, layer_name: str, limits: Limits, whiteouts: Whiteouts, rootless: bool
+) -> Iterator[layer.LayerWriter]:
     try:
-        writer = LayerWriter(
+        writer = layer.LayerWriter(
             root,
             entries=limits.entries,
             name_bytes=limits.name_bytes,
@@ -224,7 +227,7 @@ def _umask() -> int:
     return int(found[1], 8) if found else _ANY_UMASK
 
 
-def _written(blob: LayerBlob, writer: LayerWriter, writing: Stage[bytes], layer_name: str) -> float:
+def _written(blob: LayerBlob, writer: layer.LayerWriter, writing: Stage[bytes], layer_name: str) -> float:
     """Write the whole archive; returns the seconds until its last piece was there."""
     began = time.perf_counter()
     try:
@@ -238,7 +241,7 @@ def _written(blob: LayerBlob, writer: LayerWriter, writing: Stage[bytes], layer_
         seconds = time.perf_counter() - began
         writing.drain()
         writer.finish()
-    except EntryRefused as error:
+    except layer.EntryRefused as error:
         raise LayerRefused(layer_name, _shown(writer.current), str(error)) from error
     except OSError as error:
         raise _entry_failure(error, layer_name, _shown(writer.current)) from error
@@ -255,7 +258,7 @@ def _shown(name: bytes) -> str:
     return name[:256].decode("utf-8", "backslashreplace")
 
 
-def _replaced(writer: LayerWriter) -> Mapping[str, int]:
+def _replaced(writer: layer.LayerWriter) -> Mapping[str, int]:
     counts = {
         "device": writer.replaced_devices,
         "owner": writer.replaced_owners,

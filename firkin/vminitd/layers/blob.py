@@ -12,7 +12,7 @@ from firkin.domain.digest import Digest
 from firkin.domain.image import Compression, sniffed_compression
 from firkin.vminitd.filesystem.failures import translated
 
-from .decoders import PIECE_BYTES, BlobDamaged, decoded
+from .decoders import PIECE_BYTES, decoded
 from .limits import Limits
 from .stages import Stage
 
@@ -164,6 +164,3 @@ def _joined(pieces: Iterator[bytes]) -> Iterator[bytes]:
             size = 0
     if size:
         yield b"".join(waiting)
-
-
-__all__ = ["BlobDamaged", "ByteSource", "LayerBlob", "LayerTooLarge"]

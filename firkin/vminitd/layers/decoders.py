@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import zstandard
 from isal import igzip_lib
 
-from firkin._fast.zstd_frames import ZstdFrames
+from firkin._fast import zstd_frames
 from firkin.domain.image import Compression
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class _ZstdSource(io.RawIOBase):
     def __init__(self, next_piece: Callable[[], bytes]) -> None:
         self._next_piece = next_piece
         self._rest = memoryview(b"")
-        self.frames = ZstdFrames()
+        self.frames = zstd_frames.ZstdFrames()
 
     def readable(self) -> bool:
         return True

@@ -25,5 +25,5 @@ class Limits(NamedTuple):
     depth: int = 2048
     tar_bytes: int = 2**40
     expansion: int = 1100
-    expansion_free_bytes: int = 2**30
+    expansion_free_bytes: int = 4 * 2**30
     window_bytes: int = 128 * 2**20
