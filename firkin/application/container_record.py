@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from firkin.domain.container_spec import PodContainerSpec
 from firkin.domain.errors import ContainerExists, ContainerNotFound
@@ -99,8 +100,9 @@ class ContainerRecord:
 class ContainerTable:
     """The containers of a pod, in the order in which their ids were reserved."""
 
-    def __init__(self, pod_id: PodId) -> None:
+    def __init__(self, pod_id: PodId, on_phase: Callable[[ContainerId, ContainerPhase], None]) -> None:
         self._pod_id = pod_id
+        self._on_phase = on_phase
         self._records: dict[ContainerId, ContainerRecord] = {}
 
     def __iter__(self) -> Iterator[ContainerRecord]:
@@ -120,6 +122,7 @@ class ContainerTable:
         if spec.id in self._records:
             raise ContainerExists(self._pod_id, spec.id)
         record = self._records[spec.id] = ContainerRecord(spec)
+        record.lifecycle.observe(partial(self._on_phase, spec.id))
         return record
 
     def find(self, container_id: str) -> ContainerRecord | None:

@@ -25,6 +25,7 @@ from .container_wait import DetachedContainer
 from .empty_dir_write import PendingEmptyDirFileWrite, begin_empty_dir_file_write, empty_dir_usage
 from .open_pod import MountedPodStore, OpenPod
 from .opening import Opening
+from .pod_events import EventStream
 from .pod_life import PodLife, StopRequest
 from .running_process import DEFAULT_CAPTURE_BYTES
 from .task_scope import joined
@@ -221,6 +222,14 @@ class Pod:
         """How full the store's filesystem is."""
         self._pod.require_usable()
         return await self._pod.agent.usage(self.store.layout.mount)
+
+    def events(self) -> EventStream:
+        """What happens in it from now on: phases, starts, exits with code, signal and reason, memory shortage.
+
+        An asynchronous iterator that ends with the pod. As `async with pod.events() as events` it waits until nothing
+        that happens in the sandbox can be missed. From a guest agent that tells no events only phases come.
+        """
+        return self._pod.events.listen(self._pod.agent, self._pod.scope)
 
     async def store_breakdown(self) -> StoreBreakdown:
         """What takes the store's space: templates, this pod's containers and its volumes apart.

@@ -78,6 +78,8 @@ class PodLife:
 
     def _over(self, task: asyncio.Task[StopReport]) -> None:
         if self._opened.done():
+            if not self._opened.cancelled() and self._opened.exception() is None:
+                self._opened.result().events.close()
             return
         error = None if task.cancelled() else task.exception()
         if error is None:

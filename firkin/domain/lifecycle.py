@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
 from .errors import IllegalTransition
@@ -113,17 +113,22 @@ Event = TypeVar("Event", bound=enum.StrEnum)
 class Lifecycle(Generic[Phase, Event]):
     """The phase of one thing; `apply` is the only way to change it."""
 
-    __slots__ = ("_phase", "_subject", "_transitions")
+    __slots__ = ("_on_change", "_phase", "_subject", "_transitions")
 
     def __init__(self, subject: str, transitions: Mapping[Phase, Mapping[Event, Phase]], start: Phase) -> None:
         self._subject = subject
         self._transitions = transitions
         self._phase = start
+        self._on_change: Callable[[Phase], None] | None = None
 
     @property
     def phase(self) -> Phase:
         """Where it is now."""
         return self._phase
+
+    def observe(self, on_change: Callable[[Phase], None]) -> None:
+        """Call `on_change` with every phase from now on, right when it begins; there is one observer."""
+        self._on_change = on_change
 
     def can(self, event: Event) -> bool:
         """True when `event` is possible now."""
@@ -139,6 +144,8 @@ class Lifecycle(Generic[Phase, Event]):
         if following is None:
             raise IllegalTransition(self._subject, self._phase, event)
         self._phase = following
+        if self._on_change is not None:
+            self._on_change(following)
         return following
 
 

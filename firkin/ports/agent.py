@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from .agent_containers import AgentContainers
+from .agent_events import AgentEvents
 from .agent_files import AgentFiles
 from .agent_pods import AgentPods
 from .agent_processes import AgentProcesses
@@ -12,7 +13,9 @@ from .agent_statistics import AgentStatistics
 from .agent_templates import AgentTemplates
 
 
-class Agent(AgentPods, AgentTemplates, AgentContainers, AgentProcesses, AgentFiles, AgentStatistics, Protocol):
+class Agent(
+    AgentPods, AgentTemplates, AgentContainers, AgentProcesses, AgentFiles, AgentStatistics, AgentEvents, Protocol
+):
     """All that an agent does.
 
     Every call has a deadline, `wait_process` excepted. Besides what each call names, all of them raise

@@ -8,7 +8,10 @@ import os
 import shutil
 import time
 
+from firkin.domain.events import AgentStopping
+
 from .containers import Containers
+from .events import EventHub
 from .host_streams import HostStreams
 from .process_namespace import ProcessNamespace
 from .programs import Programs
@@ -39,7 +42,8 @@ class GuestAgent:
         self.template_workers = Workers("template", _TEMPLATE_THREADS)
         self.copy_workers = Workers("copy", _COPY_THREADS)
         self.template_turns = Turns()
-        self.containers = Containers(self.host, self.runtime, self.workers, bundle_directory)
+        self.events = EventHub()
+        self.containers = Containers(self.host, self.runtime, self.workers, bundle_directory, self.events)
         self.boot_seconds = 0.0
         self._runtimes: dict[str, OciRuntime] = {}
         self._default_runtime = runtime
@@ -66,6 +70,7 @@ class GuestAgent:
 
     async def close(self) -> None:
         """Remove every container and stop the threads."""
+        self.events.publish(AgentStopping(time.time()))
         await self.containers.remove_all()
         await self.proxies.close()
         await self.process_namespace.close()

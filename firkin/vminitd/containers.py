@@ -20,6 +20,7 @@ from firkin.domain.surroundings import ContainerFile
 
 from .bundles import Bundle, write_bundle
 from .control_group_end import kill_control_group
+from .events import EventHub
 from .executables import check_executable
 from .filesystem.files import make_directory, read_beneath, write_file
 from .filesystem.overlays import prepare_overlay, remove_overlay
@@ -76,9 +77,15 @@ class Containers:
     """Creates, starts, finds and removes containers; different ones never wait for each other."""
 
     def __init__(
-        self, host: HostStreams, runtime: Callable[[str], OciRuntime], workers: Workers, bundle_directory: str
+        self,
+        host: HostStreams,
+        runtime: Callable[[str], OciRuntime],
+        workers: Workers,
+        bundle_directory: str,
+        events: EventHub,
     ) -> None:
         self._host = host
+        self._events = events
         self._runtime = runtime
         self._workers = workers
         self._bundle_directory = bundle_directory
@@ -178,7 +185,7 @@ class Containers:
             opened.close()
             raise
         launch = bundle.write_process(ref.process_id, config)
-        container.processes[ref.process_id] = GuestProcess(ref, launch, opened, container.oom)
+        container.processes[ref.process_id] = GuestProcess(ref, launch, opened, container.oom, self._events)
 
     async def start_process(self, ref: ProcessRef) -> Launched:
         """Start a created exec; one that does not start is gone.
@@ -266,7 +273,7 @@ class Containers:
             raise
         ref = ProcessRef(request.container_id, request.container_id)
         oom = OomCounter(bundle.config.cgroups_path)
-        init = GuestProcess(ref, bundle.launch, stdio, oom)
+        init = GuestProcess(ref, bundle.launch, stdio, oom, self._events)
         return Container(bundle, self._runtime(request.runtime_path), oom, init)
 
     def _write_bundle(self, request: ContainerRequest) -> Bundle:

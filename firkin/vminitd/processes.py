@@ -11,10 +11,12 @@ import time
 import msgspec
 
 from firkin.domain.errors import ContainerNotRunning, FirkinError, NoTerminal
+from firkin.domain.events import ProcessCreated, ProcessExited, ProcessStarted
 from firkin.domain.process import ExitReason, ExitStatus, ProcessRef
 from firkin.domain.terminal import TerminalSize
 
 from .bundles import LaunchFiles, write_console_size
+from .events import EventHub
 from .oom import OomCounter
 from .process_stdio import ProcessStdio
 from .reaper import Child
@@ -36,15 +38,20 @@ class ProcessEnd(msgspec.Struct, frozen=True):
 class GuestProcess:
     """A container's init or an exec: created, then running, then ended."""
 
-    def __init__(self, ref: ProcessRef, launch: LaunchFiles, stdio: ProcessStdio, oom: OomCounter) -> None:
+    def __init__(
+        self, ref: ProcessRef, launch: LaunchFiles, stdio: ProcessStdio, oom: OomCounter, events: EventHub
+    ) -> None:
         self.ref = ref
         self.launch = launch
         self.stdio = stdio
         self._oom = oom
+        self._events = events
+        self._started_at = 0.0
         self._child: Child | None = None
         self._status: ExitStatus | None = None
         self._ended_at = 0.0
         self._settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        events.publish(ProcessCreated(time.time(), ref.container_id, ref.process_id))
 
     @property
     def phase(self) -> str:
@@ -61,6 +68,9 @@ class GuestProcess:
     def started(self, launched: Launched) -> None:
         """The OCI runtime started it."""
         self._child = launched.child
+        self._started_at = time.time()
+        ids = (self.ref.container_id, self.ref.process_id)
+        self._events.publish(ProcessStarted(self._started_at, *ids, self.pid, launched.runtime_seconds))
         self.stdio.begin(launched.master)
         launched.child.ended.add_done_callback(self._on_end)
 
@@ -120,6 +130,9 @@ class GuestProcess:
             return
         self._ended_at = time.time()
         self._status = self._exit_status(ended.result())
+        lifetime_seconds = self._ended_at - self._started_at
+        ids = (self.ref.container_id, self.ref.process_id)
+        self._events.publish(ProcessExited(self._ended_at, *ids, self._status, lifetime_seconds))
         self.stdio.close_input()
         self._settled.set_result(None)
 

@@ -29,6 +29,7 @@ from . import messages
 from .bulk_listener import BulkListener
 from .errors import CallKind, deadline_exceeded
 from .filesystem_usage import filesystem_usage
+from .firkin_agent_events import FirkinAgentEvents
 from .firkin_agent_files import FirkinAgentFiles
 from .firkin_agent_statistics import FirkinAgentStatistics
 from .layer_feed import LayerFeed
@@ -45,7 +46,7 @@ _DISK_SIZE_LIMITS = "disk-size-limits"
 _StartReply = wire.StartContainerResponse | wire.StartProcessResponse
 
 
-class FirkinAgent(FirkinAgentFiles, FirkinAgentStatistics):
+class FirkinAgent(FirkinAgentFiles, FirkinAgentStatistics, FirkinAgentEvents):
     """An agent that answered GetInfo."""
 
     def __init__(self, session: AgentSession, info: wire.GetInfoResponse) -> None:

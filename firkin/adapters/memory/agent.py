@@ -31,6 +31,7 @@ from firkin.ports.agent_pods import PodPreparation
 from firkin.ports.agent_processes import ProcessLaunch, ProcessStreams, StartedProcess
 from firkin.ports.agent_templates import ProgressCallback, TemplateProgress, TemplateResult
 
+from .agent_events import MemoryAgentEvents
 from .agent_files import MemoryAgentFiles
 from .agent_statistics import MemoryAgentStatistics
 from .files import MemoryFiles
@@ -52,11 +53,12 @@ class _RuntimeSpec(msgspec.Struct):
     process: _Process
 
 
-class MemoryAgent(MemoryAgentFiles, MemoryAgentStatistics):
+class MemoryAgent(MemoryAgentFiles, MemoryAgentStatistics, MemoryAgentEvents):
     """Keeps the promises of ports.agent over tables in memory."""
 
     def __init__(self, sandbox: MemorySandbox, world: MemoryWorld, programs: Mapping[str, Program]) -> None:
-        super().__init__(sandbox.request.pod_id)
+        MemoryAgentFiles.__init__(self, sandbox.request.pod_id)
+        MemoryAgentEvents.__init__(self)
         self._sandbox = sandbox
         self._faults = world.faults
         self._store: MemoryStore = world.store(sandbox.request.store.identity)
@@ -220,6 +222,7 @@ class MemoryAgent(MemoryAgentFiles, MemoryAgentStatistics):
             None if stderr is None else PipeSource(stderr),
         )
         pid = self._process_ids[ref] = next(self._pids)
+        self._tell_start(ref, process, pid)
         return StartedProcess(pid, streams)
 
     def _end(self, ref: ProcessRef) -> None:

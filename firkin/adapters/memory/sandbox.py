@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 from firkin.application.task_scope import TaskScope
@@ -46,6 +47,10 @@ class MemorySandbox:
     def ended(self) -> SandboxExit | None:
         """How it ended, or None while it lives."""
         return self._ended.result() if self._ended.done() else None
+
+    def when_ended(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once it has ended."""
+        self._ended.add_done_callback(lambda _: callback())
 
     async def wait_ended(self) -> SandboxExit:
         """Wait for the end."""

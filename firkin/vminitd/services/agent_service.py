@@ -17,6 +17,7 @@ from firkin.wire.agent_pb2_grpc import AgentServicer
 from .. import VERSION
 from ..agent import GuestAgent
 from ..filesystem import files, overlays, store
+from .agent_events import EventCalls
 from .agent_files import FileCalls
 from .agent_messages import (
     container_from,
@@ -36,6 +37,7 @@ FEATURES = (
     "container-files",
     "copies",
     "disk-size-limits",
+    "events",
     "one-call-start",
     "process-list",
     "shared-process-namespace",
@@ -49,7 +51,7 @@ FEATURES = (
 _Context = ServicerContext[object, object]
 
 
-class AgentService(FileCalls, StatisticsCalls, AgentServicer):
+class AgentService(FileCalls, StatisticsCalls, EventCalls, AgentServicer):
     """Answers a host that speaks firkin.agent.v1."""
 
     def __init__(self, agent: GuestAgent) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..session import AgentSession
 from .calls import SandboxContextCalls
 from .containers import SandboxContextContainers
+from .events import SandboxContextEvents
 from .files import SandboxContextFiles
 from .pods import SandboxContextPods
 from .processes import SandboxContextProcesses
@@ -19,6 +20,7 @@ class SandboxContextAgent(
     SandboxContextProcesses,
     SandboxContextFiles,
     SandboxContextStatistics,
+    SandboxContextEvents,
 ):
     """An agent that does not know GetInfo, or is not asked to speak as one that does."""
 

@@ -1,0 +1,112 @@
+"""What happens in a pod, as values; `at_unix_seconds` is when, by the clock of whoever saw it."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import msgspec
+
+from .lifecycle import ContainerPhase, PodPhase
+from .process import ExitStatus
+
+BUFFERED_EVENTS = 1024
+
+
+class Subscribed(msgspec.Struct, frozen=True):
+    """The agent tells what happens from now on."""
+
+    at_unix_seconds: float
+
+
+class ProcessCreated(msgspec.Struct, frozen=True):
+    """A process got its streams and its place; for a container's init, `process_id` is the container's id."""
+
+    at_unix_seconds: float
+    container_id: str
+    process_id: str
+
+
+class ProcessStarted(msgspec.Struct, frozen=True):
+    """A command runs: its number in the sandbox, and what the OCI runtime took to start it."""
+
+    at_unix_seconds: float
+    container_id: str
+    process_id: str
+    pid: int
+    runtime_seconds: float
+
+
+class ProcessExited(msgspec.Struct, frozen=True):
+    """A process ended, by itself or not; its output may still be on its way."""
+
+    at_unix_seconds: float
+    container_id: str
+    process_id: str
+    status: ExitStatus
+    lifetime_seconds: float
+
+
+class OutOfMemory(msgspec.Struct, frozen=True):
+    """The kernel killed `kills` processes of a container for want of memory."""
+
+    at_unix_seconds: float
+    container_id: str
+    kills: int
+
+
+class AgentStopping(msgspec.Struct, frozen=True):
+    """The guest agent is about to end, and everything in the sandbox with it."""
+
+    at_unix_seconds: float
+
+
+class EventsMissed(msgspec.Struct, frozen=True):
+    """Whoever listens did not keep up: so many events before the next one were dropped."""
+
+    at_unix_seconds: float
+    count: int
+
+
+class PodPhaseChanged(msgspec.Struct, frozen=True):
+    """The pod went on in its life."""
+
+    at_unix_seconds: float
+    phase: PodPhase
+
+
+class ContainerPhaseChanged(msgspec.Struct, frozen=True):
+    """A container went on in its life, as its pod sees it."""
+
+    at_unix_seconds: float
+    container_id: str
+    phase: ContainerPhase
+
+
+SandboxEvent = Subscribed | ProcessCreated | ProcessStarted | ProcessExited | OutOfMemory | AgentStopping | EventsMissed
+"""What an agent tells."""
+
+Event = SandboxEvent | PodPhaseChanged | ContainerPhaseChanged
+"""What a pod tells."""
+
+
+class EventBuffer:
+    """Events on their way to one who listens, in order; beyond `capacity` the oldest are dropped, and counted."""
+
+    def __init__(self, capacity: int = BUFFERED_EVENTS) -> None:
+        self._capacity = capacity
+        self._events: deque[Event] = deque()
+        self._missed = 0
+
+    def put(self, event: Event) -> None:
+        """Add an event."""
+        if len(self._events) >= self._capacity:
+            dropped = self._events.popleft()
+            self._missed += dropped.count if isinstance(dropped, EventsMissed) else 1
+        self._events.append(event)
+
+    def take(self) -> Event | None:
+        """The next event; None when there is none. What was dropped is told first."""
+        if self._missed:
+            missed, self._missed = self._missed, 0
+            return EventsMissed(self._events[0].at_unix_seconds, missed)
+        return self._events.popleft() if self._events else None

@@ -1,0 +1,71 @@
+"""What an agent tells while things happen, over memory and both services of vminitd."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+import pytest
+
+from firkin.domain.errors import SandboxDied, UnsupportedFeature
+from firkin.domain.events import ProcessCreated, ProcessExited, ProcessStarted, SandboxEvent, Subscribed
+from firkin.domain.process import ExitStatus
+
+from .roads import AGENT_V1, MEMORY, SANDBOX_CONTEXT, Road, init_of
+
+pytestmark = pytest.mark.real_time
+
+
+@pytest.fixture(params=[MEMORY, AGENT_V1, SANDBOX_CONTEXT])
+def road(request: pytest.FixtureRequest, tmp_path: Path) -> Road:
+    return Road(str(request.param), tmp_path)
+
+
+async def test_starts_and_exits_are_told_in_order_or_the_agent_says_that_it_cannot(road: Road) -> None:
+    async with road.opened() as it:
+        events = it.agent.events()
+        if road.name == SANDBOX_CONTEXT:
+            with pytest.raises(UnsupportedFeature):
+                await anext(events)
+            return
+        assert isinstance(await anext(events), Subscribed)
+        started = await it.started("c", "/bin/sleep", "3600")
+        execed = await it.agent.start_process(it.exec("c", "e", "/bin/false"))
+        told: list[SandboxEvent] = []
+        async with asyncio.timeout(20):
+            while len(told) < 5:
+                told.append(await anext(events))
+            await it.agent.kill_process(init_of("c"), signal.SIGKILL)
+            told.append(await anext(events))
+        first, second, third, fourth, fifth, sixth = told
+        assert isinstance(first, ProcessCreated)
+        assert (first.container_id, first.process_id) == ("c", "c")
+        assert isinstance(second, ProcessStarted)
+        assert (second.process_id, second.pid) == ("c", started.pid)
+        assert isinstance(third, ProcessCreated)
+        assert isinstance(fourth, ProcessStarted)
+        assert (fourth.process_id, fourth.pid) == ("e", execed.pid)
+        assert isinstance(fifth, ProcessExited)
+        assert (fifth.process_id, fifth.status) == ("e", ExitStatus(1))
+        assert isinstance(sixth, ProcessExited)
+        assert (sixth.process_id, sixth.status) == ("c", ExitStatus.from_signal(signal.SIGKILL))
+        assert sixth.lifetime_seconds > 0
+        assert [one.at_unix_seconds for one in told] == sorted(one.at_unix_seconds for one in told)
+
+
+async def test_the_end_of_the_sandbox_ends_the_stream(road: Road) -> None:
+    if road.name == SANDBOX_CONTEXT:
+        return
+    async with road.opened() as it:
+        events = it.agent.events()
+        await anext(events)
+
+        async def told() -> list[SandboxEvent]:
+            async with asyncio.timeout(20):
+                return [event async for event in events]
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(it.sandbox.stop(1))
+            with pytest.raises(SandboxDied):
+                await told()
