@@ -1,0 +1,78 @@
+"""Logs and terminals of real pods."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+import firkin
+
+from .pods import real_runtime, shell
+
+pytestmark = pytest.mark.real_time
+
+
+async def test_a_flood_is_logged_within_its_bound_while_readers_come_and_go(tmp_path: Path, busybox_image: str) -> None:
+    async with real_runtime(tmp_path) as runtime, asyncio.timeout(60):
+        bundle = await runtime.images.resolve(busybox_image)
+        flood = shell("flood", bundle, "read go; head -c 50000000 /dev/zero; echo last; echo err >&2")
+        spec = firkin.PodBuilder("pod-1").container(flood.stdin(firkin.Stdio.PIPED).log(max_bytes=2**20)).build()
+        async with runtime.spawn(spec) as pod:
+            container = pod.container("flood")
+            idle, leaving = container.attach(), container.attach()
+            async with asyncio.TaskGroup() as group:
+                reading = group.create_task(_sizes(container.attach()))
+                assert container.stdin is not None
+                await container.stdin.write(b"go\n")
+                assert (await anext(leaving)).data
+            assert (await container.wait()).success
+            assert sum(reading.result()) == sum(await _sizes(idle)) == 50_000_000 + len(b"last\nerr\n")
+            kept = [entry async for entry in container.logs()]
+            assert sum(len(entry.data) for entry in kept) <= 2**20
+            assert [entry.data async for entry in container.logs(tail=2)][-1] in (b"err\n", b"last\n")
+
+
+async def _sizes(entries: AsyncIterator[firkin.LogEntry]) -> list[int]:
+    return [len(entry.data) + entry.lost_bytes async for entry in entries]
+
+
+async def test_a_shell_in_an_exec_is_driven_over_its_terminal(tmp_path: Path, busybox_image: str) -> None:
+    async with real_runtime(tmp_path) as runtime, asyncio.timeout(60):
+        bundle = await runtime.images.resolve(busybox_image)
+        main = shell("main", bundle, "sleep 1000").tty().stderr(firkin.Stdio.NULL).stop_grace(0)
+        async with runtime.spawn(firkin.PodBuilder("pod-1").container(main).build()) as pod:
+            container = pod.container("main")
+            async with await container.exec("sh", tty=True, size=(70, 20), stdin=firkin.Stdio.PIPED) as process:
+                assert process.stdin is not None
+                assert process.stdout is not None
+                await process.stdin.write(b"stty -echo; PS1=; stty size; tty\n")
+                seen = bytearray()
+                while b"/dev/pts/1\r\n" not in seen:
+                    seen += await process.stdout.read()
+                assert b"20 70\r\n/dev/pts/1\r\n" in seen
+                await process.resize(71, 21)
+                await process.stdin.write(b"stty size; exit 6\n")
+                assert b"21 71\r\n" in (await process.wait_with_output()).stdout
+                assert (await process.wait()).code == 6
+
+
+async def test_inherited_terminals_are_drained_before_the_wait_returns(tmp_path: Path, busybox_image: str) -> None:
+    reading, writing = os.pipe()
+    saved = os.dup(1)
+    async with real_runtime(tmp_path) as runtime, asyncio.timeout(60):
+        bundle = await runtime.images.resolve(busybox_image)
+        spec = shell("a", bundle, "stty -opost; printf all").tty().stdout(firkin.Stdio.INHERIT)
+        async with runtime.spawn(firkin.PodBuilder("pod-1").build()) as pod:
+            os.dup2(writing, 1)
+            try:
+                container = await pod.add_container(spec.stderr(firkin.Stdio.NULL))
+                assert (await container.wait()).success
+                assert os.read(reading, 100) == b"all"
+            finally:
+                os.dup2(saved, 1)
+                for descriptor in (saved, reading, writing):
+                    os.close(descriptor)
