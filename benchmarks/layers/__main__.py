@@ -28,7 +28,6 @@ def main() -> int:
         print(f"{each.name}: {each.entries} entries, {each.tar_bytes / 2**20:.0f} MiB in {len(each.layers)} layers")
     results = _measured(inputs, options.rounds or (7 if options.short else 3), options.only or "", short=options.short)
     others = {} if options.short else _others()
-    print(*report.table(results), sep="\n")
     for name, value in others.items():
         print(f"{name}: {value:.6f}")
     if options.json:
@@ -58,6 +57,7 @@ def _measured(inputs: list[Input], rounds: int, only: str, *, short: bool) -> di
                     continue
                 with opened() as place:
                     results[case] = interleaved(tools.works(each, short=short), place, rounds, print)
+                print(*report.table({case: results[case]}), sep="\n", flush=True)
     return results
 
 
