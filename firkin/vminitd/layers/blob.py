@@ -96,7 +96,8 @@ class LayerBlob:
         for piece in _joined(decoded(self._next_data, self.compression, self._limits.window_bytes)):
             self.tar_bytes += len(piece)
             self._check_size()
-            self._hashing.put((self._tar_hash, piece))
+            if self.compression is not Compression.NONE:
+                self._hashing.put((self._tar_hash, piece))
             yield piece
 
     def _check_size(self) -> None:
@@ -143,7 +144,8 @@ class LayerBlob:
     def digests(self) -> tuple[Digest, Digest]:
         """Of the blob and of the tar; known at their ends."""
         self._hashing.drain()
-        return self._blob_hash.digest, self._tar_hash.digest
+        tar_hash = self._blob_hash if self.compression is Compression.NONE else self._tar_hash
+        return self._blob_hash.digest, tar_hash.digest
 
 
 def _update(work: tuple[_Hash, bytes]) -> None:
