@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from .application.container_wait import DetachedContainer as DetachedContainer
     from .application.empty_dir_write import PendingEmptyDirFileWrite as PendingEmptyDirFileWrite
     from .application.pod import Pod as Pod
+    from .application.pod_events import EventStream as EventStream
     from .application.runtime import Runtime as Runtime
     from .bootstrap import open_runtime as open_runtime
     from .config import RuntimeConfig as RuntimeConfig
     from .domain.container_spec import PodContainerSpec as PodContainerSpec
     from .domain.container_spec import ResourceLimit as ResourceLimit
+    from .domain.copying import CopyReport as CopyReport
     from .domain.digest import Digest as Digest
     from .domain.errors import FirkinError as FirkinError
     from .domain.guest_path import GuestPath as GuestPath
@@ -45,6 +47,9 @@ if TYPE_CHECKING:
     from .domain.reports import StopReport as StopReport
     from .domain.rootfs_source import RootfsSource as RootfsSource
     from .domain.size import Size as Size
+    from .domain.statistics import ContainerStatistics as ContainerStatistics
+    from .domain.statistics import ProcessEntry as ProcessEntry
+    from .domain.statistics import StoreBreakdown as StoreBreakdown
     from .domain.store_spec import PodStoreSpec as PodStoreSpec
     from .domain.vm_config import VmConfig as VmConfig
     from .domain.volumes import EmptyDirMedium as EmptyDirMedium
@@ -54,11 +59,14 @@ _HOMES = {
     "Capabilities": "domain.reports",
     "Container": "application.container",
     "ContainerId": "domain.ids",
+    "ContainerStatistics": "domain.statistics",
+    "CopyReport": "domain.copying",
     "DetachedContainer": "application.container_wait",
     "Digest": "domain.digest",
     "DnsConfig": "domain.name_resolution",
     "EmptyDirMedium": "domain.volumes",
     "EmptyDirVolume": "domain.volumes",
+    "EventStream": "application.pod_events",
     "ExitStatus": "domain.process",
     "FirkinError": "domain.errors",
     "GuestPath": "domain.guest_path",
@@ -79,6 +87,7 @@ _HOMES = {
     "PodSpec": "domain.pod_spec",
     "PodStoreSpec": "domain.store_spec",
     "PreparedContainerAdd": "application.container_add",
+    "ProcessEntry": "domain.statistics",
     "ResourceLimit": "domain.container_spec",
     "RootfsSource": "domain.rootfs_source",
     "Runtime": "application.runtime",
@@ -87,6 +96,7 @@ _HOMES = {
     "StartedContainerAdd": "application.container_add",
     "Stdio": "domain.process",
     "StopReport": "domain.reports",
+    "StoreBreakdown": "domain.statistics",
     "VmConfig": "domain.vm_config",
     "VolumeName": "domain.ids",
     "errors": "",

@@ -226,8 +226,8 @@ class Pod:
     def events(self) -> EventStream:
         """What happens in it from now on: phases, starts, exits with code, signal and reason, memory shortage.
 
-        An asynchronous iterator that ends with the pod. As `async with pod.events() as events` it waits until nothing
-        that happens in the sandbox can be missed. From a guest agent that tells no events only phases come.
+        The stream is iterated over, and ends with the pod. Entering it (`async with pod.events() as events`) waits
+        until nothing that happens in the sandbox can be missed. A guest agent that tells no events leaves the phases.
         """
         return self._pod.events.listen(self._pod.agent, self._pod.scope)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
 
@@ -17,7 +18,7 @@ from .task_scope import TaskScope
 
 
 class EventStream:
-    """What happens from now on: an asynchronous iterator that ends with the pod.
+    """What happens from now on, to be iterated over until the pod ends.
 
     Entering it as a context manager, which is optional, waits until the agent's events are in it, too. A stream that
     is not read drops its oldest events, and tells so by `EventsMissed`.
@@ -29,12 +30,11 @@ class EventStream:
         self._arrived = asyncio.Event()
         self._is_over = False
 
-    def put(self, event: Event) -> None:
-        """Tell it."""
+    def _put(self, event: Event) -> None:
         self._buffer.put(event)
         self._arrived.set()
 
-    def end(self) -> None:
+    def _end(self) -> None:
         """Nothing will come any more; what is there can still be read."""
         self._is_over = True
         self._arrived.set()
@@ -48,23 +48,21 @@ class EventStream:
     ) -> None:
         await self.aclose()
 
-    def __aiter__(self) -> Self:
-        return self
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        while (event := await self.next_event()) is not None:
+            yield event
 
-    async def __anext__(self) -> Event:
-        while True:
-            event = self._buffer.take()
-            if event is not None:
-                return event
-            if self._is_over:
-                raise StopAsyncIteration
+    async def next_event(self) -> Event | None:
+        """Wait for the next event; None once the pod is over, or the stream was closed, and all was read."""
+        while (event := self._buffer.take()) is None and not self._is_over:
             self._arrived.clear()
             await self._arrived.wait()
+        return event
 
     async def aclose(self) -> None:
         """Stop listening; twice is fine."""
         self._source.forget(self)
-        self.end()
+        self._end()
 
 
 class PodEvents:
@@ -86,13 +84,13 @@ class PodEvents:
 
     def _publish(self, event: Event) -> None:
         for stream in self._streams:
-            stream.put(event)
+            stream._put(event)
 
     def listen(self, agent: Agent, scope: TaskScope) -> EventStream:
         """A new stream, over at once when the pod is."""
         stream = EventStream(self)
         if self._is_closed:
-            stream.end()
+            stream._end()
             return stream
         self._streams.add(stream)
         if self._asking is None:
@@ -126,5 +124,5 @@ class PodEvents:
         self._is_closed = True
         self._answered.set()
         for stream in tuple(self._streams):
-            stream.end()
+            stream._end()
         self._streams.clear()

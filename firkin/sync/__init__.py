@@ -17,6 +17,7 @@ out handles on what the application gives it. Nothing of firkin imports it, so a
 from firkin import errors
 from firkin.config import RuntimeConfig
 from firkin.domain.container_spec import PodContainerSpec, ResourceLimit
+from firkin.domain.copying import CopyReport
 from firkin.domain.digest import Digest
 from firkin.domain.errors import FirkinError
 from firkin.domain.guest_path import GuestPath
@@ -30,6 +31,7 @@ from firkin.domain.process import ExitStatus, Output, Stdio
 from firkin.domain.reports import Capabilities, StopReport
 from firkin.domain.rootfs_source import RootfsSource
 from firkin.domain.size import Size
+from firkin.domain.statistics import ContainerStatistics, ProcessEntry, StoreBreakdown
 from firkin.domain.store_spec import PodStoreSpec
 from firkin.domain.vm_config import VmConfig
 from firkin.domain.volumes import EmptyDirMedium, EmptyDirVolume
@@ -37,6 +39,7 @@ from firkin.domain.volumes import EmptyDirMedium, EmptyDirVolume
 from .handles import (
     Container,
     DetachedContainer,
+    EventStream,
     Images,
     InputStream,
     OutputStream,
@@ -55,11 +58,14 @@ __all__ = [
     "Capabilities",
     "Container",
     "ContainerId",
+    "ContainerStatistics",
+    "CopyReport",
     "DetachedContainer",
     "Digest",
     "DnsConfig",
     "EmptyDirMedium",
     "EmptyDirVolume",
+    "EventStream",
     "ExitStatus",
     "FirkinError",
     "GuestPath",
@@ -84,6 +90,7 @@ __all__ = [
     "PodStoreSpec",
     "PreparedContainerAdd",
     "Process",
+    "ProcessEntry",
     "ResourceLimit",
     "RootfsSource",
     "Runtime",
@@ -93,6 +100,7 @@ __all__ = [
     "StartedContainerAdd",
     "Stdio",
     "StopReport",
+    "StoreBreakdown",
     "VmConfig",
     "VolumeName",
     "errors",

@@ -24,12 +24,14 @@ from firkin.application.open_pod import MountedPodStore
 from firkin.application.output_streams import InputStream as AsyncInputStream
 from firkin.application.output_streams import OutputStream as AsyncOutputStream
 from firkin.application.pod import Pod as AsyncPod
+from firkin.application.pod_events import EventStream as AsyncEventStream
 from firkin.application.running_process import DEFAULT_CAPTURE_BYTES
 from firkin.application.runtime import Runtime as AsyncRuntime
 from firkin.bootstrap import open_runtime as async_open_runtime
 from firkin.config import RuntimeConfig
 from firkin.domain.container_spec import PodContainerSpec
 from firkin.domain.copying import CopyReport
+from firkin.domain.events import Event
 from firkin.domain.guest_path import GuestPath
 from firkin.domain.ids import ContainerId, PodId, ProcessId
 from firkin.domain.image import ImageBundle, Platform
@@ -663,6 +665,14 @@ class Pod:
         """How full the store's filesystem is."""
         return self._thread.awaited(self._twin.store_usage)
 
+    def events(self) -> EventStream:
+        """What happens in it from now on: phases, starts, exits with code, signal and reason, memory shortage.
+
+        The stream is iterated over, and ends with the pod. Entering it (`async with pod.events() as events`) waits
+        until nothing that happens in the sandbox can be missed. A guest agent that tells no events leaves the phases.
+        """
+        return EventStream(self._thread, self._thread.called(self._twin.events))
+
     def store_breakdown(self) -> StoreBreakdown:
         """What takes the store's space: templates, this pod's containers and its volumes apart.
 
@@ -711,6 +721,38 @@ class Pod:
 
     def __repr__(self) -> str:
         return repr(self._twin)
+
+
+class EventStream:
+    """What happens from now on, to be iterated over until the pod ends.
+
+    Entering it as a context manager, which is optional, waits until the agent's events are in it, too. A stream that
+    is not read drops its oldest events, and tells so by `EventsMissed`.
+    """
+
+    def __init__(self, thread: LoopThread, twin: AsyncEventStream) -> None:
+        self._thread = thread
+        self._twin = twin
+
+    def __enter__(self) -> Self:
+        self._thread.awaited(self._twin.__aenter__)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._thread.awaited(lambda: self._twin.__aexit__(kind, error, trace))
+
+    def __iter__(self) -> Iterator[Event]:
+        return self._thread.iterated(self._twin.__aiter__)
+
+    def next_event(self) -> Event | None:
+        """Wait for the next event; None once the pod is over, or the stream was closed, and all was read."""
+        return self._thread.awaited(self._twin.next_event)
+
+    def aclose(self) -> None:
+        """Stop listening; twice is fine."""
+        self._thread.awaited(self._twin.aclose)
 
 
 class Images:

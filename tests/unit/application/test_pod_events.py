@@ -48,7 +48,7 @@ async def test_a_stream_that_nobody_reads_is_bounded_and_disturbs_no_other() -> 
         for number in range(400):
             await (await pod.container("a").exec("true")).wait_with_output()
             for _ in range(3):
-                missed += isinstance(await anext(quick), EventsMissed)
+                missed += isinstance(await quick.next_event(), EventsMissed)
             assert missed == 0, number
         await slow.aclose()
         first, *rest = [event async for event in slow]
