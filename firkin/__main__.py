@@ -45,6 +45,7 @@ async def _read_pod(text: str, source: str, resolve: Resolve, pod_store: PodStor
 
 
 def _apply_layer(rootfs: Path, layer: LayerFile, progress: Callable[[int], None]) -> LayerReport:
+    import msgspec
 
     from firkin.vminitd.layers.applier import apply_layer
 
@@ -65,7 +66,7 @@ def _apply_layer(rootfs: Path, layer: LayerFile, progress: Callable[[int], None]
             diff_id=layer.diff_id,
             on_bytes=advance,
         )
-    return LayerReport(result.entries, result.tar_bytes, result.diff_id)
+    return LayerReport(result.entries, result.tar_bytes, result.diff_id, msgspec.structs.asdict(result.seconds))
 
 
 def _run_vminitd(arguments: Sequence[str]) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from .pod_end import tell
-from .services import CliServices, LayerFile
+from .services import CliServices, LayerFile, LayerReport
 
 _KEYS = ("media-type", "digest", "diff-id")
 REFUSED = 1
@@ -66,7 +66,7 @@ def command() -> None: ...
 
 
 @command.command("apply", help=_APPLY_HELP)
-@click.option("-v", "--verbose", is_flag=True, help="Tell what each layer held.")
+@click.option("-v", "--verbose", is_flag=True, help="Tell what each layer held, and where the time went.")
 @click.argument("rootfs", type=click.Path(file_okay=False, path_type=Path))
 @click.argument("layers", metavar="LAYER...", nargs=-1, required=True, type=_LayerType())
 @click.pass_obj
@@ -89,12 +89,18 @@ def apply(services: CliServices, verbose: bool, rootfs: Path, layers: tuple[Laye
                 return REFUSED
             if verbose:
                 seconds = time.perf_counter() - begun
-                tell(
-                    f"{layer.path}: {report.entries} entries, {report.archive_bytes} bytes, "
-                    f"diff id {report.diff_id}, {seconds:.2f} s"
-                )
+                tell(_told(layer, report, seconds))
         keep()
     return 0
+
+
+def _told(layer: LayerFile, report: LayerReport, seconds: float) -> str:
+    speed = report.archive_bytes / 2**20 / seconds if seconds else 0.0
+    stages = ", ".join(f"{stage} {spent:.2f} s" for stage, spent in report.stage_seconds.items() if stage != "total")
+    return (
+        f"{layer.path}: {report.entries} entries, {report.archive_bytes} bytes, diff id {report.diff_id}, "
+        f"{seconds:.2f} s ({stages}), {speed:.0f} MiB/s"
+    )
 
 
 @contextmanager
