@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firkin.adapters.cli import CliServices, run_program
-from firkin.adapters.cli.services import LayerFile, LayerReport, Places, Resolve
+from firkin.adapters.cli.services import FieldVerdict, LayerFile, LayerReport, Places, Resolve
 from firkin.adapters.cli.store_choice import CLI_STORE
 
 if TYPE_CHECKING:
@@ -42,6 +42,12 @@ async def _read_pod(text: str, source: str, resolve: Resolve, pod_store: PodStor
     manifest = load_manifest(text, source)
     stdio = StdioOptions(Stdio.NULL, Stdio.PIPED, Stdio.PIPED)
     return await pod_spec(manifest, resolve, vm_config=VmConfig(), pod_store=pod_store, stdio=stdio)
+
+
+def _check_pod(text: str, source: str) -> Sequence[FieldVerdict]:
+    from firkin.adapters.pod_manifest import check_manifest
+
+    return [FieldVerdict(*report) for report in check_manifest(text, source)]
 
 
 def _apply_layer(rootfs: Path, layer: LayerFile, progress: Callable[[int], None]) -> LayerReport:
@@ -141,6 +147,7 @@ def main() -> None:
     services = CliServices(
         open_runtime=_open_runtime,
         read_pod=_read_pod,
+        check_pod=_check_pod,
         apply_layer=_apply_layer,
         run_vminitd=_run_vminitd,
         places=_places,

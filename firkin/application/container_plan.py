@@ -9,7 +9,7 @@ import msgspec
 from firkin.domain.container_spec import PodContainerSpec
 from firkin.domain.errors import UnsupportedFeature
 from firkin.domain.guest_path import GuestPath
-from firkin.domain.ids import PodId
+from firkin.domain.ids import PodId, VolumeName
 from firkin.domain.image import ImageBundle, ImageConfig
 from firkin.domain.layout import StoreLayout
 from firkin.domain.lowering import container_runtime_spec, stop_signal
@@ -49,7 +49,8 @@ def planned_container(spec: PodContainerSpec, pod: PodSpec, layout: StoreLayout,
     Raises:
         UnsupportedFeature: nothing can make this kind of rootfs.
     """
-    volumes = tuple(_volume_mount(layout, pod.id, mounted) for mounted in spec.empty_dir_mounts)
+    read_only = frozenset(volume.name for volume in pod.empty_dirs if volume.is_read_only)
+    volumes = tuple(_volume_mount(layout, pod.id, mounted, read_only) for mounted in spec.empty_dir_mounts)
     name = spec.host_name or host_name
     surroundings = spec.surroundings.within(pod.surroundings)
     overlay = layout.overlay(pod.id, spec.id)
@@ -76,6 +77,11 @@ def planned_container(spec: PodContainerSpec, pod: PodSpec, layout: StoreLayout,
             raise UnsupportedFeature(type(other).__name__, "use an OCI bundle or a guest path")
 
 
-def _volume_mount(layout: StoreLayout, pod_id: PodId, mounted: EmptyDirMount) -> Mount:
-    mount = Mount.bind(layout.empty_dir(pod_id, mounted.volume), mounted.container_path)
-    return mount.read_only() if mounted.read_only else mount
+def _volume_mount(
+    layout: StoreLayout, pod_id: PodId, mounted: EmptyDirMount, read_only: frozenset[VolumeName]
+) -> Mount:
+    source = layout.empty_dir(pod_id, mounted.volume)
+    if mounted.sub_path:
+        source = layout.empty_dir_file(pod_id, mounted.volume, mounted.sub_path)
+    mount = Mount.bind(source, mounted.container_path)
+    return mount.read_only() if mounted.read_only or mounted.volume in read_only else mount

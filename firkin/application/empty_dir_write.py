@@ -64,6 +64,18 @@ def begin_empty_dir_file_write(pod: OpenPod, volume: str, relative_path: str) ->
     return PendingEmptyDirFileWrite(pod, _declared(pod, volume), relative_path)
 
 
+async def write_volume_files(pod: OpenPod) -> None:
+    """Write the files that volumes hold from the beginning.
+
+    Raises:
+        StoreFull: no space left.
+    """
+    for volume in pod.spec.empty_dirs:
+        directory = pod.store.layout.empty_dir(pod.spec.id, volume.name)
+        for file in volume.files:
+            await pod.agent.write_file(directory, file.path, file.data, file.mode)
+
+
 async def empty_dir_usage(pod: OpenPod, volume: str) -> StoreUsage:
     """How full an emptyDir is: of one without a size limit on disk, how full the store is.
 

@@ -22,6 +22,7 @@ from firkin.ports.agent_templates import ProgressCallback
 from firkin.ports.store import PodStore, TemplateHolder
 from firkin.ports.vmm import SandboxRequest, Vmm
 
+from .empty_dir_write import write_volume_files
 from .init_containers import run_init_containers
 from .initial_containers import start_initial_containers
 from .open_pod import MountedPodStore, OpenPod, host_name
@@ -145,6 +146,7 @@ class PodLife:
         stack.push_async_callback(_emptied_unless_stopped, pod)
         await agent.prepare_pod(pod.preparation)
         pod.lifecycle.apply(PodEvent.STORE_PREPARED)
+        await write_volume_files(pod)
         pod.lifecycle.apply(PodEvent.VOLUMES_PREPARED)
         scope.start(_watch(pod), f"watch sandbox of {spec.id}")
         await run_init_containers(pod)

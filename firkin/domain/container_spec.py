@@ -54,6 +54,7 @@ class ProcessOptions(msgspec.Struct, frozen=True):
         user: `name`, `uid`, `name:group` or `uid:gid`.
         capabilities_add, capabilities_drop: changes to the default set; `ALL` is understood.
         rlimits: POSIX limits.
+        additional_gids: groups that the process is in beside those of its user.
         terminal: whether it gets a pseudo terminal.
         terminal_size: how large that is at first.
         no_new_privileges: whether set-uid programs are without effect.
@@ -68,6 +69,7 @@ class ProcessOptions(msgspec.Struct, frozen=True):
     rlimits: tuple[ResourceLimit, ...] = ()
     terminal: bool = False
     no_new_privileges: bool = True
+    additional_gids: tuple[int, ...] = ()
     terminal_size: TerminalSize = TerminalSize()
 
 
@@ -166,6 +168,10 @@ class PodContainerSpec(msgspec.Struct, frozen=True):
         """Set POSIX limits."""
         return self._with_process(rlimits=limits)
 
+    def additional_groups(self, *gids: int) -> Self:
+        """Let the process be in these groups, beside those of its user."""
+        return self._with_process(additional_gids=gids)
+
     def tty(self, enabled: bool = True, size: tuple[int, int] = (80, 24)) -> Self:
         """Give the process a pseudo terminal of `size`, columns and rows; all of its output arrives on stdout.
 
@@ -202,13 +208,13 @@ class PodContainerSpec(msgspec.Struct, frozen=True):
         """Add a mount beside the standard ones."""
         return replace(self, mounts=(*self.mounts, mount))
 
-    def empty_dir_mount(self, name: str, path: str, read_only: bool = False) -> Self:
-        """Show the pod's emptyDir `name` at `path`.
+    def empty_dir_mount(self, name: str, path: str, read_only: bool = False, sub_path: str = "") -> Self:
+        """Show the pod's emptyDir `name`, or what a volume of files has at `sub_path`, at `path`.
 
         Raises:
             InvalidId, InvalidGuestPath: one of them breaks its rule.
         """
-        added = EmptyDirMount(name, path, read_only)
+        added = EmptyDirMount(name, path, read_only, sub_path)
         return replace(self, empty_dir_mounts=(*self.empty_dir_mounts, added))
 
     def hostname(self, name: str) -> Self:

@@ -130,7 +130,7 @@ def exec_runtime_spec(container: RuntimeSpec, options: ProcessOptions) -> Runtim
         args=options.args,
         env=_environment(inherited.env, options.environment, options.terminal),
         cwd=_working_dir(options.working_dir or inherited.cwd),
-        user=User(username=options.user) if options.user else inherited.user,
+        user=_exec_user(inherited.user, options),
         terminal=options.terminal,
         capabilities=_exec_capabilities(inherited.capabilities, options),
         rlimits=_rlimits(options, inherited.rlimits),
@@ -186,7 +186,7 @@ def _process(options: ProcessOptions, image: ImageConfig, capabilities: tuple[st
         args=options.args or (*image.entrypoint, *image.command),
         env=_environment((f"PATH={DEFAULT_PATH}", *image.environment), options.environment, options.terminal),
         cwd=_working_dir(options.working_dir or image.working_dir),
-        user=User(username=options.user or image.user),
+        user=User(username=options.user or image.user, additional_gids=options.additional_gids),
         terminal=options.terminal,
         capabilities=_capability_sets(capabilities),
         no_new_privileges=options.no_new_privileges,
@@ -218,6 +218,13 @@ def _working_dir(path: str) -> str:
 def _capability_sets(capabilities: tuple[str, ...]) -> LinuxCapabilities:
     """The sets of docker: for a user other than root, execve(2) empties all but the bounding set."""
     return LinuxCapabilities(bounding=capabilities, effective=capabilities, permitted=capabilities)
+
+
+def _exec_user(inherited: User, options: ProcessOptions) -> User:
+    if options.user is None and not options.additional_gids:
+        return inherited
+    gids = options.additional_gids or inherited.additional_gids
+    return replace(inherited, username=options.user or inherited.username, additional_gids=gids)
 
 
 def _exec_capabilities(inherited: LinuxCapabilities, options: ProcessOptions) -> LinuxCapabilities:

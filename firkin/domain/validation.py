@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from .container_spec import PodContainerSpec, ProcessOptions, ResourceLimits
-from .errors import InvalidGuestPath, SpecProblem
-from .guest_path import GuestPath
+from .errors import InvalidGuestPath, InvalidRelativePath, SpecProblem
+from .guest_path import GuestPath, checked_relative_path
 from .linux_capabilities import normalised_capability
 from .mounts import Mount, normalised_destination
 from .probes import Hooks, Probe, Probes
@@ -22,6 +22,7 @@ RESERVED_DESTINATIONS = ("/proc", "/sys", "/dev")
 _REPLACEABLE_DESTINATIONS = ("/dev/shm",)
 _RLIM_INFINITY = 2**64 - 1
 _LIMIT_MAXIMUM = 2**63
+_GID_MAXIMUM = 2**32 - 2
 _RLIMIT_TYPES = frozenset(
     "RLIMIT_" + name
     for name in (
@@ -53,6 +54,9 @@ def pod_problems(
     )
     for index, volume in enumerate(volumes):
         yield from _size_limit_problems(volume, f"emptyDirs[{index}].sizeLimit")
+        yield from _file_problems(volume, f"emptyDirs[{index}].files")
+        if volume.group_id is not None:
+            yield from _group_problems(volume.group_id, f"emptyDirs[{index}].groupId")
     for name, specs in (("initContainers", init_containers), ("containers", containers)):
         for index, container in enumerate(specs):
             yield from container_problems(container, volumes, f"{name}[{index}]", resources)
@@ -60,6 +64,23 @@ def pod_problems(
         if container.probes != Probes() or container.hooks != Hooks():
             message = f"init container {container.id!r} runs to its end: it cannot have probes or hooks"
             yield SpecProblem(f"initContainers[{index}]", "init-probes", message)
+
+
+def _file_problems(volume: EmptyDirVolume, where: str) -> Iterator[SpecProblem]:
+    paths = [file.path for file in volume.files]
+    yield from _duplicates(where, "duplicate-file", f"file of volume {volume.name!r}", paths)
+    for file in volume.files:
+        try:
+            checked_relative_path(file.path)
+        except InvalidRelativePath as error:
+            yield SpecProblem(where, "file-path", f"volume {volume.name!r}: {error}")
+        if not 0 <= file.mode <= 0o777:
+            yield SpecProblem(where, "file-mode", f"mode {file.mode:o} of {file.path!r} is not within 0 and 777")
+
+
+def _group_problems(gid: int, where: str) -> Iterator[SpecProblem]:
+    if not 0 <= gid <= _GID_MAXIMUM:
+        yield SpecProblem(where, "group", f"{gid} is not a group id")
 
 
 def _size_limit_problems(volume: EmptyDirVolume, where: str) -> Iterator[SpecProblem]:
@@ -92,7 +113,7 @@ def container_problems(
         message = f"a log keeps at least 1 byte, not {spec.log_max_bytes}"
         yield SpecProblem(f"{where}.log", "log-size", message)
     yield from _host_name_problems(f"{where}.hostname", spec.host_name)
-    yield from _mount_problems(spec, {volume.name for volume in empty_dirs}, where)
+    yield from _mount_problems(spec, {volume.name: volume for volume in empty_dirs}, where)
     yield from surroundings_problems(spec.surroundings, f"{where}.", of_pod=False)
     yield from _limit_problems(spec, where, pod_resources)
     yield from _probe_problems(spec.probes, where)
@@ -164,6 +185,8 @@ def process_problems(process: ProcessOptions, where: str) -> Iterator[SpecProble
                 normalised_capability(name)
         except ValueError as error:
             yield SpecProblem(f"{where}.capabilities", "capability", str(error))
+    for gid in process.additional_gids:
+        yield from _group_problems(gid, f"{where}.additionalGids")
     for limit in process.rlimits:
         if limit.type not in _RLIMIT_TYPES:
             yield SpecProblem(f"{where}.rlimits", "rlimit", f"{limit.type!r} is not a limit of setrlimit(2)")
@@ -181,7 +204,7 @@ def _text_problems(where: str, text: str) -> Iterator[SpecProblem]:
         yield SpecProblem(where, "not-utf-8", f"{text!r} cannot be written as UTF-8")
 
 
-def _mount_problems(spec: PodContainerSpec, volumes: set[str], where: str) -> Iterator[SpecProblem]:
+def _mount_problems(spec: PodContainerSpec, volumes: Mapping[str, EmptyDirVolume], where: str) -> Iterator[SpecProblem]:
     places: list[tuple[str, str]] = []
     for index, mount in enumerate(spec.mounts):
         at = f"{where}.mounts[{index}]"
@@ -193,6 +216,9 @@ def _mount_problems(spec: PodContainerSpec, volumes: set[str], where: str) -> It
         if mounted.volume not in volumes:
             message = f"container {spec.id!r} references unknown emptyDir {mounted.volume!r}"
             yield SpecProblem(at, "unknown-volume", message)
+        elif mounted.sub_path and not volumes[mounted.volume].holds(mounted.sub_path):
+            message = f"volume {mounted.volume!r} has no file {mounted.sub_path!r} from the beginning"
+            yield SpecProblem(at, "sub-path", message)
     for at, destination in places:
         if _covers(destination, RESERVED_DESTINATIONS) and destination not in _REPLACEABLE_DESTINATIONS:
             message = f"{destination} belongs to the container's standard mounts"

@@ -215,23 +215,29 @@ class Volume(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     MEDIUM_FIELD_NUMBER: _builtins.int
     SIZE_LIMIT_BYTES_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the emptyDir."""
     medium: Global___Medium.ValueType
     size_limit_bytes: _builtins.int
     """Bytes it may hold; 0 for no limit."""
+    group_id: _builtins.int
+    """Group that owns it, and what is made in it (set-group-id); root's when absent. Feature "volume-groups"."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         medium: Global___Medium.ValueType = ...,
         size_limit_bytes: _builtins.int = ...,
+        group_id: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_group_id", b"_group_id", "group_id", b"group_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["medium", b"medium", "name", b"name", "size_limit_bytes", b"size_limit_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_group_id", b"_group_id", "group_id", b"group_id", "medium", b"medium", "name", b"name", "size_limit_bytes", b"size_limit_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__group_id: _TypeAlias = _typing.Literal["group_id"]  # noqa: Y015
+    _WhichOneofArgType__group_id: _TypeAlias = _typing.Literal["_group_id", b"_group_id"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__group_id) -> _WhichOneofReturnType__group_id | None: ...
 
 Global___Volume: _TypeAlias = Volume  # noqa: Y015
 

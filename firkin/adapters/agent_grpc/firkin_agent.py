@@ -34,7 +34,7 @@ from .firkin_agent_files import FirkinAgentFiles
 from .firkin_agent_statistics import FirkinAgentStatistics
 from .layer_feed import LayerFeed
 from .pod_settings import set_sysctls, write_container_files
-from .refusals import refuse_disk_limits
+from .refusals import refuse_disk_limits, refuse_groups
 from .session import AgentSession
 from .stall_deadline import StallDeadline
 
@@ -42,6 +42,7 @@ _SLOWEST_BYTES_PER_SECOND = 4 * 2**20
 _CONTAINER_FILES = "container-files"
 _SHARED_PROCESSES = "shared-process-namespace"
 _DISK_SIZE_LIMITS = "disk-size-limits"
+_VOLUME_GROUPS = "volume-groups"
 
 _StartReply = wire.StartContainerResponse | wire.StartProcessResponse
 
@@ -65,6 +66,8 @@ class FirkinAgent(FirkinAgentFiles, FirkinAgentStatistics, FirkinAgentEvents):
             refuse_disk_limits(preparation.volumes, "this guest agent is too old to enforce it")
         if preparation.shares_processes and _SHARED_PROCESSES not in self._info.features:
             raise UnsupportedFeature("a shared process namespace", "this guest agent is too old to make one")
+        if _VOLUME_GROUPS not in self._info.features:
+            refuse_groups(preparation.volumes, "this guest agent is too old to set it")
         request = messages.prepare_pod_to_proto(preparation)
         await self._session.answer(self._agent.PreparePod, request, "prepare pod")
         await set_sysctls(self._session, self._sandbox_context, preparation.sysctls)

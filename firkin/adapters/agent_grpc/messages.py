@@ -47,7 +47,12 @@ def mount_to_proto(mount: Mount) -> wire.Mount:
 
 def volume_to_proto(volume: EmptyDirVolume) -> wire.Volume:
     """Make Volume."""
-    return wire.Volume(name=volume.name, medium=_MEDIA[volume.medium], size_limit_bytes=volume.size_limit or 0)
+    return wire.Volume(
+        name=volume.name,
+        medium=_MEDIA[volume.medium],
+        size_limit_bytes=volume.size_limit or 0,
+        group_id=volume.group_id,
+    )
 
 
 def prepare_pod_to_proto(preparation: PodPreparation) -> wire.PreparePodRequest:

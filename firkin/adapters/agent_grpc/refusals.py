@@ -8,6 +8,18 @@ from firkin.domain.errors import Outcome, UnsupportedFeature
 from firkin.domain.volumes import EmptyDirMedium, EmptyDirVolume
 
 
+def refuse_groups(volumes: Iterable[EmptyDirVolume], reason: str) -> None:
+    """Refuse emptyDirs that belong to a group.
+
+    Raises:
+        UnsupportedFeature: there is one.
+    """
+    for volume in volumes:
+        if volume.group_id is not None:
+            refused = UnsupportedFeature(f"the group of emptyDir {volume.name!r}", reason)
+            raise refused.during("prepare pod", outcome=Outcome.DID_NOT)
+
+
 def refuse_disk_limits(volumes: Iterable[EmptyDirVolume], reason: str) -> None:
     """Refuse emptyDirs on disk that have a size limit.
 

@@ -18,6 +18,7 @@ from .store_choice import StoreChoice, StoreChoiceType
 
 if TYPE_CHECKING:
     from firkin.application.container import Container
+    from firkin.application.pod import Pod
     from firkin.domain.process import ExitStatus
 
 _RUN_HELP = """Run all containers of a Kubernetes Pod manifest until they end; `-` reads it from standard input.
@@ -28,6 +29,9 @@ _RUN_HELP = """Run all containers of a Kubernetes Pod manifest until they end; `
 
 Each line of output begins with the name of the container that wrote it; what containers write to standard output
 and to standard error stays apart. A field of the manifest that firkin does not honour is an error that names it.
+
+Init containers run first, one after the other; what they wrote is shown when the others have started. A container
+that ended is started again as restartPolicy says, which is Never where it is absent; the pod ends with its last one.
 
 Ctrl-C or SIGTERM asks all containers to stop, and kills each after its grace period
 (terminationGracePeriodSeconds); a second one kills them at once.
@@ -71,6 +75,36 @@ def _decoded(data: bytes, source: str) -> str:
         raise ManifestError(source, (problem,)) from error
 
 
+_CHECK_HELP = """Say, field by field, what becomes of a Kubernetes Pod manifest; `-` reads it from standard input.
+
+\b
+  firkin pod check pod.yaml
+  firkin pod check --json pod.yaml | jq '.[] | select(.verdict == "refused")'
+
+\b
+Verdicts: honoured; without effect (accepted, and why it changes nothing); refused (the pod does not run).
+Exit codes: 0; 1 when a field is refused; 125 when the file cannot be read. Images are not looked at."""
+
+
+@command.command("check", help=_CHECK_HELP)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: [{line, where, verdict, detail}].")
+@click.argument("manifest", metavar="POD.yaml")
+@click.pass_obj
+def check(services: CliServices, as_json: bool, manifest: str) -> int:
+    source = "<stdin>" if manifest == "-" else manifest
+    text = _decoded(sys.stdin.buffer.read() if manifest == "-" else Path(manifest).read_bytes(), source)
+    verdicts = services.check_pod(text, source)
+    if as_json:
+        import json
+
+        click.echo(json.dumps([verdict._asdict() for verdict in verdicts], indent=2))
+    else:
+        width = max((len(verdict.where) for verdict in verdicts), default=0)
+        for line, where, verdict, detail in verdicts:
+            click.echo(f"{line:>4}  {where:<{width}}  {verdict:<14}  {detail}".rstrip())
+    return 1 if any(verdict.verdict == "refused" for verdict in verdicts) else 0
+
+
 async def _run(
     text: str, source: str, store: StoreChoice, verbose: bool, services: CliServices, interruptions: Interruptions
 ) -> int:
@@ -83,11 +117,23 @@ async def _run(
                 display.close()
                 if verbose:
                     tell(f"pod {pod.id}: {len(pod.containers())} containers run")
+                _show_init_outputs(pod)
                 statuses = await _ended(pod.containers(), interruptions)
                 report = await pod.stop()
                 outcome = ", ".join(f"{name}: {status}" for name, status in statuses.items())
                 tell_end(report, outcome, verbose=verbose)
     return next((status.code for status in statuses.values() if not status.success), 0)
+
+
+def _show_init_outputs(pod: Pod) -> None:
+    from .prefixed_output import prefixes
+
+    names = [str(name) for name in pod.init_outputs]
+    for number in (1, 2):
+        prefix = prefixes(names, number)
+        for name, output in pod.init_outputs.items():
+            for line in (output.stdout if number == 1 else output.stderr).splitlines(keepends=True):
+                click.echo(prefix[name] + line.rstrip(b"\n"), err=number == 2)
 
 
 async def _ended(containers: Iterable[Container], interruptions: Interruptions) -> dict[str, ExitStatus]:
@@ -107,9 +153,17 @@ async def _shown(containers: tuple[Container, ...]) -> dict[str, ExitStatus]:
     writers = LineWriter(1), LineWriter(2)
     prefix = prefixes(names, 1), prefixes(names, 2)
     async with writers[0].writing(), writers[1].writing(), asyncio.TaskGroup() as group:
-        for name, container in zip(names, containers, strict=True):
-            for index, stream in enumerate((container.stdout, container.stderr)):
-                if stream is not None:
-                    group.create_task(writers[index].copy(stream, prefix[index][name]))
-        waits = [group.create_task(container.wait()) for container in containers]
+
+        async def followed(name: str, container: Container) -> ExitStatus:
+            """Show the output of every run of a container; how the last one ended."""
+            while True:
+                async with asyncio.TaskGroup() as copies:
+                    for index, stream in enumerate((container.stdout, container.stderr)):
+                        if stream is not None:
+                            copies.create_task(writers[index].copy(stream, prefix[index][name]))
+                    status = await container.wait()
+                if not await container.wait_restarted():
+                    return status
+
+        waits = [group.create_task(followed(*pair)) for pair in zip(names, containers, strict=True)]
     return {name: wait.result() for name, wait in zip(names, waits, strict=True)}

@@ -36,6 +36,15 @@ class ReadPod(Protocol):
     async def __call__(self, text: str, source: str, resolve: Resolve, pod_store: PodStoreSpec) -> PodSpec: ...
 
 
+class FieldVerdict(NamedTuple):
+    """What becomes of one field of a manifest: `honoured`, `without effect` or `refused`, and why."""
+
+    line: int
+    where: str
+    verdict: str
+    detail: str
+
+
 class LayerFile(NamedTuple):
     """A layer to apply, and what is known of it: each of the last three is checked when given."""
 
@@ -83,6 +92,7 @@ class CliServices(NamedTuple):
 
     open_runtime: OpenRuntime
     read_pod: ReadPod
+    check_pod: Callable[[str, str], Sequence[FieldVerdict]]
     apply_layer: ApplyLayer
     run_vminitd: Callable[[Sequence[str]], int]
     places: Callable[[], Places]

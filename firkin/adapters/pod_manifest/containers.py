@@ -3,46 +3,71 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container
+from collections.abc import Mapping
+
+import msgspec
 
 from firkin.domain.container_spec import ResourceLimits
 from firkin.domain.guest_path import GuestPath
 from firkin.domain.ids import ContainerId, VolumeName
-from firkin.domain.linux_capabilities import normalised_capability
 from firkin.domain.validation import RESERVED_DESTINATIONS
-from firkin.domain.volumes import EmptyDirMount
+from firkin.domain.volumes import EmptyDirMount, EmptyDirVolume
 
-from .expansion import expanded_environment
-from .manifest import ManifestContainer, SecurityContext
+from .environment import PodFacts, read_environment
+from .manifest import ManifestContainer, PodSecurity
 from .nodes import Field, made
-from .quantity import byte_count, processors
+from .probing import read_hooks, read_probes
+from .quantity import byte_count, parsed_quantity, processors
+from .security import read_security
 
 _FIELDS = (
-    "name", "image", "command", "args", "env", "workingDir", "volumeMounts", "resources", "securityContext",
-    "tty", "stdin",
+    "name", "image", "command", "args", "env", "envFrom", "workingDir", "volumeMounts", "resources",
+    "securityContext", "tty", "stdin", "ports",
 )  # fmt: skip
-_SECURITY_FIELDS = (
-    "runAsUser", "runAsGroup", "readOnlyRootFilesystem", "capabilities", "allowPrivilegeEscalation",
-)  # fmt: skip
+_MAIN_FIELDS = ("startupProbe", "livenessProbe", "readinessProbe", "lifecycle")
+_INERT = {
+    "imagePullPolicy": "images are on this machine, and are pulled from nowhere",
+    "terminationMessagePath": "there is no server that would show the message",
+    "terminationMessagePolicy": "there is no server that would show the message",
+}
+_PORTS_INERT = "containers of a pod reach each other's ports on localhost, declared or not; nobody else does"
+_PORT_INERT = dict.fromkeys(("name", "containerPort", "protocol"), _PORTS_INERT)
+_REQUESTS_INERT = "a single machine has nothing to schedule by requests"
 _SCHEMES_OF_FILES = ("oci", "docker-archive")
-_USER_MAX = 2**32 - 2
 
 
-def read_container(item: Field, volumes: Container[str], source: str) -> ManifestContainer | None:
-    """Read one entry of `spec.containers`; None when something essential is wrong."""
-    fields = item.fields(_FIELDS)
+class PodContext(msgspec.Struct, frozen=True):
+    """What the containers of a pod are read with."""
+
+    source: str
+    facts: PodFacts
+    volumes: Mapping[str, EmptyDirVolume]
+    security: PodSecurity
+
+
+def read_container(item: Field, pod: PodContext, *, is_init: bool) -> ManifestContainer | None:
+    """Read one entry of `spec.containers` or `spec.initContainers`; None when something essential is wrong."""
+    if is_init and "restartPolicy" in item.entries():
+        message = "init containers that go on beside the others are not honoured: make it one of the containers"
+        item.entries()["restartPolicy"].problem("unsupported-value", message)
+    known = (*_FIELDS, "restartPolicy") if is_init else (*_FIELDS, *_MAIN_FIELDS)
+    fields = item.fields(known, _INERT)
     name = made(item.required(fields, "name"), ContainerId)
-    image = made(item.required(fields, "image"), lambda text: _located_image(text, source))
+    image = made(item.required(fields, "image"), lambda text: _located_image(text, pod.source))
+    _check_ports(fields.get("ports"))
+    resources = _resources(fields.get("resources"))
     container = ManifestContainer(
         name=name or ContainerId("unnamed"),
         image=image or "",
         command=_texts(fields.get("command")),
         args=_texts(fields.get("args")),
-        environment=_environment(fields.get("env")),
+        environment=tuple(read_environment(fields, pod.facts, resources).items()),
         working_dir=made(fields.get("workingDir"), _absolute) or None,
-        mounts=_mounts(fields.get("volumeMounts"), volumes),
-        resources=_resources(fields.get("resources")),
-        security=_security(fields.get("securityContext")),
+        mounts=_mounts(fields.get("volumeMounts"), pod.volumes),
+        resources=resources,
+        security=read_security(fields.get("securityContext"), pod.security),
+        probes=read_probes(fields),
+        hooks=read_hooks(fields.get("lifecycle")),
         terminal=_flag(fields.get("tty")),
         stdin=_flag(fields.get("stdin")),
     )
@@ -75,27 +100,17 @@ def _absolute(path: str) -> str:
     return path
 
 
-def _environment(field: Field | None) -> tuple[tuple[str, str], ...]:
-    pairs: list[tuple[str, str]] = []
+def _check_ports(field: Field | None) -> None:
     for item in [] if field is None else field.items():
-        fields = item.fields(("name", "value"))
-        name = made(item.required(fields, "name"), _variable_name)
-        value = fields["value"].text() if "value" in fields else ""
-        if name is not None and value is not None:
-            pairs.append((name, value))
-    return expanded_environment(pairs)
+        fields = item.fields(("hostPort", "hostIP"), _PORT_INERT)
+        for refused in fields.values():
+            refused.problem("unsupported-value", "firkin publishes no port of a pod on the host")
 
 
-def _variable_name(name: str) -> str:
-    if not name or "=" in name:
-        raise ValueError(f"environment variable {name!r} is empty or contains '='")
-    return name
-
-
-def _mounts(field: Field | None, volumes: Container[str]) -> tuple[EmptyDirMount, ...]:
+def _mounts(field: Field | None, volumes: Mapping[str, EmptyDirVolume]) -> tuple[EmptyDirMount, ...]:
     mounts: list[EmptyDirMount] = []
     for item in [] if field is None else field.items():
-        fields = item.fields(("name", "mountPath", "readOnly"))
+        fields = item.fields(("name", "mountPath", "readOnly", "subPath"))
         name_field = item.required(fields, "name")
         name = made(name_field, VolumeName)
         path = made(item.required(fields, "mountPath"), _mount_path)
@@ -104,9 +119,21 @@ def _mounts(field: Field | None, volumes: Container[str]) -> tuple[EmptyDirMount
             name_field.problem("unknown-volume", f"there is no volume {name!r} in spec.volumes")
         if path in {mount.container_path for mount in mounts}:
             item.problem("duplicate-mount", f"another volume is mounted at {path}")
-        if name is not None and path is not None:
-            mounts.append(EmptyDirMount(name, path, read_only))
+        if name is not None and path is not None and name in volumes:
+            sub_path = _sub_path(fields.get("subPath"), volumes[name])
+            mounts.append(EmptyDirMount(name, path, read_only, sub_path))
     return tuple(mounts)
+
+
+def _sub_path(field: Field | None, volume: EmptyDirVolume) -> str:
+    text = None if field is None else field.text()
+    if field is None or not text:
+        return ""
+    if not volume.files:
+        field.problem("unsupported-value", "subPath is honoured for the volumes of ConfigMaps and Secrets only")
+    elif not volume.holds(text):
+        field.problem("invalid-value", f"volume {volume.name!r} has no file {text!r}")
+    return text
 
 
 def _mount_path(text: str) -> GuestPath:
@@ -118,40 +145,27 @@ def _mount_path(text: str) -> GuestPath:
 
 
 def _resources(field: Field | None) -> ResourceLimits:
-    limits = None if field is None else field.fields(("limits",)).get("limits")
-    stated = {} if limits is None else limits.fields(("cpu", "memory"))
+    stated = {} if field is None else field.fields(("limits", "requests"))
+    limits = _amounts(stated.get("limits"))
+    _check_requests(stated.get("requests"))
+    if "ephemeral-storage" in limits:
+        message = "cannot be enforced for a container: limit its volumes by sizeLimit, or the store by its size"
+        limits["ephemeral-storage"].problem("unsupported-value", message)
     return ResourceLimits(
-        memory_bytes=made(stated.get("memory"), byte_count, Field.amount),
-        cpus=made(stated.get("cpu"), processors, Field.amount),
+        memory_bytes=made(limits.get("memory"), byte_count, Field.amount),
+        cpus=made(limits.get("cpu"), processors, Field.amount),
     )
 
 
-def _security(field: Field | None) -> SecurityContext:
-    fields = {} if field is None else field.fields(_SECURITY_FIELDS)
-    capabilities = fields.get("capabilities")
-    changes = {} if capabilities is None else capabilities.fields(("add", "drop"))
-    return SecurityContext(
-        run_as_user=_account(fields.get("runAsUser")),
-        run_as_group=_account(fields.get("runAsGroup")),
-        read_only_root=_flag(fields.get("readOnlyRootFilesystem")),
-        allow_privilege_escalation=_flag(fields.get("allowPrivilegeEscalation")),
-        capabilities_add=_capabilities(changes.get("add")),
-        capabilities_drop=_capabilities(changes.get("drop")),
-    )
+def _amounts(field: Field | None) -> dict[str, Field]:
+    return {} if field is None else field.fields(("cpu", "memory", "ephemeral-storage"))
 
 
-def _account(field: Field | None) -> int | None:
-    number = None if field is None else field.integer()
-    if field is not None and number is not None and number > _USER_MAX:
-        field.problem("invalid-value", f"{number} is more than {_USER_MAX}, the highest id there is")
-    return number
-
-
-def _capabilities(field: Field | None) -> tuple[str, ...]:
-    items = [] if field is None else field.items()
-    read = [made(item, _capability) for item in items]
-    return tuple(name for name in read if name is not None)
-
-
-def _capability(name: str) -> str:
-    return "ALL" if name.upper() == "ALL" else normalised_capability(name)
+def _check_requests(field: Field | None) -> None:
+    names = ("cpu", "memory", "ephemeral-storage")
+    entries = {} if field is None else field.entries()
+    for name in names:
+        if name in entries and not entries[name].is_null:
+            made(entries[name], parsed_quantity, Field.amount)
+    if field is not None:
+        field.fields((), dict.fromkeys(names, _REQUESTS_INERT))

@@ -6,7 +6,7 @@ As Kubernetes expands them: an unknown name stays as it is written, and what was
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 _REFERENCE = re.compile(r"\$(?:(\$)|\(([^)]*)\))")
 
@@ -20,11 +20,3 @@ def expanded(text: str, variables: Mapping[str, str]) -> str:
         return variables.get(match[2], match[0])
 
     return _REFERENCE.sub(replacement, text)
-
-
-def expanded_environment(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """Replace the references of each value, by the variables above it."""
-    known: dict[str, str] = {}
-    for name, value in pairs:
-        known[name] = expanded(value, known)
-    return tuple(known.items())

@@ -8,6 +8,8 @@ import msgspec
 
 from firkin.domain.container_spec import ResourceLimits
 from firkin.domain.ids import ContainerId, PodId
+from firkin.domain.probes import Hooks, Probes
+from firkin.domain.restarting import RestartPolicy
 from firkin.domain.volumes import EmptyDirMount, EmptyDirVolume
 
 # Kubernetes' default of terminationGracePeriodSeconds.
@@ -15,18 +17,35 @@ DEFAULT_GRACE_SECONDS = 30.0
 
 
 class SecurityContext(msgspec.Struct, frozen=True):
-    """The fields of `securityContext` that are honoured; None is what the image or firkin has."""
+    """The fields of a container's `securityContext`, the pod's filled in; None is what the image or firkin has."""
 
     run_as_user: int | None = None
     run_as_group: int | None = None
+    run_as_non_root: bool = False
     read_only_root: bool = False
     allow_privilege_escalation: bool = False
     capabilities_add: tuple[str, ...] = ()
     capabilities_drop: tuple[str, ...] = ()
 
 
+class PodSecurity(msgspec.Struct, frozen=True):
+    """The fields of the pod's `securityContext`."""
+
+    run_as_user: int | None = None
+    run_as_group: int | None = None
+    run_as_non_root: bool = False
+    fs_group: int | None = None
+    supplemental_groups: tuple[int, ...] = ()
+
+    @property
+    def additional_groups(self) -> tuple[int, ...]:
+        """What every process of the pod is in, beside the groups of its user."""
+        own = () if self.fs_group is None else (self.fs_group,)
+        return tuple(dict.fromkeys((*self.supplemental_groups, *own)))
+
+
 class ManifestContainer(msgspec.Struct, frozen=True):
-    """One entry of `spec.containers`.
+    """One entry of `spec.containers` or `spec.initContainers`.
 
     Attributes:
         name: unique in the pod.
@@ -37,6 +56,7 @@ class ManifestContainer(msgspec.Struct, frozen=True):
         mounts: which volumes it sees, and where.
         resources: its limits.
         security: its security context.
+        probes, hooks: commands that are run in it.
         terminal, stdin: whether it wants a terminal, and standard input.
     """
 
@@ -49,6 +69,8 @@ class ManifestContainer(msgspec.Struct, frozen=True):
     mounts: tuple[EmptyDirMount, ...] = ()
     resources: ResourceLimits = ResourceLimits()
     security: SecurityContext = SecurityContext()
+    probes: Probes = Probes()
+    hooks: Hooks = Hooks()
     terminal: bool = False
     stdin: bool = False
 
@@ -59,10 +81,12 @@ class PodManifest(msgspec.Struct, frozen=True):
     Attributes:
         source: where the manifest was read from.
         name: the pod's id.
-        labels, annotations: kept, without effect.
-        containers, volumes: as declared.
+        labels, annotations: kept for variables that refer to them.
+        init_containers, containers, volumes: as declared.
         host_name: None for the pod's name.
         grace_seconds: how long a stop waits before it kills.
+        security: the pod's security context.
+        restart_policy: what becomes of containers that ended.
     """
 
     source: str
@@ -73,3 +97,6 @@ class PodManifest(msgspec.Struct, frozen=True):
     grace_seconds: float = DEFAULT_GRACE_SECONDS
     labels: Mapping[str, str] = {}
     annotations: Mapping[str, str] = {}
+    init_containers: tuple[ManifestContainer, ...] = ()
+    security: PodSecurity = PodSecurity()
+    restart_policy: RestartPolicy = RestartPolicy.NEVER

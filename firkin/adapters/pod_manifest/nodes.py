@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple, TypeVar
 
 import yaml
 
@@ -26,12 +26,36 @@ _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 Value = TypeVar("Value")
 
 
+class FieldReport(NamedTuple):
+    """What becomes of one field: `honoured`, `without effect` (with the reason) or `refused` (with the problem)."""
+
+    line: int
+    where: str
+    verdict: str
+    detail: str = ""
+
+
 class Problems:
-    """Collects what is wrong with one manifest."""
+    """Collects what is wrong with one manifest, and what becomes of each of its fields."""
 
     def __init__(self, source: str) -> None:
         self._source = source
         self._found: list[tuple[int, SpecProblem]] = []
+        self._reports: list[FieldReport] = []
+
+    def report(self, line: int, where: str, verdict: str, detail: str = "") -> None:
+        """Note what becomes of a field that is in order."""
+        self._reports.append(FieldReport(line, where, verdict, detail))
+
+    def reports(self) -> tuple[FieldReport, ...]:
+        """What becomes of every field, from the manifest's top to its end."""
+        wrong = [
+            FieldReport(line, one.where, "refused", one.message.partition(": ")[2] or one.message)
+            for line, one in self._found
+        ]
+        refused = {one.where for one in wrong}
+        kept = [one for one in self._reports if one.where not in refused]
+        return tuple(sorted([*kept, *wrong], key=lambda one: (one.line, one.where)))
 
     def add(self, line: int, where: str, code: str, message: str) -> None:
         """Note a problem; `line` counts from 1."""
@@ -111,6 +135,23 @@ class Field:
             return None
         return int(node.value)
 
+    def mode(self) -> int | None:
+        """Permission bits: octal where they begin with 0, as YAML 1.1 has it, or decimal."""
+        node = self._scalar("permission bits")
+        if node is None:
+            return None
+        text = node.value.replace("0o", "0", 1)
+        is_octal = text.startswith("0") and len(text) > 1
+        form = "[0-7]{1,5}" if is_octal else "[0-9]{1,4}"
+        if node.tag not in _NUMBER_TAGS | _TEXT_TAGS or re.fullmatch(form, text) is None:
+            self.problem("wrong-type", f"{node.value!r} must be permission bits such as 0644")
+            return None
+        bits = int(text, 8 if is_octal else 10)
+        if bits > 0o777:
+            self.problem("invalid-value", f"{node.value} must be between 0 and 0777")
+            return None
+        return bits
+
     def items(self) -> list[Field]:
         """The entries of a list; empty after a problem."""
         if not isinstance(self._node, yaml.SequenceNode) or self._node.tag != _TAG + "seq":
@@ -118,9 +159,38 @@ class Field:
             return []
         return [Field(node, f"{self.where}[{index}]", self._problems) for index, node in enumerate(self._node.value)]
 
-    def fields(self, known: Iterable[str]) -> dict[str, Field]:
-        """The fields of an object, without those that are null; others than `known` are noted as problems."""
+    @property
+    def _line(self) -> int:
+        line: int = self._node.start_mark.line + 1
+        return line
+
+    def honoured(self) -> None:
+        """Note that the field has its effect."""
+        self._problems.report(self._line, self.where, "honoured")
+
+    def _told(self) -> None:
+        """Note so for a field that has no fields of its own."""
+        is_list_of_objects = isinstance(self._node, yaml.SequenceNode) and any(
+            isinstance(node, yaml.MappingNode) for node in self._node.value
+        )
+        if not is_list_of_objects and not (self.is_object and self._node.value):
+            self.honoured()
+
+    def fields(self, known: Iterable[str], inert: Mapping[str, str] = {}) -> dict[str, Field]:
+        """The fields of an object, without those that are null; others than `known` are noted as problems.
+
+        `inert` are accepted without effect, each for its reason.
+        """
         names = frozenset(known)
+        stated = self._known_fields(names | inert.keys())
+        for name, field in stated.items():
+            if name in inert:
+                self._problems.report(field._line, field.where, "without effect", inert[name])
+            else:
+                field._told()
+        return {name: field for name, field in stated.items() if name in names}
+
+    def _known_fields(self, names: frozenset[str]) -> dict[str, Field]:
         found = self.entries()
         for name in found.keys() - names:
             alike = difflib.get_close_matches(name, names, 1, _ALIKE)
@@ -194,11 +264,15 @@ class _LocatedField(Field):
 
     def __init__(self, node: yaml.Node, where: str, problems: Problems, line: int) -> None:
         super().__init__(node, where, problems)
-        self._line = line
+        self._key_line = line
+
+    @property
+    def _line(self) -> int:
+        return self._key_line
 
     def problem(self, code: str, message: str) -> None:
         """Note a problem of this field."""
-        self._problems.add(self._line, self.where, code, message)
+        self._problems.add(self._key_line, self.where, code, message)
 
 
 def _below(where: str, name: str) -> str:
@@ -237,32 +311,33 @@ def _bounds_problem(text: str) -> tuple[int, str] | None:
     return None
 
 
-def composed(text: str, problems: Problems) -> Field | None:
-    """Parse YAML of one document; None after noting what is wrong with it."""
+def composed(text: str, problems: Problems) -> list[Field]:
+    """Parse YAML; one field for each document that is not empty, none after noting what is wrong with it."""
     try:
         excess = _bounds_problem(text)
         if excess is not None:
             problems.add(excess[0], "manifest", "too-long", excess[1])
-            return None
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+            return []
+        nodes = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         reasons = tuple(_reasons(error))
         problems.add(mark.line + 1 if mark else 1, "manifest", "yaml", ", ".join(reasons))
-        return None
+        return []
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         problems.add(line, "manifest", "yaml", f"{chr(error.character)!r} may not occur in YAML")
-        return None
-    if node is None:
+        return []
+    # A document of comments alone, as between two `---`, is null.
+    documents = [Field(node, "", problems) for node in nodes if node is not None]
+    stated = [document for document in documents if not document.is_null]
+    if not stated:
         problems.add(1, "manifest", "yaml", "it is empty")
-        return None
-    return Field(node, "", problems)
+    return stated
 
 
 def _reasons(error: yaml.MarkedYAMLError) -> Iterator[str]:
     if error.context:
         yield error.context
     if error.problem:
-        several = error.problem == "but found another document"
-        yield "but found another: firkin runs one Pod of a file" if several else error.problem
+        yield error.problem

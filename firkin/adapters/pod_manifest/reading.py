@@ -5,91 +5,151 @@ from __future__ import annotations
 import re
 
 from firkin.domain.errors import ManifestError, SpecProblem
-from firkin.domain.ids import PodId, VolumeName
-from firkin.domain.size import Size
-from firkin.domain.volumes import EmptyDirMedium, EmptyDirVolume
+from firkin.domain.ids import PodId
+from firkin.domain.restarting import RestartPolicy
 
-from .containers import read_container
+from .containers import PodContext, read_container
+from .documents import DataDocument, Documents, read_config_map, read_secret
+from .environment import PodFacts
 from .manifest import DEFAULT_GRACE_SECONDS, ManifestContainer, PodManifest
-from .nodes import Field, Problems, composed, made
-from .quantity import byte_count
+from .nodes import Field, FieldReport, Problems, composed, made
+from .security import read_pod_security
+from .volumes import read_volumes
 
 MANIFEST_MAX_BYTES = 2**20
 _HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+_RESTART_POLICIES = {
+    "Never": RestartPolicy.NEVER,
+    "OnFailure": RestartPolicy.ON_FAILURE,
+    "Always": RestartPolicy.ALWAYS,
+}
+_POD_INERT = {
+    "enableServiceLinks": "there are no services",
+    "automountServiceAccountToken": "there are no service accounts",
+}
+_METADATA_INERT = {"creationTimestamp": "there is no server that it would matter to"}
+_POD_FIELDS = (
+    "initContainers", "containers", "volumes", "hostname", "terminationGracePeriodSeconds", "restartPolicy",
+    "securityContext",
+)  # fmt: skip
 
 
 def load_manifest(text: str, source: str) -> PodManifest:
-    """Read a Kubernetes Pod manifest.
+    """Read a Kubernetes Pod manifest, with the ConfigMaps and Secrets of the same file.
 
-    `restartPolicy` may be absent: firkin then treats it as `Never`, because nothing restarts a container here.
+    `restartPolicy` may be absent: firkin then treats it as `Never`, because whoever runs a pod waits for its end.
 
     Args:
-        text: YAML of one document, at most 1 MiB.
+        text: YAML, at most 1 MiB.
         source: the file it comes from: errors name it, and its directory is where relative images lie.
 
     Raises:
         ManifestError: with every problem: broken YAML, wrong types, and each field that firkin does not honour.
     """
-    if len(text) > MANIFEST_MAX_BYTES:
-        problem = SpecProblem("manifest", "too-long", f"it is longer than {MANIFEST_MAX_BYTES} bytes")
-        raise ManifestError(source, (problem,))
     problems = Problems(source)
-    root = composed(text, problems)
-    manifest = None if root is None else _pod(root, source)
+    manifest = _loaded(text, source, problems)
     if manifest is None or problems:
         raise problems.error()
     return manifest
 
 
-def _pod(root: Field, source: str) -> PodManifest | None:
+def check_manifest(text: str, source: str) -> tuple[FieldReport, ...]:
+    """What becomes of each field of a manifest, in the order of its lines."""
+    problems = Problems(source)
+    _loaded(text, source, problems)
+    return problems.reports()
+
+
+def _loaded(text: str, source: str, problems: Problems) -> PodManifest | None:
+    if len(text) > MANIFEST_MAX_BYTES:
+        problem = SpecProblem("manifest", "too-long", f"it is longer than {MANIFEST_MAX_BYTES} bytes")
+        raise ManifestError(source, (problem,))
+    pods: list[Field] = []
+    config_maps: dict[str, DataDocument] = {}
+    secrets: dict[str, DataDocument] = {}
+    for root in composed(text, problems):
+        match _kind(root):
+            case "Pod":
+                pods.append(root)
+            case "ConfigMap":
+                _collect(root, "ConfigMap", read_config_map(root), config_maps)
+            case "Secret":
+                _collect(root, "Secret", read_secret(root), secrets)
+    for further in pods[1:]:
+        further.problem("several-pods", "firkin runs one Pod of a file")
+    if not pods:
+        if not problems:
+            problems.add(1, "manifest", "missing-field", "there is no Pod in it")
+        return None
+    return _pod(pods[0], source, Documents(config_maps, secrets))
+
+
+def _collect(root: Field, kind: str, document: DataDocument | None, documents: dict[str, DataDocument]) -> None:
+    if document is not None and document.name in documents:
+        root.problem("duplicate-document", f"{kind} {document.name!r} is given twice")
+    if document is not None:
+        documents.setdefault(document.name, document)
+
+
+def _kind(root: Field) -> str | None:
+    """The kind of a document that firkin reads; None after noting what is wrong."""
     if not root.is_object:
         root.problem("wrong-type", "a manifest is an object with apiVersion, kind, metadata and spec")
         return None
     kinds = {name: field for name, field in root.entries().items() if name in ("apiVersion", "kind")}
-    if not _is_pod(root, kinds):
+    version, kind = kinds.get("apiVersion"), kinds.get("kind")
+    if version is None or kind is None:
+        for name in ("apiVersion", "kind"):
+            if name not in kinds:
+                root.problem("missing-field", f"{name} is missing: a manifest begins with apiVersion: v1, kind: Pod")
         return None
+    stated = version.text(), kind.text()
+    if None in stated:
+        return None
+    if stated[0] == "v1" and stated[1] in ("Pod", "ConfigMap", "Secret"):
+        return stated[1]
+    at = version if stated[1] in ("Pod", "ConfigMap", "Secret") else kind
+    message = f"{stated[0]} {stated[1]} cannot be run: firkin runs a v1 Pod, with v1 ConfigMaps and Secrets beside it"
+    at.problem("unsupported-value", message)
+    return None
+
+
+def _pod(root: Field, source: str, documents: Documents) -> PodManifest | None:
     fields = root.fields(("apiVersion", "kind", "metadata", "spec"))
     metadata = root.required(fields, "metadata")
     spec = root.required(fields, "spec")
     if metadata is None or spec is None:
         return None
-    names = metadata.fields(("name", "labels", "annotations"))
+    names = metadata.fields(("name", "namespace", "labels", "annotations"), _METADATA_INERT)
     name = made(metadata.required(names, "name"), PodId)
-    known = ("containers", "volumes", "hostname", "terminationGracePeriodSeconds", "restartPolicy")
-    stated = spec.fields(known)
-    _check_restart_policy(stated.get("restartPolicy"))
-    volumes = _volumes(stated.get("volumes"))
-    containers = _containers(spec.required(stated, "containers"), volumes, source)
+    namespace = made(names.get("namespace"), str) or "default"
+    labels, annotations = (_texts(names.get(kind)) for kind in ("labels", "annotations"))
+    stated = spec.fields(_POD_FIELDS, _POD_INERT)
+    security = read_pod_security(stated.get("securityContext"))
+    volumes = read_volumes(stated.get("volumes"), documents, security.fs_group)
+    facts = PodFacts(name or "", namespace, labels, annotations, documents)
+    context = PodContext(source, facts, volumes, security)
+    init_containers = _containers(stated.get("initContainers"), context, is_init=True)
+    containers = _containers(spec.required(stated, "containers"), context, is_init=False)
+    for shared in {one.name for one in init_containers} & {one.name for one in containers}:
+        spec.problem("duplicate-container", f"container {shared!r} is both an init container and a container")
     host_name = _host_name(stated.get("hostname"))
     grace = stated.get("terminationGracePeriodSeconds")
     grace_seconds = None if grace is None else grace.integer()
-    labels, annotations = (_texts(names.get(kind)) for kind in ("labels", "annotations"))
-    if name is None:
-        return None
-    return PodManifest(
+    manifest = PodManifest(
         source=source,
-        name=name,
+        name=name or PodId("unnamed"),
         containers=tuple(containers),
         volumes=tuple(volumes.values()),
         host_name=host_name,
         grace_seconds=DEFAULT_GRACE_SECONDS if grace_seconds is None else float(grace_seconds),
         labels=labels,
         annotations=annotations,
+        init_containers=tuple(init_containers),
+        security=security,
+        restart_policy=_restart_policy(stated.get("restartPolicy")),
     )
-
-
-def _is_pod(root: Field, kinds: dict[str, Field]) -> bool:
-    version, kind = kinds.get("apiVersion"), kinds.get("kind")
-    if version is None or kind is None:
-        for name in ("apiVersion", "kind"):
-            if name not in kinds:
-                root.problem("missing-field", f"{name} is missing: a manifest begins with apiVersion: v1, kind: Pod")
-        return False
-    stated = version.text(), kind.text()
-    if None not in stated and stated != ("v1", "Pod"):
-        at = version if stated[1] == "Pod" else kind
-        at.problem("unsupported-value", f"{stated[0]} {stated[1]} cannot be run: firkin runs a v1 Pod")
-    return stated == ("v1", "Pod")
+    return None if name is None else manifest
 
 
 def _texts(field: Field | None) -> dict[str, str]:
@@ -98,11 +158,11 @@ def _texts(field: Field | None) -> dict[str, str]:
     return {name: text for name, text in read.items() if text is not None}
 
 
-def _check_restart_policy(field: Field | None) -> None:
+def _restart_policy(field: Field | None) -> RestartPolicy:
     policy = None if field is None else field.text()
-    if field is not None and policy is not None and policy != "Never":
-        message = f"restartPolicy {policy} is not honoured: write Never, since firkin restarts no container by itself"
-        field.problem("unsupported-value", message)
+    if field is not None and policy is not None and policy not in _RESTART_POLICIES:
+        field.problem("invalid-value", f"restartPolicy {policy!r} is none of {', '.join(_RESTART_POLICIES)}")
+    return _RESTART_POLICIES.get(policy or "Never", RestartPolicy.NEVER)
 
 
 def _host_name(field: Field | None) -> str | None:
@@ -113,11 +173,11 @@ def _host_name(field: Field | None) -> str | None:
     return name
 
 
-def _containers(field: Field | None, volumes: dict[str, EmptyDirVolume], source: str) -> list[ManifestContainer]:
+def _containers(field: Field | None, pod: PodContext, *, is_init: bool) -> list[ManifestContainer]:
     items = [] if field is None else field.items()
-    if field is not None and not items:
+    if field is not None and not items and not is_init:
         field.problem("invalid-value", "a pod needs at least one container")
-    read = [(item, read_container(item, volumes, source)) for item in items]
+    read = [(item, read_container(item, pod, is_init=is_init)) for item in items]
     seen: set[str] = set()
     for item, container in read:
         if container is not None and container.name in seen:
@@ -125,42 +185,3 @@ def _containers(field: Field | None, volumes: dict[str, EmptyDirVolume], source:
         if container is not None:
             seen.add(container.name)
     return [container for _, container in read if container is not None]
-
-
-def _volumes(field: Field | None) -> dict[str, EmptyDirVolume]:
-    volumes: dict[str, EmptyDirVolume] = {}
-    for item in [] if field is None else field.items():
-        volume = _volume(item)
-        if volume is not None and volume.name in volumes:
-            item.problem("duplicate-volume", f"volume {volume.name!r} is declared twice")
-        if volume is not None:
-            volumes.setdefault(volume.name, volume)
-    return volumes
-
-
-def _volume(item: Field) -> EmptyDirVolume | None:
-    entries = item.entries()
-    fields = item.fields(("name", "emptyDir"))
-    name = made(item.required(fields, "name"), VolumeName)
-    # `emptyDir:` without anything is an emptyDir of the defaults, for Kubernetes too.
-    empty_dir = fields.get("emptyDir")
-    if entries.keys() == {"name"}:
-        item.problem("missing-field", "emptyDir is missing: firkin has volumes of this kind only")
-    stated = {} if empty_dir is None else empty_dir.fields(("medium", "sizeLimit"))
-    medium = _medium(stated.get("medium"))
-    limit = _size_limit(stated.get("sizeLimit"), medium)
-    return None if name is None else EmptyDirVolume(name, medium, limit)
-
-
-def _medium(field: Field | None) -> EmptyDirMedium:
-    medium = None if field is None else field.text()
-    if field is not None and medium not in (None, "", "Memory"):
-        field.problem("unsupported-value", f"medium {medium!r} is not honoured: write Memory, or nothing for the disk")
-    return EmptyDirMedium.MEMORY if medium == "Memory" else EmptyDirMedium.DISK
-
-
-def _size_limit(field: Field | None, medium: EmptyDirMedium) -> Size | None:
-    if field is not None and medium == EmptyDirMedium.DISK:
-        message = "the limit of an emptyDir on disk cannot be enforced yet: leave it out, or use medium: Memory"
-        field.problem("unsupported-value", message)
-    return made(field, lambda text: Size(byte_count(text)), Field.amount)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 from firkin.domain.container_spec import PodContainerSpec, ProcessOptions
 from firkin.domain.errors import FirkinError, ManifestError, SpecProblem
@@ -41,13 +41,14 @@ async def pod_spec(
     """
     streams = stdio or StdioOptions()
     _check_standard_input(manifest, streams)
-    builder = PodBuilder(manifest.name, vm_config, pod_store)
+    builder = PodBuilder(manifest.name, vm_config, pod_store).restart_policy(manifest.restart_policy)
     if manifest.host_name is not None:
         builder = builder.hostname(manifest.host_name)
     for volume in manifest.volumes:
         builder = builder.empty_dir(volume)
     bundles: dict[str, ImageBundle] = {}
-    for container in manifest.containers:
+    problems: list[SpecProblem] = []
+    for where, container in _located(manifest):
         if container.image not in bundles:
             try:
                 bundles[container.image] = await resolve(container.image)
@@ -55,16 +56,39 @@ async def pod_spec(
                 error.during("resolve image", pod_id=manifest.name, container_id=container.name)
                 raise
         bundle = bundles[container.image]
-        builder = builder.container(_container_spec(container, bundle, streams, manifest.grace_seconds))
+        problems += _root_problems(where, container, bundle)
+        spec = _container_spec(container, manifest, bundle, streams)
+        is_init = where.startswith("spec.initContainers")
+        builder = builder.init_container(spec) if is_init else builder.container(spec)
+    if problems:
+        raise ManifestError(manifest.source, tuple(problems))
     return builder.build()
+
+
+def _located(manifest: PodManifest) -> Iterator[tuple[str, ManifestContainer]]:
+    """Every container, and where it is."""
+    for index, container in enumerate(manifest.init_containers):
+        yield f"spec.initContainers[{index}]", container
+    for index, container in enumerate(manifest.containers):
+        yield f"spec.containers[{index}]", container
+
+
+def _root_problems(where: str, container: ManifestContainer, bundle: ImageBundle) -> list[SpecProblem]:
+    """What `runAsNonRoot` finds wrong: root, or a name of the image, which may be root's."""
+    if not container.security.run_as_non_root:
+        return []
+    user = _user(container, bundle) or bundle.config.user or "0"
+    name = user.partition(":")[0]
+    if name.isdecimal() and int(name) != 0:
+        return []
+    message = f"the container would run as {name!r}: give runAsUser a number other than 0"
+    return [SpecProblem(f"{where}.securityContext.runAsNonRoot", "runs-as-root", message)]
 
 
 def _check_standard_input(manifest: PodManifest, stdio: StdioOptions) -> None:
     problems = tuple(
-        SpecProblem(
-            f"spec.containers[{index}].stdin", "unsupported-value", "nothing is connected to standard input here"
-        )
-        for index, container in enumerate(manifest.containers)
+        SpecProblem(f"{where}.stdin", "unsupported-value", "nothing is connected to standard input here")
+        for where, container in _located(manifest)
         if container.stdin and stdio.stdin == Stdio.NULL
     )
     if problems:
@@ -72,7 +96,7 @@ def _check_standard_input(manifest: PodManifest, stdio: StdioOptions) -> None:
 
 
 def _container_spec(
-    container: ManifestContainer, bundle: ImageBundle, stdio: StdioOptions, grace_seconds: float
+    container: ManifestContainer, manifest: PodManifest, bundle: ImageBundle, stdio: StdioOptions
 ) -> PodContainerSpec:
     security = container.security
     return PodContainerSpec(
@@ -87,6 +111,7 @@ def _container_spec(
             capabilities_drop=security.capabilities_drop,
             terminal=container.terminal,
             no_new_privileges=not security.allow_privilege_escalation,
+            additional_gids=manifest.security.additional_groups,
         ),
         stdio=StdioOptions(
             stdin=stdio.stdin if container.stdin else Stdio.NULL,
@@ -96,7 +121,9 @@ def _container_spec(
         empty_dir_mounts=container.mounts,
         resources=container.resources,
         root_read_only=security.read_only_root,
-        grace_seconds=grace_seconds,
+        grace_seconds=manifest.grace_seconds,
+        probes=container.probes,
+        hooks=container.hooks,
     )
 
 

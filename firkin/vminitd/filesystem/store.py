@@ -95,8 +95,10 @@ def _make_volume(layout: StoreLayout, pod_id: PodId, volume: EmptyDirVolume, run
             os.makedirs(os.path.dirname(image), 0o700, exist_ok=True)
         mount_limited_volume(path, image, volume, run)
     with translating("make emptyDir", path):
+        if volume.group_id is not None:
+            os.chown(path, -1, volume.group_id)
         # Containers may run as any user; chmod, because mkdir heeds the umask.
-        os.chmod(path, 0o777)
+        os.chmod(path, 0o777 if volume.group_id is None else 0o2777)
 
 
 def _remove_pod(layout: StoreLayout, pod_id: PodId) -> list[str]:

@@ -40,7 +40,8 @@ def volume_from(message: wire.Volume) -> EmptyDirVolume:
     if medium is None:
         raise InvalidArgument(f"volume {message.name!r} has an unknown medium")
     limit = Size(message.size_limit_bytes) if message.size_limit_bytes else None
-    return EmptyDirVolume(VolumeName(message.name), medium, limit)
+    group = message.group_id if message.HasField("group_id") else None
+    return EmptyDirVolume(VolumeName(message.name), medium, limit, group_id=group)
 
 
 def overlay_from(message: wire.Overlay) -> OverlayRequest:

@@ -47,6 +47,7 @@ FEATURES = (
     "templates",
     "terminals",
     "typed-errors",
+    "volume-groups",
 )
 _Context = ServicerContext[object, object]
 

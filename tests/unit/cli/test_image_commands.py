@@ -74,6 +74,7 @@ def _services(world: _World, runtime: Callable[..., AbstractAsyncContextManager[
     return CliServices(
         open_runtime=runtime,
         read_pod=read_pod,
+        check_pod=lambda text, source: (),
         apply_layer=apply_layer,
         run_vminitd=unused,
         places=unused,

@@ -11,7 +11,7 @@ import pytest
 from firkin import RuntimeConfig, open_runtime
 from firkin.adapters.cli import CliServices, run_program
 from firkin.adapters.cli.run_command import command as run_command
-from firkin.adapters.cli.services import LayerFile, LayerReport, Places, Resolve
+from firkin.adapters.cli.services import FieldVerdict, LayerFile, LayerReport, Places, Resolve
 from firkin.adapters.image_library_oci import OciImageLibrary
 from firkin.adapters.memory import MemoryAgentConnector, MemoryImageSource, MemoryPodStore, MemoryVmm, MemoryWorld
 from firkin.adapters.store_directory import DirectoryTemplates
@@ -53,6 +53,7 @@ def _services(agent: Callable[[Sequence[str]], int], *, traceback: bool = False)
     return CliServices(
         open_runtime=runtime,
         read_pod=read_pod,
+        check_pod=lambda text, source: [FieldVerdict(1, "kind", "honoured", ""), FieldVerdict(2, "x", text, source)],
         apply_layer=apply_layer,
         run_vminitd=agent,
         places=lambda: Places(Path("/nowhere"), Path("/nowhere"), "/bin"),

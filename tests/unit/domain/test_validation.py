@@ -21,6 +21,7 @@ from firkin import (
 )
 from firkin.domain import validation
 from firkin.domain.probes import Probe
+from firkin.domain.volumes import VolumeFile
 from firkin.errors import InvalidPodSpec, SpecProblem
 
 from .values import bundle, container
@@ -37,6 +38,10 @@ def pod(*containers: PodContainerSpec) -> PodBuilder:
     for one in containers:
         builder = builder.container(one)
     return builder
+
+
+def files(*named: tuple[str, int]) -> EmptyDirVolume:
+    return EmptyDirVolume.of_files("files", [VolumeFile(path, b"", mode) for path, mode in named])
 
 
 MAKERS = {"SpecProblem", "_duplicates"}
@@ -88,6 +93,8 @@ CONTAINER_PROBLEMS: list[tuple[str, str, Change]] = [
     ("rlimit", "rlimits", lambda c: c.rlimits(ResourceLimit("RLIMIT_NOFILE", 2, 2**64))),
     ("grace", "grace", lambda c: c.stop_grace(-1)),
     ("probe", "livenessProbe", lambda c: c.liveness_probe(Probe.exec())),
+    ("group", "additionalGids", lambda c: c.additional_groups(1, 2**32 - 1)),
+    ("sub-path", "emptyDirMounts[0]", lambda c: c.empty_dir_mount("data", "/x", sub_path="y")),
     ("probe", "startupProbe", lambda c: c.startup_probe(Probe(("true",), period_seconds=0))),
     ("probe", "readinessProbe", lambda c: c.readiness_probe(Probe(("true",), failure_threshold=0))),
     ("probe", "livenessProbe", lambda c: c.liveness_probe(Probe(("true",), success_threshold=2))),
@@ -110,6 +117,10 @@ POD_PROBLEMS: list[tuple[str, str, PodBuilder]] = [
     ("init-probes", "initContainers[0]", pod().init_container(container().post_start("true"))),
     ("zero-size", "emptyDirs[1].sizeLimit", pod().empty_dir(EmptyDirVolume.memory("m", size_limit=0))),
     ("limit", "limits.memory", pod().limits(memory=0)),
+    ("duplicate-file", "emptyDirs[1].files", pod().empty_dir(files(("a", 0o644), ("a", 0o600)))),
+    ("file-path", "emptyDirs[1].files", pod().empty_dir(files(("../a", 0o644)))),
+    ("file-mode", "emptyDirs[1].files", pod().empty_dir(files(("a", 0o4755)))),
+    ("group", "emptyDirs[1].groupId", pod().empty_dir(EmptyDirVolume("v", group_id=-1))),
     ("limit-beyond-pod", "containers[0].limits.cpus", pod().limits(cpus=0.5).container(container().limits(cpus=0.6))),
     ("limit-beyond-pod", "containers[0].limits.pids", pod().limits(pids=5).container(container().limits(pids=6))),
     ("size-limit", "emptyDirs[1].sizeLimit", pod().empty_dir(EmptyDirVolume.memory("m", size_limit=4095))),

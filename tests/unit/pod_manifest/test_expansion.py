@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firkin.adapters.pod_manifest.expansion import expanded, expanded_environment
+from firkin.adapters.pod_manifest.expansion import expanded
 
 VARIABLES = {"A": "one", "B": "$(A)", "EMPTY": ""}
 
@@ -32,21 +32,6 @@ VARIABLES = {"A": "one", "B": "$(A)", "EMPTY": ""}
 )
 def test_references_are_replaced_as_kubernetes_does(text: str, result: str) -> None:
     assert expanded(text, VARIABLES) == result
-
-
-def test_a_value_sees_the_variables_above_it_only() -> None:
-    pairs = [("LATE", "$(BASE)"), ("BASE", "/srv"), ("LOG", "$(BASE)/log"), ("RAW", "$$(BASE)")]
-
-    assert expanded_environment(pairs) == (
-        ("LATE", "$(BASE)"),
-        ("BASE", "/srv"),
-        ("LOG", "/srv/log"),
-        ("RAW", "$(BASE)"),
-    )
-
-
-def test_the_last_of_equal_names_counts() -> None:
-    assert expanded_environment([("A", "1"), ("A", "$(A)2")]) == (("A", "12"),)
 
 
 @given(st.text(alphabet="$()Ax", max_size=12))

@@ -12,6 +12,7 @@ from firkin.adapters.pod_manifest import MANIFEST_MAX_BYTES, PodManifest, load_m
 from firkin.domain.container_spec import ResourceLimits
 from firkin.domain.guest_path import GuestPath
 from firkin.domain.ids import VolumeName
+from firkin.domain.restarting import RestartPolicy
 from firkin.domain.volumes import EmptyDirMount, EmptyDirVolume
 from firkin.errors import ManifestError
 
@@ -160,8 +161,8 @@ def test_null_is_absent(absent: str) -> None:
 @pytest.mark.parametrize(
     "field",
     [
-        "ports: [{containerPort: 80}]", "livenessProbe: {}", "lifecycle: {}", "imagePullPolicy: Never", "envFrom: []",
-        "stdinOnce: true", "volumeDevices: []", "restartPolicy: Always", "unheardOf: 1", "<<: {name: x}",
+        "volumeDevices: []", "resizePolicy: []", "livenesProbe: {}", "stdinOnce: true",
+        "restartPolicy: Always", "unheardOf: 1", "<<: {name: x}",
     ],
 )  # fmt: skip
 def test_a_container_field_that_is_not_honoured_is_named(field: str) -> None:
@@ -172,7 +173,7 @@ def test_a_container_field_that_is_not_honoured_is_named(field: str) -> None:
 
 @pytest.mark.parametrize(
     "field",
-    ["initContainers: []", "hostNetwork: true", "securityContext: {}", "dnsPolicy: None", "nodeName: x", "affinity: {}",
+    ["ephemeralContainers: []", "hostNetwork: true", "hostPID: false", "nodeName: x", "affinity: {}",
      "serviceAccountName: x", "activeDeadlineSeconds: 5", "shareProcessNamespace: true"],
 )  # fmt: skip
 def test_a_pod_field_that_is_not_honoured_is_named(field: str) -> None:
@@ -183,12 +184,15 @@ def test_a_pod_field_that_is_not_honoured_is_named(field: str) -> None:
 @pytest.mark.parametrize(
     ("field", "where"),
     [
-        ("env: [{name: A, valueFrom: {fieldRef: {fieldPath: x}}}]", "env[0].valueFrom"),
-        ("resources: {requests: {cpu: 1}}", "resources.requests"),
+        (
+            "env: [{name: A, valueFrom: {fileKeyRef: {}, fieldRef: {fieldPath: metadata.name}}}]",
+            "env[0].valueFrom.fileKeyRef",
+        ),
+        ("resources: {claims: []}", "resources.claims"),
         ("resources: {limits: {nvidia.com/gpu: 1}}", 'resources.limits["nvidia.com/gpu"]'),
-        ("securityContext: {privileged: true}", "securityContext.privileged"),
+        ("securityContext: {seLinuxOptions: {}}", "securityContext.seLinuxOptions"),
         ("securityContext: {capabilities: {keep: []}}", "securityContext.capabilities.keep"),
-        ("volumeMounts: [{name: v, mountPath: /v, subPath: x}]", "volumeMounts[0].subPath"),
+        ("volumeMounts: [{name: v, mountPath: /v, subPathExpr: x}]", "volumeMounts[0].subPathExpr"),
     ],
 )
 def test_an_inner_field_that_is_not_honoured_is_named(field: str, where: str) -> None:
@@ -202,19 +206,31 @@ def test_a_misspelt_field_gets_a_hint() -> None:
         loaded(container_fields("imagee: x"))
 
 
-@pytest.mark.parametrize("policy", ["Always", "OnFailure", "never"])
-def test_only_never_restarting_is_honoured(policy: str) -> None:
-    text = f"{HEAD}  restartPolicy: {policy}\n{CONTAINER}"
-
-    assert problems(text) == [("spec.restartPolicy", "unsupported-value")]
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [("Always", RestartPolicy.ALWAYS), ("OnFailure", RestartPolicy.ON_FAILURE), ("Never", RestartPolicy.NEVER)],
+)
+def test_a_restart_policy_is_one_of_three(policy: str, expected: RestartPolicy) -> None:
+    assert loaded(f"  restartPolicy: {policy}\n{CONTAINER}").restart_policy is expected
+    text = f"{HEAD}  restartPolicy: {policy.lower()}\n{CONTAINER}"
+    assert problems(text) == [("spec.restartPolicy", "invalid-value")]
+    assert loaded(CONTAINER).restart_policy is RestartPolicy.NEVER
 
 
 @pytest.mark.parametrize(
     ("volume", "where", "code"),
     [
-        ("{name: v, hostPath: {path: /}}", ".hostPath", "unknown-field"),
+        ("{name: v, hostPath: {path: /}}", ".hostPath", "unsupported-value"),
         ("{name: v}", "", "missing-field"),
-        ("{name: v, emptyDir: {sizeLimit: 1Mi}}", ".emptyDir.sizeLimit", "unsupported-value"),
+        ("{name: v, emptyDir: {sizeLimit: 1023Ki}}", ".emptyDir.sizeLimit", "invalid-value"),
+        ("{name: v, emptyDir: {}, configMap: {name: x}}", "", "invalid-value"),
+        ("{name: v, configMap: {name: x}}", ".configMap.name", "unknown-document"),
+        ("{name: v, secret: {}}", ".secret", "missing-field"),
+        (
+            "{name: v, secret: {secretName: x, defaultMode: 01777, optional: true}}",
+            ".secret.defaultMode",
+            "invalid-value",
+        ),
         ("{name: v, emptyDir: {medium: HugePages}}", ".emptyDir.medium", "unsupported-value"),
         ("{name: v, emptyDir: {medium: Memory, sizeLimit: 0}}", ".emptyDir.sizeLimit", "invalid-value"),
         ("{name: v, emptyDir: {medium: Memory, sizeLimit: much}}", ".emptyDir.sizeLimit", "invalid-value"),
@@ -316,7 +332,10 @@ def test_a_name_that_is_no_id_is_told(name: str) -> None:
         ("a: [", "manifest", "yaml"),
         ("\tx: 1", "manifest", "yaml"),
         ("a: \x01", "manifest", "yaml"),
-        ("a: 1\n---\nb: 2\n", "manifest", "yaml"),
+        ("a: 1\n---\nb: 2\n", "manifest", "missing-field"),
+        (f"{HEAD}{CONTAINER}---\n{HEAD}{CONTAINER}", "manifest", "several-pods"),
+        ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n", "manifest", "missing-field"),
+        (f"{HEAD}{CONTAINER}---\napiVersion: apps/v1\nkind: Deployment\n", "kind", "unsupported-value"),
         ("- 1", "manifest", "wrong-type"),
         ("text", "manifest", "wrong-type"),
         ("? [a]\n: b", "manifest", "missing-field"),
@@ -355,7 +374,7 @@ def test_a_manifest_of_more_than_a_mebibyte_is_refused() -> None:
 
 
 def test_all_problems_are_told_from_top_to_end_with_their_lines() -> None:
-    text = f"""{HEAD}  restartPolicy: Always
+    text = f"""{HEAD}  restartPolicy: Sometimes
   hostNetwork: true
   containers:
   - name: main
@@ -365,17 +384,17 @@ def test_all_problems_are_told_from_top_to_end_with_their_lines() -> None:
       value: 1
     - name: B
       valueFrom:
-        fieldRef: {{fieldPath: status.podIP}}
-    ports: []
+        fieldRef: {{fieldPath: status.hostIP}}
+    devices: []
 """
     assert problems(text) == [
-        ("spec.restartPolicy", "unsupported-value"),
+        ("spec.restartPolicy", "invalid-value"),
         ("spec.hostNetwork", "unknown-field"),
         ("spec.containers[0].env[0].value", "wrong-type"),
-        ("spec.containers[0].env[1].valueFrom", "unknown-field"),
-        ("spec.containers[0].ports", "unknown-field"),
+        ("spec.containers[0].env[1].valueFrom.fieldRef.fieldPath", "invalid-value"),
+        ("spec.containers[0].devices", "unknown-field"),
     ]
-    assert line_of(text) == [6, 7, 13, 15, 17]
+    assert line_of(text) == [6, 7, 13, 16, 17]
 
 
 _LEAVES = st.sampled_from(

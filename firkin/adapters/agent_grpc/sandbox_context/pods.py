@@ -19,7 +19,7 @@ from firkin.wire import sandbox_context_pb2 as wire
 from ..filesystem_usage import filesystem_usage
 from ..messages import store_mount
 from ..pod_settings import set_sysctls
-from ..refusals import refuse_disk_limits
+from ..refusals import refuse_disk_limits, refuse_groups
 from ..stall_deadline import StallDeadline
 from .calls import SandboxContextPart
 
@@ -42,6 +42,7 @@ class SandboxContextPods(SandboxContextPart):
         refuse_disk_limits(preparation.volumes, "the agent's service SandboxContext cannot make filesystems")
         if preparation.shares_processes:
             raise UnsupportedFeature("a shared process namespace", "this guest agent has no call that makes one")
+        refuse_groups(preparation.volumes, "the agent's service SandboxContext cannot change whose a directory is")
         await self._set_up_sandbox()
         await set_sysctls(self._calls.session, self._calls.stub, preparation.sysctls)
         calls, layout = self._calls, preparation.layout
