@@ -89,6 +89,12 @@ async def test_an_exec_has_its_own_path_directory_and_privileges(tmp_path: Path,
                 assert (await process.wait()).success
             async with await container.exec("echo", "found", env={"PATH": "/other"}) as process:
                 assert (await process.wait_with_output()).stdout == b"found\n"
+            data = bytes(300_000)
+            async with await container.exec("wc", "-c", stdin=firkin.Stdio.PIPED) as process:
+                assert process.stdin is not None
+                await process.stdin.write(data)
+                await process.stdin.aclose()
+                assert int((await process.wait_with_output()).stdout) == len(data)
             script = "pwd; grep NoNewPrivs /proc/self/status"
             async with await container.exec("sh", "-c", script, working_dir="/other") as process:
                 assert (await process.wait_with_output()).stdout == b"/other\nNoNewPrivs:\t1\n"
@@ -116,11 +122,15 @@ async def test_files_and_nested_directories_can_be_mounted(tmp_path: Path, busyb
     (tmp_path / "outer/inner").mkdir(parents=True)
     (tmp_path / "outer/mark").write_text("outer\n")
     (tmp_path / "deep").mkdir()
+    (tmp_path / "way").symlink_to("deep")
     (tmp_path / "deep/mark").write_text("deep\n")
 
     def bound(source: str, destination: str, *options: str) -> firkin.Mount:
         return firkin.Mount(
-            destination, "bind", str(tmp_path / source), ("rbind" if source in ("outer", "deep") else "bind", *options)
+            destination,
+            "bind",
+            str(tmp_path / source),
+            ("rbind" if source in ("outer", "deep", "way") else "bind", *options),
         )
 
     outputs = await _outputs(
@@ -132,10 +142,12 @@ async def test_files_and_nested_directories_can_be_mounted(tmp_path: Path, busyb
         .mount(bound("deep", "/m/inner", "ro"))
         .mount(bound("outer", "/m", "ro")),
         _shell("twice", "cat /a/mark /b/mark").mount(bound("deep", "/a", "ro")).mount(bound("deep", "/b", "ro")),
+        _shell("links", "cat /a/mark /b/mark").mount(bound("way", "/a", "ro")).mount(bound("way", "/b", "ro")),
         _shell("writer", "echo changed > /etc/one").mount(bound("file", "/etc/one", "rw")),
     )
     assert outputs["read-only"].splitlines()[0] in ("from outside", "changed")
     assert "Read-only file system" in outputs["read-only"]
     assert (outputs["nested"], outputs["twice"]) == ("outer\ndeep\n", "deep\ndeep\n")
+    assert outputs["links"] == "deep\ndeep\n"
     assert outputs["link"] in ("from outside\n", "changed\n")
     assert (tmp_path / "file").read_text() == "changed\n"

@@ -79,6 +79,20 @@ async def test_ipv6_alone_and_a_default_route_without_a_gateway_are_possible() -
     assert {("default", ""), ("default", "fd00::1")} <= routes
 
 
+async def test_an_ipv6_gateway_outside_the_subnet_is_reached_by_a_link_route() -> None:
+    async with _networked_agent() as agent:
+        await agent.context.IpLinkSet(context.IpLinkSetRequest(interface="eth0", up=True))
+        await agent.context.IpAddrAdd(context.IpAddrAddRequest(interface="eth0", ipv6Address="fd00::3/64"))
+        default = context.IpRouteAddDefaultRequest(interface="eth0", ipv6Gateway="fd99::1")
+        with pytest.raises(AioRpcError) as failure:
+            await agent.context.IpRouteAddDefault(default)
+        await agent.context.IpRouteAddLink(context.IpRouteAddLinkRequest(interface="eth0", dstIpv6Addr="fd99::1"))
+        await agent.context.IpRouteAddDefault(default)
+        routes = _routes(agent, "-6")
+    assert detail_of(failure.value).errno in (errno.EHOSTUNREACH, errno.EINVAL, errno.ENETUNREACH)
+    assert {("default", "fd99::1"), ("fd99::1", "")} <= routes
+
+
 async def test_what_is_there_with_other_values_is_not_taken_for_the_same() -> None:
     async with _networked_agent() as agent:
         await agent.context.IpLinkSet(context.IpLinkSetRequest(interface="eth0", up=True))

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import signal
+import stat
 import subprocess
 import time
 from pathlib import Path
@@ -118,6 +119,19 @@ def test_an_emulator_is_registered_once_and_the_same_one_again_is_fine(tmp_path:
             set_up_emulator(
                 context.SetupEmulatorRequest(name=name, type="M", magic=magic, binary_path=path), str(tmp_path)
             )
+
+
+async def test_stat_tells_each_type_of_file_apart(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(bytes(1234))
+    (tmp_path / "link").symlink_to("/file")
+    os.mkfifo(tmp_path / "fifo")
+    async with running_agent() as agent:
+        told = {}
+        for path in ("/file", "/link", "/fifo", "/"):
+            answer = await agent.context.Stat(context.StatRequest(path=path, root=str(tmp_path)))
+            told[path] = answer.stat.mode, answer.stat.size
+    assert [stat.S_IFMT(mode) for mode, _ in told.values()] == [stat.S_IFREG, stat.S_IFREG, stat.S_IFIFO, stat.S_IFDIR]
+    assert told["/file"][1] == told["/link"][1] == 1234
 
 
 async def test_every_process_of_a_sandbox_is_killed_but_its_agent(rootfs: Path) -> None:
