@@ -103,6 +103,14 @@ class Containers:
         """
         return self._container(container_id).init
 
+    def root_of(self, container_id: str) -> str:
+        """Where the root filesystem of a container lies.
+
+        Raises:
+            ContainerNotFound, ContainerNotRunning: there is no such container, or it is being created.
+        """
+        return self._container(container_id).bundle.config.root
+
     def cgroups_paths(self, container_ids: Iterable[str] = ()) -> dict[str, str]:
         """The control groups of these containers (of all, when none is named) by id; unknown ones are left out."""
         wanted = dict.fromkeys(container_ids) or self._table

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from errno import EINVAL
+
 from .base import FirkinError
 
 
@@ -10,7 +12,8 @@ class CopyFailed(FirkinError):
 
     code = "copy-failed"
 
-    def __init__(self, path: str, reason: str) -> None:
+    def __init__(self, path: str, reason: str, *, errno: int = EINVAL) -> None:
         super().__init__(f"cannot copy {path!r}: {reason}")
         self.path = path
         self.reason = reason
+        self.errno = errno

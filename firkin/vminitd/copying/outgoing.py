@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -50,7 +51,7 @@ def opened_source(root: str, path: str, init: Init | None) -> OpenSource:
         try:
             found = open_beneath(view, path.strip("/") or ".", os.O_PATH, Resolution.IN_ROOT)
         except (FileNotFoundError, NotADirectoryError):
-            raise CopyFailed(path, "it does not exist") from None
+            raise CopyFailed(path, "it does not exist", errno=errno.ENOENT) from None
         try:
             status = os.fstat(found)
             if not (stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode)):

@@ -10,13 +10,15 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from grpc.aio import ServicerContext
 
 from firkin.domain.copying import CopyReport, CopySource
-from firkin.domain.errors import UnsupportedFeature
+from firkin.domain.errors import InvalidArgument, UnsupportedFeature
+from firkin.domain.ids import ContainerId
 from firkin.wire import sandbox_context_pb2 as wire
 
 from ..agent import GuestAgent
 from ..bulk_reader import BulkReader
 from ..copying.incoming import IncomingCopy
 from ..copying.outgoing import send_archive, send_bytes
+from ..copying.trimming import trim_in_container
 from ..copying.view import opened_view
 from ..filesystem import files, mounts, store
 from ..filesystem.beneath import Resolution, open_beneath
@@ -32,6 +34,10 @@ _DEFAULT_FILE_MODE = 0o644
 LEFT_OUT_KEY = "firkin-left-out-bin"
 """Trailing metadata of Copy: what was left out, a JSON array of sentences."""
 _TOLD_CHARACTERS = 2048
+# The kernel keeps a frozen filesystem for good when its last mount goes, and nothing can thaw it then.
+_NO_FREEZING = (
+    "this sandbox shares its host's kernel, which could never thaw the filesystem again if the sandbox were killed"
+)
 
 
 class FilesystemCalls:
@@ -164,13 +170,21 @@ class FilesystemCalls:
     async def FilesystemOperation(
         self, request: wire.FilesystemOperationRequest, context: _Context
     ) -> wire.FilesystemOperationResponse:
-        # The bytes that were trimmed are told.
+        # The bytes that were trimmed are told; a path that is missing, relative or nothing to be trimmed says so.
         async with answering(context, "filesystem operation", request.path):
-            if request.WhichOneof("operation") != "trim" or request.containerID:
-                raise UnsupportedFeature(
-                    "FilesystemOperation other than trim of a sandbox's path", "it is not built yet"
-                )
-            trimmed = await self._agent.workers.run(store.trim, request.path)
+            operation = request.WhichOneof("operation")
+            if not request.path.startswith("/"):
+                raise InvalidArgument(f"path {request.path!r} is not absolute")
+            if operation is None:
+                raise InvalidArgument("a filesystem operation is trim, freeze or thaw")
+            if operation != "trim":
+                raise UnsupportedFeature(f"{operation} of a filesystem", _NO_FREEZING)
+            if request.containerID:
+                init = self._agent.containers.init_of(ContainerId(request.containerID))
+                root = self._agent.containers.root_of(request.containerID)
+                trimmed = await self._agent.workers.run(trim_in_container, root, request.path, init)
+            else:
+                trimmed = await self._agent.workers.run(store.trim, request.path)
         return wire.FilesystemOperationResponse(trim=wire.FiTrimResult(trimmed_bytes=trimmed))
 
 

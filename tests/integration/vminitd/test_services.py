@@ -1,4 +1,4 @@
-"""The rest of both services: files, pods, errors, and what is not built."""
+"""The rest of both services: files, pods, errors."""
 
 from __future__ import annotations
 
@@ -24,19 +24,6 @@ from firkin.wire import sandbox_context_pb2 as context
 from .agent_process import detail_of, running_agent, runtime_spec
 
 pytestmark = pytest.mark.real_time
-
-_UNBUILT = {
-    "ContainerStatistics": context.ContainerStatisticsRequest(),
-}
-
-
-async def test_what_is_not_built_says_so_by_its_name() -> None:
-    async with running_agent() as agent:
-        for name, request in _UNBUILT.items():
-            with pytest.raises(AioRpcError) as failure:
-                await getattr(agent.context, name)(request)
-            assert failure.value.code() is grpc.StatusCode.UNIMPLEMENTED
-            assert name in (failure.value.details() or "")
 
 
 async def test_the_agent_says_who_it_is() -> None:

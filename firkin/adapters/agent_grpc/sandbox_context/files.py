@@ -84,7 +84,8 @@ class SandboxContextFiles(SandboxContextPart):
         await self._require_confinement(_OUT_OF)
         status = await self._stat(wire_text(copy.source), copy.rootfs, _OUT_OF)
         if status is None:
-            raise CopyFailed(copy.source, "it does not exist").during(_OUT_OF, outcome=Outcome.DID_NOT)
+            missing = CopyFailed(copy.source, "it does not exist", errno=errno.ENOENT)
+            raise missing.during(_OUT_OF, outcome=Outcome.DID_NOT)
         source = CopySource(copy.source, stat.S_ISDIR(status.mode))
         path = await asyncio.to_thread(placed, source, copy.destination)
         owner = callers_own(copy.keep_ownership)
