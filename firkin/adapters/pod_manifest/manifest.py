@@ -10,6 +10,7 @@ from firkin.domain.container_spec import ResourceLimits
 from firkin.domain.ids import ContainerId, PodId
 from firkin.domain.probes import Hooks, Probes
 from firkin.domain.restarting import RestartPolicy
+from firkin.domain.surroundings import Surroundings
 from firkin.domain.volumes import EmptyDirMount, EmptyDirVolume
 
 # Kubernetes' default of terminationGracePeriodSeconds.
@@ -87,6 +88,8 @@ class PodManifest(msgspec.Struct, frozen=True):
         grace_seconds: how long a stop waits before it kills.
         security: the pod's security context.
         restart_policy: what becomes of containers that ended.
+        surroundings: DNS, hosts and kernel settings.
+        shares_processes: whether the containers see each other's processes.
     """
 
     source: str
@@ -100,3 +103,5 @@ class PodManifest(msgspec.Struct, frozen=True):
     init_containers: tuple[ManifestContainer, ...] = ()
     security: PodSecurity = PodSecurity()
     restart_policy: RestartPolicy = RestartPolicy.NEVER
+    surroundings: Surroundings = Surroundings()
+    shares_processes: bool = False

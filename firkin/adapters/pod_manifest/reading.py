@@ -14,6 +14,7 @@ from .environment import PodFacts
 from .manifest import DEFAULT_GRACE_SECONDS, ManifestContainer, PodManifest
 from .nodes import Field, FieldReport, Problems, composed, made
 from .security import read_pod_security
+from .surroundings import read_surroundings
 from .volumes import read_volumes
 
 MANIFEST_MAX_BYTES = 2**20
@@ -30,7 +31,7 @@ _POD_INERT = {
 _METADATA_INERT = {"creationTimestamp": "there is no server that it would matter to"}
 _POD_FIELDS = (
     "initContainers", "containers", "volumes", "hostname", "terminationGracePeriodSeconds", "restartPolicy",
-    "securityContext",
+    "securityContext", "hostAliases", "dnsConfig", "dnsPolicy", "shareProcessNamespace",
 )  # fmt: skip
 
 
@@ -125,7 +126,11 @@ def _pod(root: Field, source: str, documents: Documents) -> PodManifest | None:
     namespace = made(names.get("namespace"), str) or "default"
     labels, annotations = (_texts(names.get(kind)) for kind in ("labels", "annotations"))
     stated = spec.fields(_POD_FIELDS, _POD_INERT)
-    security = read_pod_security(stated.get("securityContext"))
+    security, sysctls = read_pod_security(stated.get("securityContext"))
+    surroundings = read_surroundings(
+        stated.get("hostAliases"), stated.get("dnsConfig"), stated.get("dnsPolicy"), sysctls
+    )
+    shares_processes = stated.get("shareProcessNamespace")
     volumes = read_volumes(stated.get("volumes"), documents, security.fs_group)
     facts = PodFacts(name or "", namespace, labels, annotations, documents)
     context = PodContext(source, facts, volumes, security)
@@ -148,6 +153,8 @@ def _pod(root: Field, source: str, documents: Documents) -> PodManifest | None:
         init_containers=tuple(init_containers),
         security=security,
         restart_policy=_restart_policy(stated.get("restartPolicy")),
+        surroundings=surroundings,
+        shares_processes=shares_processes is not None and shares_processes.boolean() is True,
     )
     return None if name is None else manifest
 

@@ -10,26 +10,27 @@ from .manifest import PodSecurity, SecurityContext
 from .nodes import Field, made
 
 _SHARED = ("runAsUser", "runAsGroup", "runAsNonRoot", "seccompProfile")
-_POD_FIELDS = (*_SHARED, "fsGroup", "supplementalGroups")
+_POD_FIELDS = (*_SHARED, "fsGroup", "supplementalGroups", "sysctls")
 _CONTAINER_FIELDS = (
     *_SHARED, "readOnlyRootFilesystem", "capabilities", "allowPrivilegeEscalation", "privileged", "procMount",
 )  # fmt: skip
 _ID_MAX = 2**32 - 2
 
 
-def read_pod_security(field: Field | None) -> PodSecurity:
-    """Read that of the pod."""
+def read_pod_security(field: Field | None) -> tuple[PodSecurity, Field | None]:
+    """Read that of the pod; its `sysctls` are handed on."""
     inert = {"fsGroupChangePolicy": "volumes are new, and belong to the group from the beginning"}
     fields = {} if field is None else field.fields(_POD_FIELDS, inert)
     _check_seccomp(fields.get("seccompProfile"))
     groups = [] if "supplementalGroups" not in fields else fields["supplementalGroups"].items()
-    return PodSecurity(
+    security = PodSecurity(
         run_as_user=_account(fields.get("runAsUser")),
         run_as_group=_account(fields.get("runAsGroup")),
         run_as_non_root=_flag(fields.get("runAsNonRoot")),
         fs_group=_account(fields.get("fsGroup")),
         supplemental_groups=tuple(gid for gid in map(_account, groups) if gid is not None),
     )
+    return security, fields.get("sysctls")
 
 
 def read_security(field: Field | None, pod: PodSecurity) -> SecurityContext:

@@ -46,6 +46,11 @@ async def pod_spec(
         builder = builder.hostname(manifest.host_name)
     for volume in manifest.volumes:
         builder = builder.empty_dir(volume)
+    around = manifest.surroundings
+    if around.dns is not None:
+        builder = builder.dns(around.dns)
+    builder = builder.hosts(*(around.hosts or ())).sysctl(dict(around.sysctls))
+    builder = builder.share_process_namespace(manifest.shares_processes)
     bundles: dict[str, ImageBundle] = {}
     problems: list[SpecProblem] = []
     for where, container in _located(manifest):

@@ -174,7 +174,7 @@ def test_a_container_field_that_is_not_honoured_is_named(field: str) -> None:
 @pytest.mark.parametrize(
     "field",
     ["ephemeralContainers: []", "hostNetwork: true", "hostPID: false", "nodeName: x", "affinity: {}",
-     "serviceAccountName: x", "activeDeadlineSeconds: 5", "shareProcessNamespace: true"],
+     "serviceAccountName: x", "activeDeadlineSeconds: 5", "hostUsers: false"],
 )  # fmt: skip
 def test_a_pod_field_that_is_not_honoured_is_named(field: str) -> None:
     where = f"spec.{field.partition(':')[0]}"
