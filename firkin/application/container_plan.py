@@ -82,6 +82,8 @@ def _volume_mount(
 ) -> Mount:
     source = layout.empty_dir(pod_id, mounted.volume)
     if mounted.sub_path:
+        # A part of a volume of files, in which nothing can be mounted: crun takes no file for a recursive bind.
         source = layout.empty_dir_file(pod_id, mounted.volume, mounted.sub_path)
+        return Mount(mounted.container_path, "bind", source, ("bind", "ro"))
     mount = Mount.bind(source, mounted.container_path)
     return mount.read_only() if mounted.read_only or mounted.volume in read_only else mount

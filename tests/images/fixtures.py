@@ -8,6 +8,7 @@ import pytest
 
 from .busybox import busybox_layout
 from .debian import debian_layouts
+from .services import services_layout
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +39,9 @@ def debian_image_of_each_compression(request: pytest.FixtureRequest) -> str:
 def debian_rootfs() -> Path:
     """The Debian system's root filesystem as umoci unpacks it; not to be changed."""
     return debian_layouts() / "rootfs"
+
+
+@pytest.fixture(scope="session")
+def services_image() -> str:
+    """Reference of a Debian system with nginx and redis."""
+    return f"oci:{services_layout()}/layout:latest"

@@ -1,0 +1,412 @@
+"""Manifests as people write them for Kubernetes, run for real."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import textwrap
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+import firkin
+from firkin.adapters.pod_manifest import load_manifest, pod_spec
+from firkin.domain.lifecycle import ContainerPhase
+from firkin.domain.process import Stdio, StdioOptions
+from firkin.errors import InitContainerFailed, ManifestError
+from tests.machine_state import MachineState, settled_state
+
+from .pods import real_runtime
+
+pytestmark = pytest.mark.real_time
+
+PIPED = StdioOptions(stdout=Stdio.PIPED, stderr=Stdio.PIPED)
+
+
+class Manifests:
+    """Runs manifests in which SERVICES and BUSYBOX stand for images."""
+
+    def __init__(self, runtime: firkin.Runtime, services: str, busybox: str) -> None:
+        self._runtime = runtime
+        self._images = {"SERVICES": services, "BUSYBOX": busybox}
+
+    @contextlib.asynccontextmanager
+    async def running(self, text: str) -> AsyncIterator[firkin.Pod]:
+        """The manifest's pod."""
+        text = textwrap.dedent(text)
+        for word, image in self._images.items():
+            text = text.replace(word, image)
+        spec = await pod_spec(load_manifest(text, "pod.yaml"), self._runtime.images.resolve, stdio=PIPED)
+        async with self._runtime.spawn(spec) as pod, asyncio.timeout(60):
+            yield pod
+
+
+@pytest.fixture
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One store for all tests, so that the images are unpacked once."""
+    base = tmp_path_factory.getbasetemp() / "manifests"
+    base.mkdir(exist_ok=True)
+    return base
+
+
+@contextlib.asynccontextmanager
+async def manifests(directory: Path, services: str, busybox: str) -> AsyncIterator[Manifests]:
+    before = await settled_state()
+    async with real_runtime(directory) as runtime:
+        yield Manifests(runtime, services, busybox)
+    assert MachineState.now().beyond(before) == {}
+
+
+async def output_of(pod: firkin.Pod, name: str, *command: str) -> str:
+    process = await pod.container(name).exec(*command)
+    output = await process.wait_with_output()
+    assert output.status.success, output
+    return output.stdout.decode()
+
+
+async def until_ready(container: firkin.Container) -> None:
+    while not container.ready:
+        assert container.state is ContainerPhase.RUNNING, container
+        await asyncio.sleep(0.05)
+
+
+NGINX = """
+    apiVersion: v1
+    kind: ConfigMap
+    metadata: {name: site}
+    data:
+      nginx.conf: |
+        daemon off;
+        pid /tmp/nginx.pid;
+        error_log stderr;
+        events {}
+        http {
+          access_log off;
+          client_body_temp_path /tmp/body; proxy_temp_path /tmp/proxy; fastcgi_temp_path /tmp/fastcgi;
+          uwsgi_temp_path /tmp/uwsgi; scgi_temp_path /tmp/scgi;
+          server { listen 8080; root /srv; }
+        }
+      index.html: |
+        it works
+    ---
+    apiVersion: v1
+    kind: Pod
+    metadata: {name: web, labels: {app: web}}
+    spec:
+      securityContext: {runAsUser: 33, runAsGroup: 33, runAsNonRoot: true}
+      volumes:
+      - {name: site, configMap: {name: site}}
+      - {name: scratch, emptyDir: {medium: Memory, sizeLimit: 8Mi}}
+      containers:
+      - name: nginx
+        image: SERVICES
+        command: [nginx, -c, /etc/nginx/nginx.conf]
+        ports: [{containerPort: 8080, name: http}]
+        securityContext: {readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}
+        resources: {limits: {memory: 64Mi, cpu: 500m}, requests: {cpu: 10m}}
+        readinessProbe:
+          exec: {command: [bash, -c, "exec 3<>/dev/tcp/127.0.0.1/8080"]}
+          periodSeconds: 1
+        lifecycle: {preStop: {exec: {command: [nginx, -s, quit, -c, /etc/nginx/nginx.conf]}}}
+        volumeMounts:
+        - {name: site, mountPath: /etc/nginx/nginx.conf, subPath: nginx.conf}
+        - {name: site, mountPath: /srv}
+        - {name: scratch, mountPath: /tmp}
+      - name: client
+        image: BUSYBOX
+        command: [sleep, "1000"]
+"""
+
+
+async def test_nginx_with_its_configuration_in_a_config_map(
+    directory: Path, services_image: str, busybox_image: str
+) -> None:
+    async with (
+        manifests(directory, services_image, busybox_image) as it,
+        it.running(NGINX) as pod,
+    ):
+        await until_ready(pod.container("nginx"))
+        page = await output_of(pod, "client", "wget", "-qO-", "http://127.0.0.1:8080/index.html")
+        assert page == "it works\n"
+        assert await output_of(pod, "nginx", "id", "-u") == "33\n"
+        refused = await (await pod.container("nginx").exec("touch", "/srv/index.html", user=0)).wait_with_output()
+        assert b"Read-only file system" in refused.stderr
+        report = await pod.stop()
+        assert report.containers[0].status == firkin.ExitStatus(0), report
+
+
+async def test_redis_with_its_password_in_a_secret(directory: Path, services_image: str, busybox_image: str) -> None:
+    text = """
+    apiVersion: v1
+    kind: Secret
+    metadata: {name: redis}
+    stringData: {password: hunter2}
+    ---
+    apiVersion: v1
+    kind: Pod
+    metadata: {name: redis}
+    spec:
+      terminationGracePeriodSeconds: 5
+      volumes: [{name: data, emptyDir: {sizeLimit: 16Mi}}]
+      securityContext: {fsGroup: 4242}
+      containers:
+      - name: redis
+        image: SERVICES
+        command: [redis-server]
+        args: [--requirepass, $(PASSWORD), --dir, /data, --save, "", --appendonly, "yes"]
+        env: [{name: PASSWORD, valueFrom: {secretKeyRef: {name: redis, key: password}}}]
+        startupProbe: {exec: {command: [bash, -c, redis-cli -a $PASSWORD ping | grep PONG]}, periodSeconds: 1}
+        livenessProbe: {exec: {command: [bash, -c, redis-cli -a $PASSWORD ping]}, periodSeconds: 2}
+        volumeMounts: [{name: data, mountPath: /data}]
+    """
+    async with manifests(directory, services_image, busybox_image) as it, it.running(text) as pod:
+        await until_ready(pod.container("redis"))
+        assert await output_of(pod, "redis", "redis-cli", "-a", "hunter2", "set", "key", "value") == "OK\n"
+        assert await output_of(pod, "redis", "bash", "-c", "redis-cli -a $PASSWORD get key") == "value\n"
+        assert "NOAUTH" in await output_of(pod, "redis", "redis-cli", "get", "key")
+        assert await output_of(pod, "redis", "stat", "-c", "%g %a", "/data") == "4242 2777\n"
+        assert await output_of(pod, "redis", "bash", "-c", "stat -c %g /data/appendonlydir; id -G") == "4242\n0 4242\n"
+        assert 16 * 2**20 > (await pod.empty_dir_usage("data")).used_bytes > 0
+
+
+async def test_an_init_container_prepares_what_a_sidecar_feeds_to_the_main_one(
+    directory: Path, services_image: str, busybox_image: str
+) -> None:
+    text = """
+    apiVersion: v1
+    kind: Pod
+    metadata: {name: sidecar}
+    spec:
+      volumes: [{name: shared, emptyDir: {medium: Memory}}]
+      initContainers:
+      - {name: make, image: BUSYBOX, command: [mkfifo, /s/queue], volumeMounts: [{name: shared, mountPath: /s}]}
+      - name: fill
+        image: BUSYBOX
+        command: [sh, -c, "test -p /in/queue && echo first > /in/file && echo filled"]
+        volumeMounts: [{name: shared, mountPath: /in}]
+      containers:
+      - name: main
+        image: BUSYBOX
+        command: [sh, -c, "cat /data/file; exec cat /data/queue"]
+        volumeMounts: [{name: shared, mountPath: /data, readOnly: true}]
+      - name: sidecar
+        image: BUSYBOX
+        command: [sh, -c, "echo second > /out/queue"]
+        volumeMounts: [{name: shared, mountPath: /out}]
+    """
+    async with manifests(directory, services_image, busybox_image) as it, it.running(text) as pod:
+        assert (await pod.wait_container("main")).stdout == b"first\nsecond\n"
+        assert {name: output.stdout for name, output in pod.init_outputs.items()} == {"make": b"", "fill": b"filled\n"}
+
+
+async def test_a_pod_whose_init_container_fails_does_not_start(
+    directory: Path, services_image: str, busybox_image: str
+) -> None:
+    text = """
+    apiVersion: v1
+    kind: Pod
+    metadata: {name: failing}
+    spec:
+      restartPolicy: Never
+      initContainers:
+      - {name: check, image: BUSYBOX, command: [sh, -c, "echo no database >&2; exit 3"]}
+      containers:
+      - {name: main, image: BUSYBOX, command: [sleep, "1000"]}
+    """
+    async with manifests(directory, services_image, busybox_image) as it:
+        with pytest.raises(InitContainerFailed, match="no database") as failed:
+            async with it.running(text):
+                pass
+        assert (failed.value.container_id, failed.value.status) == ("check", "exit code 3")
+
+
+async def test_variables_of_every_source(directory: Path, services_image: str, busybox_image: str) -> None:
+    text = """
+    apiVersion: v1
+    kind: ConfigMap
+    metadata: {name: settings}
+    data: {LEVEL: debug, COLOUR: blue}
+    ---
+    apiVersion: v1
+    kind: Pod
+    metadata: {name: variables, namespace: place, labels: {tier: front}}
+    spec:
+      containers:
+      - name: main
+        image: BUSYBOX
+        command: [sh, -c]
+        args: ['echo "$LEVEL $COLOUR $POD $NAMESPACE $TIER $IP $MEMORY $(GREETING)"']
+        resources: {limits: {memory: 32Mi}}
+        envFrom: [{configMapRef: {name: settings}}]
+        env:
+        - {name: COLOUR, value: red}
+        - {name: POD, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+        - {name: NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
+        - {name: TIER, valueFrom: {fieldRef: {fieldPath: "metadata.labels['tier']"}}}
+        - {name: IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
+        - {name: MEMORY, valueFrom: {resourceFieldRef: {resource: limits.memory, divisor: 1Mi}}}
+        - {name: GREETING, value: "hello $(POD)"}
+    """
+    async with manifests(directory, services_image, busybox_image) as it, it.running(text) as pod:
+        line = (await pod.wait_container("main")).stdout.decode()
+        assert line == "debug red variables place front 127.0.0.1 32 hello variables\n"
+
+
+async def test_secrets_are_files_of_their_modes_and_groups(
+    directory: Path, services_image: str, busybox_image: str
+) -> None:
+    text = """
+    apiVersion: v1
+    kind: Secret
+    metadata: {name: keys}
+    data: {id: c2VjcmV0, other: eA==}
+    ---
+    apiVersion: v1
+    kind: Pod
+    metadata: {name: secrets}
+    spec:
+      securityContext: {fsGroup: 2000, supplementalGroups: [3000]}
+      volumes:
+      - {name: keys, secret: {secretName: keys, defaultMode: 0440, items: [{key: id, path: ssh/id}]}}
+      containers:
+      - name: main
+        image: BUSYBOX
+        command: [sh, -c, "cat /keys/ssh/id; stat -c ' %a %g' /keys/ssh/id; ls /keys; id -G; echo x > /keys/y"]
+        securityContext: {runAsUser: 1000, runAsGroup: 1000}
+        volumeMounts: [{name: keys, mountPath: /keys}]
+    """
+    async with manifests(directory, services_image, busybox_image) as it, it.running(text) as pod:
+        output = await pod.wait_container("main")
+        assert output.stdout.decode().splitlines() == ["secret 440 2000", "ssh", "1000 2000 3000"]
+        assert b"Read-only file system" in output.stderr
+
+
+async def test_a_container_that_fails_is_started_again_and_one_that_succeeds_is_not(
+    directory: Path, services_image: str, busybox_image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("firkin.domain.restarting.FIRST_PAUSE_SECONDS", 0.1)
+    text = """
+    apiVersion: v1
+    kind: Pod
+    metadata: {name: restarts}
+    spec:
+      restartPolicy: OnFailure
+      containers:
+      - {name: main, image: BUSYBOX, command: [sh, -c, "echo x >> /runs; test $(wc -l < /runs) = 3"]}
+    """
+    async with manifests(directory, services_image, busybox_image) as it, it.running(text) as pod:
+        assert (await pod.container("main").wait_finished()).success
+        assert pod.container("main").restart_count == 2
+
+
+async def test_a_container_that_hangs_is_found_by_its_liveness_probe(
+    directory: Path, services_image: str, busybox_image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("firkin.domain.restarting.FIRST_PAUSE_SECONDS", 0.1)
+    text = """
+    apiVersion: v1
+    kind: Pod
+    metadata: {name: hangs}
+    spec:
+      restartPolicy: Always
+      terminationGracePeriodSeconds: 0
+      containers:
+      - name: main
+        image: BUSYBOX
+        command: [sh, -c, "test -e /again || touch /healthy; touch /again; sleep 1000"]
+        livenessProbe:
+          exec: {command: [test, -e, /healthy]}
+          initialDelaySeconds: 1
+          periodSeconds: 1
+          failureThreshold: 1
+    """
+    async with manifests(directory, services_image, busybox_image) as it, it.running(text) as pod:
+        container = pod.container("main")
+        while await (await container.exec("rm", "/healthy")).wait() != firkin.ExitStatus(0):
+            assert container.restart_count == 0
+        assert await container.wait_restarted()
+        assert container.restart_count == 1
+
+
+async def test_hooks_run_in_their_container(directory: Path, services_image: str, busybox_image: str) -> None:
+    text = """
+    apiVersion: v1
+    kind: Pod
+    metadata: {name: hooks}
+    spec:
+      volumes: [{name: notes, emptyDir: {}}]
+      containers:
+      - name: main
+        image: BUSYBOX
+        command: [sh, -c, "trap 'echo term >> /notes/all; exit 0' TERM; while :; do sleep 0.05; done"]
+        lifecycle:
+          postStart: {exec: {command: [sh, -c, "echo start >> /notes/all"]}}
+          preStop: {exec: {command: [sh, -c, "echo stop >> /notes/all"]}}
+        volumeMounts: [{name: notes, mountPath: /notes}]
+      - {name: reader, image: BUSYBOX, command: [sleep, "1000"], volumeMounts: [{name: notes, mountPath: /n}]}
+    """
+    async with manifests(directory, services_image, busybox_image) as it, it.running(text) as pod:
+        assert (await pod.container("main").stop()).success
+        assert await output_of(pod, "reader", "cat", "/n/all") == "start\nstop\nterm\n"
+        await pod.stop(0)
+
+
+async def test_a_limited_volume_of_a_manifest_is_full_at_its_limit(
+    directory: Path, services_image: str, busybox_image: str
+) -> None:
+    text = """
+    apiVersion: v1
+    kind: Pod
+    metadata: {name: full}
+    spec:
+      volumes: [{name: small, emptyDir: {sizeLimit: 2Mi}}]
+      containers:
+      - name: main
+        image: BUSYBOX
+        command: [sh, -c, "dd if=/dev/zero of=/small/file bs=64k 2>&1 | grep -o 'No space left'"]
+        volumeMounts: [{name: small, mountPath: /small}]
+    """
+    async with manifests(directory, services_image, busybox_image) as it, it.running(text) as pod:
+        assert (await pod.wait_container("main")).stdout == b"No space left\n"
+
+
+async def test_a_manifest_that_asks_for_more_than_there_is_is_refused_before_anything_boots(
+    directory: Path, services_image: str, busybox_image: str
+) -> None:
+    text = """
+    apiVersion: v1
+    kind: Pod
+    metadata: {name: greedy}
+    spec:
+      hostNetwork: true
+      volumes: [{name: host, hostPath: {path: /etc}}]
+      containers:
+      - {name: main, image: BUSYBOX, securityContext: {privileged: true}}
+    """
+    async with manifests(directory, services_image, busybox_image) as it:
+        with pytest.raises(ManifestError) as refused:
+            async with it.running(text):
+                pass
+        assert [problem.where for problem in refused.value.problems] == [
+            "spec.hostNetwork",
+            "spec.volumes[0].hostPath",
+            "spec.containers[0].securityContext.privileged",
+        ]
+
+
+async def test_a_container_that_must_not_be_root_is_refused_when_its_image_says_root(
+    directory: Path, services_image: str, busybox_image: str
+) -> None:
+    text = """
+    apiVersion: v1
+    kind: Pod
+    metadata: {name: root}
+    spec:
+      securityContext: {runAsNonRoot: true}
+      containers: [{name: main, image: BUSYBOX, command: [id]}]
+    """
+    async with manifests(directory, services_image, busybox_image) as it:
+        with pytest.raises(ManifestError, match="give runAsUser a number other than 0"):
+            async with it.running(text):
+                pass
