@@ -83,7 +83,7 @@ def write_to(path: str, is_directory: bool, writer: TreeWriter, archive: TarRead
 
 def _write_directory(path: str, writer: TreeWriter, archive: TarReader) -> None:
     try:
-        os.mkdir(path, 0o700)
+        os.mkdir(path)
         is_new = True
     except FileExistsError:
         is_new = False

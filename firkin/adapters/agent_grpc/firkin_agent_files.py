@@ -35,14 +35,15 @@ class FirkinAgentFiles:
     async def copy_in(self, copy: CopyIn) -> CopyReport:
         """Copy a file or a directory into a container."""
         require_feature(self._info, COPIES, "copying")
+        source, destination = wire_text(copy.source), wire_text(copy.destination)
         opened = await asyncio.to_thread(opened_source, copy.source)
         try:
             streamed = StreamedCall(self._session, "copy into container", with_token=True)
             request = wire.CopyInRequest(
                 container_id=copy.container_id,
                 root=copy.rootfs,
-                destination=wire_text(copy.destination),
-                source=wire_text(copy.source),
+                destination=destination,
+                source=source,
                 is_directory=opened.source.is_directory,
                 user=copy.user,
                 create_parents=copy.create_parents,
@@ -63,11 +64,12 @@ class FirkinAgentFiles:
     async def copy_out(self, copy: CopyOut) -> CopyReport:
         """Copy a file or a directory out of a container."""
         require_feature(self._info, COPIES, "copying")
+        guest_source = wire_text(copy.source)
         streamed = StreamedCall(self._session, "copy out of container", with_token=True)
         request = wire.CopyOutRequest(
             container_id=copy.container_id,
             root=copy.rootfs,
-            source=wire_text(copy.source),
+            source=guest_source,
             stream=bulk_stream_to_proto(streamed.listener),
         )
         place: asyncio.Future[tuple[str, CopySource]] = asyncio.get_running_loop().create_future()

@@ -29,6 +29,7 @@ _DEATH_REPORT_SECONDS = 1.0
 # The guest connects before its call returns, so what is missing then is on its way.
 _ACCEPT_SECONDS = 10.0
 _UNDO_SECONDS = 10.0
+_CONCURRENT_COPIES = 4
 _CHANNEL_OPTIONS = (
     # A channel's own connections: the state of an attempt that failed must not slow the next channel down.
     ("grpc.use_local_subchannel_pool", 1),
@@ -48,6 +49,7 @@ class AgentSession:
         scope: owns the tasks that run beside a call.
         streams: the open streams of processes.
         stall_seconds: how long a materialisation may make no progress.
+        copy_turns: bounds the copies under way, each of which holds a thread at both ends.
     """
 
     def __init__(self, sandbox: Sandbox, deadline_seconds: float, stall_seconds: float) -> None:
@@ -55,6 +57,7 @@ class AgentSession:
         self.scope = TaskScope()
         self.streams = StreamTable()
         self._deadline_seconds = deadline_seconds
+        self.copy_turns = asyncio.Semaphore(_CONCURRENT_COPIES)
         self._death = DeathWatch(sandbox)
         self._ports = PortAllocator()
         self._directory = SocketDirectory(sandbox.socket_directory)

@@ -47,6 +47,20 @@ class StreamedCall:
             DeadlineExceeded: nothing moved for the stall time.
             FirkinError: what the agent said.
         """
+        try:
+            async with self._session.copy_turns:
+                return await self._run(call, transfer, ready)
+        finally:
+            self.listener.close()
+
+    async def _run(
+        self,
+        call: Callable[[StallDeadline], Awaitable[R]],
+        transfer: Callable[[SocketEnd], T],
+        ready: asyncio.Future[None] | None,
+    ) -> tuple[R, T]:
+        # The time in the queue does not count.
+        self._stall = StallDeadline(self._session.stall_seconds)
         serving = self._session.scope.start(self._served(transfer, ready), self._kind.operation)
         try:
             async with self._stall, self._session.guarded(self._kind):
@@ -68,7 +82,6 @@ class StreamedCall:
         finally:
             serving.cancel()
             await asyncio.wait([serving])
-            self.listener.close()
 
     async def _own_failure(self, serving: asyncio.Task[T]) -> FirkinError | None:
         """What went wrong on the host, if that is why the call failed."""

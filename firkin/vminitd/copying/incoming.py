@@ -125,7 +125,7 @@ def _write_tree(root: int, path: str, writer: TreeWriter, archive: TarReader) ->
 
 def _write_new_tree(parent: int, name: str, path: str, writer: TreeWriter, archive: TarReader) -> None:
     try:
-        os.mkdir(name, 0o700, dir_fd=parent)
+        os.mkdir(name, 0o755, dir_fd=parent)
     except FileExistsError:
         raise CopyFailed(path, "a directory cannot replace a file") from None
     top = os.open(name, _DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)

@@ -77,6 +77,7 @@ async def test_where_a_file_goes_is_decided_by_what_is_there(road: Road, here: P
                 await it.agent.copy_in(into(it, here / "file", destination))
         await it.agent.copy_in(into(it, here / "file", "/made/for/it", parents=True))
         await it.agent.copy_out(out_of(it, "/made", here))
+        assert stat.S_IMODE((here / "made" / "for").stat().st_mode) == 0o755
         # Neither takes the other's place.
         with pytest.raises(CopyFailed):
             await it.agent.copy_in(into(it, here / "directory", "/tmp/file"))
@@ -210,3 +211,26 @@ async def test_many_copies_at_once_do_not_disturb_each_other(road: Road, here: P
         )
     for number in range(20):
         assert (here / f"back-{number}").read_text() == f"{number}" * 100_000
+
+
+async def test_a_copy_that_is_cancelled_leaves_whole_files_only(road: Road, here: Path) -> None:
+    (here / "tree").mkdir()
+    (here / "tree" / "small").write_text("small")
+    with (here / "tree" / "zeros").open("wb") as file:
+        file.truncate(2**30)
+    if road.name == MEMORY:
+        return
+    async with road.opened() as it:
+        await started(it)
+        for _ in range(2):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    await it.agent.copy_in(into(it, here / "tree", "/tmp"))
+        await it.agent.copy_out(out_of(it, "/tmp", here / "first"))
+        copied = [path.name for path in (here / "first").rglob("*")]
+        assert "zeros" not in copied
+        assert not [name for name in copied if name.startswith(".firkin")]
+        (here / "tree" / "zeros").unlink()
+        await it.agent.copy_in(into(it, here / "tree", "/tmp"))
+        await it.agent.copy_out(out_of(it, "/tmp/tree/small", here))
+    assert (here / "small").read_text() == "small"
