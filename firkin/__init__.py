@@ -40,11 +40,13 @@ if TYPE_CHECKING:
     from .domain.output_log import LogEntry as LogEntry
     from .domain.pod_spec import PodBuilder as PodBuilder
     from .domain.pod_spec import PodSpec as PodSpec
+    from .domain.probes import Probe as Probe
     from .domain.process import ExitStatus as ExitStatus
     from .domain.process import Output as Output
     from .domain.process import Stdio as Stdio
     from .domain.reports import Capabilities as Capabilities
     from .domain.reports import StopReport as StopReport
+    from .domain.restarting import RestartPolicy as RestartPolicy
     from .domain.rootfs_source import RootfsSource as RootfsSource
     from .domain.size import Size as Size
     from .domain.statistics import ContainerStatistics as ContainerStatistics
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from .domain.vm_config import VmConfig as VmConfig
     from .domain.volumes import EmptyDirMedium as EmptyDirMedium
     from .domain.volumes import EmptyDirVolume as EmptyDirVolume
+    from .domain.volumes import VolumeFile as VolumeFile
 
 _HOMES = {
     "Capabilities": "domain.reports",
@@ -88,7 +91,9 @@ _HOMES = {
     "PodStoreSpec": "domain.store_spec",
     "PreparedContainerAdd": "application.container_add",
     "ProcessEntry": "domain.statistics",
+    "Probe": "domain.probes",
     "ResourceLimit": "domain.container_spec",
+    "RestartPolicy": "domain.restarting",
     "RootfsSource": "domain.rootfs_source",
     "Runtime": "application.runtime",
     "RuntimeConfig": "config",
@@ -98,6 +103,7 @@ _HOMES = {
     "StopReport": "domain.reports",
     "StoreBreakdown": "domain.statistics",
     "VmConfig": "domain.vm_config",
+    "VolumeFile": "domain.volumes",
     "VolumeName": "domain.ids",
     "errors": "",
     "open_runtime": "bootstrap",

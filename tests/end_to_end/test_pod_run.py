@@ -91,3 +91,78 @@ def test_the_hello_pod_exchanges_a_file_and_a_message(firkin: Command, tmp_path:
     assert done.code == 0, done.stderr
     assert b"alice | Bob answered: Thank you for the letter.\n" in done.stdout
     assert b"bob   | Alice replied: You are welcome, Bob!\n" in done.stdout
+
+
+def test_init_containers_speak_first_and_documents_are_volumes(
+    firkin: Command, busybox_image: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "pod.yaml"
+    path.write_text(
+        f"""
+apiVersion: v1
+kind: ConfigMap
+metadata: {{name: settings}}
+data: {{word: hello}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: pod-1}}
+spec:
+  volumes: [{{name: settings, configMap: {{name: settings}}}}]
+  initContainers:
+  - {{name: first, image: "{busybox_image}", command: [echo, prepared]}}
+  containers:
+  - name: main
+    image: "{busybox_image}"
+    command: [cat, /settings/word]
+    volumeMounts: [{{name: settings, mountPath: /settings}}]
+"""
+    )
+    done = firkin.run("pod", "run", str(path))
+    assert (done.code, done.stdout) == (0, b"first | prepared\nmain | hello\n")
+
+
+def test_a_failed_init_container_is_told_with_what_it_wrote(
+    firkin: Command, busybox_image: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "pod.yaml"
+    path.write_text(
+        f"""
+apiVersion: v1
+kind: Pod
+metadata: {{name: pod-1}}
+spec:
+  initContainers: [{{name: first, image: "{busybox_image}", command: [sh, -c, "echo no database >&2; exit 3"]}}]
+  containers: [{{name: main, image: "{busybox_image}", command: ["true"]}}]
+"""
+    )
+    done = firkin.run("pod", "run", str(path))
+    assert done.code == 125
+    assert "init container 'first' failed (exit code 3)" in done.stderr
+    assert "no database" in done.stderr
+
+
+def test_pod_check_tells_what_becomes_of_each_field(firkin: Command, tmp_path: Path) -> None:
+    path = tmp_path / "pod.yaml"
+    path.write_text(
+        """\
+apiVersion: v1
+kind: Pod
+metadata: {name: pod-1}
+spec:
+  hostNetwork: true
+  containers:
+  - name: main
+    image: oci:x
+    imagePullPolicy: Always
+"""
+    )
+    done = firkin.run("pod", "check", str(path))
+    lines = [line.split(maxsplit=3) for line in done.stdout.decode().splitlines()]
+    assert done.code == 1
+    assert ["3", "metadata.name", "honoured"] in lines
+    assert ["5", "spec.hostNetwork", "refused", "firkin does not honour this field"] in lines
+    assert lines[-1][:2] == ["9", "spec.containers[0].imagePullPolicy"]
+    assert lines[-1][3].startswith("effect")
+    path.write_text(path.read_text().replace("  hostNetwork: true\n", ""))
+    assert firkin.run("pod", "check", "--json", str(path)).code == 0

@@ -115,7 +115,7 @@ NGINX = """
         - {name: scratch, mountPath: /tmp}
       - name: client
         image: BUSYBOX
-        command: [sleep, "1000"]
+        command: [sh, -c, "trap 'exit 0' TERM; sleep 1000 & wait"]
 """
 
 
@@ -350,6 +350,33 @@ async def test_hooks_run_in_their_container(directory: Path, services_image: str
         assert (await pod.container("main").stop()).success
         assert await output_of(pod, "reader", "cat", "/n/all") == "start\nstop\nterm\n"
         await pod.stop(0)
+
+
+async def test_names_kernel_settings_and_processes_of_a_pod(
+    directory: Path, services_image: str, busybox_image: str
+) -> None:
+    text = """
+    apiVersion: v1
+    kind: Pod
+    metadata: {name: surroundings}
+    spec:
+      hostname: box
+      shareProcessNamespace: true
+      terminationGracePeriodSeconds: 0
+      hostAliases: [{ip: 10.1.2.3, hostnames: [db]}]
+      dnsConfig: {nameservers: [10.0.0.53], searches: [example.org]}
+      securityContext: {sysctls: [{name: net.core.somaxconn, value: "1234"}]}
+      containers:
+      - {name: one, image: BUSYBOX, command: [sleep, "4321"]}
+      - {name: two, image: BUSYBOX, command: [sleep, "1000"]}
+    """
+    async with manifests(directory, services_image, busybox_image) as it, it.running(text) as pod:
+        assert await output_of(pod, "two", "hostname") == "box\n"
+        hosts = await output_of(pod, "two", "cat", "/etc/hosts")
+        assert ["10.1.2.3", "db"] in [line.split() for line in hosts.splitlines()]
+        assert "nameserver 10.0.0.53" in await output_of(pod, "two", "cat", "/etc/resolv.conf")
+        assert await output_of(pod, "two", "cat", "/proc/sys/net/core/somaxconn") == "1234\n"
+        assert "sleep 4321" in await output_of(pod, "two", "ps", "-o", "args")
 
 
 async def test_a_limited_volume_of_a_manifest_is_full_at_its_limit(
