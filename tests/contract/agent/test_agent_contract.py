@@ -337,5 +337,5 @@ async def test_a_volume_with_a_size_limit_holds_that_much_and_no_more(road: Road
         assert (await it.agent.usage(fast)).available_bytes == 2**19
         with pytest.raises(FirkinError) as raised:
             await it.agent.write_file(fast, "more", bytes(2**20))
-        assert isinstance(raised.value, StoreFull) or raised.value.errno == errno.ENOSPC
+        assert isinstance(raised.value, StoreFull) or getattr(raised.value, "errno", 0) == errno.ENOSPC
         await it.agent.write_file(GuestPath(it.volume("data")), "neighbour", bytes(2**20))
