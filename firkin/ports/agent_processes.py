@@ -19,7 +19,8 @@ class ProcessLaunch(msgspec.Struct, frozen=True):
         ref: which container, and the process's own id.
         runtime_spec: OCI runtime-spec configuration as JSON, of which `process` counts.
         stdio: which streams the host wants. With a terminal, stdin and stdout are its two directions.
-        terminal: the first size of the terminal that `runtime_spec` asks for; None when it asks for none.
+        terminal: the first size of the terminal that `runtime_spec` asks for; None when it asks for none. The command
+            may begin a moment before that is set; then it gets SIGWINCH.
     """
 
     ref: ProcessRef

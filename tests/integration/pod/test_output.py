@@ -49,7 +49,8 @@ async def test_a_shell_in_an_exec_is_driven_over_its_terminal(tmp_path: Path, bu
             async with await container.exec("sh", tty=True, size=(70, 20), stdin=firkin.Stdio.PIPED) as process:
                 assert process.stdin is not None
                 assert process.stdout is not None
-                await process.stdin.write(b"stty -echo; PS1=; stty size; tty\n")
+                size_known = 'until size=$(stty size 2>/dev/null) && [ "$size" ]; do :; done; echo $size'
+                await process.stdin.write(f"stty -echo; PS1=; {size_known}; tty\n".encode())
                 seen = bytearray()
                 while b"/dev/pts/1\r\n" not in seen:
                     seen += await process.stdout.read()

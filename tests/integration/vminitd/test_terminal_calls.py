@@ -54,7 +54,14 @@ async def test_a_size_that_comes_before_the_start_is_that_of_the_start(rootfs: P
         reader, _ = await stdout.ends()
         assert await reader.readline() == b"33 99\r\n"
         exec_stdout = await agent.listen(token=False)
-        await created(agent, terminal_spec(rootfs, "stty", "size"), "e", stdout=exec_stdout)
+        await created(
+            agent,
+            terminal_spec(
+                rootfs, "sh", "-c", 'until size=$(stty size 2>/dev/null) && [ "$size" ]; do :; done; echo $size'
+            ),
+            "e",
+            stdout=exec_stdout,
+        )
         await resized(agent, "e", 77, 22)
         await started(agent, "e")
         assert await exec_stdout.read() == b"22 77\r\n"
