@@ -27,14 +27,16 @@ from firkin.domain.mounts import Mount
 from firkin.domain.name_resolution import DnsConfig, HostEntry
 from firkin.domain.output_log import LogEntry
 from firkin.domain.pod_spec import PodBuilder, PodSpec
+from firkin.domain.probes import Probe
 from firkin.domain.process import ExitStatus, Output, Stdio
 from firkin.domain.reports import Capabilities, StopReport
+from firkin.domain.restarting import RestartPolicy
 from firkin.domain.rootfs_source import RootfsSource
 from firkin.domain.size import Size
 from firkin.domain.statistics import ContainerStatistics, ProcessEntry, StoreBreakdown
 from firkin.domain.store_spec import PodStoreSpec
 from firkin.domain.vm_config import VmConfig
-from firkin.domain.volumes import EmptyDirMedium, EmptyDirVolume
+from firkin.domain.volumes import EmptyDirMedium, EmptyDirVolume, VolumeFile
 
 from .handles import (
     Container,
@@ -89,9 +91,11 @@ __all__ = [
     "PodSpec",
     "PodStoreSpec",
     "PreparedContainerAdd",
+    "Probe",
     "Process",
     "ProcessEntry",
     "ResourceLimit",
+    "RestartPolicy",
     "RootfsSource",
     "Runtime",
     "RuntimeConfig",
@@ -102,6 +106,7 @@ __all__ = [
     "StopReport",
     "StoreBreakdown",
     "VmConfig",
+    "VolumeFile",
     "VolumeName",
     "errors",
     "open_runtime",
