@@ -33,7 +33,9 @@ def main() -> int:
     if options.json:
         options.json.write_text(report.as_json(results, others))
     if options.write_baseline:
-        report.BASELINE.write_text(json.dumps(report.ratios(results), indent=2) + "\n")
+        report.BASELINE.write_text(
+            json.dumps({case: round(ratio, 2) for case, ratio in report.ratios(results).items()}, indent=2) + "\n"
+        )
     regressions = report.regressions(report.ratios(results)) if options.short else []
     if regressions:
         print("slower than before, so it is measured once more:", *regressions, sep="\n  ")
