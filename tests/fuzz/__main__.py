@@ -196,9 +196,15 @@ def main() -> int:
             flush=True,
         )
         return 1
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    peak = _peak_mebibytes()
     print(f"{fuzzer.count} cases in {time.monotonic() - began:.0f} s, {peak} MiB at most: {dict(fuzzer.outcomes)}")
     return 0
+
+
+def _peak_mebibytes() -> int:
+    """Of this process alone; getrusage(2) counts what its parent was when it forked."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 def _run_batches(fuzzer: Fuzzer, seed: int, end: float, *, is_watched: bool) -> None:
