@@ -24,9 +24,9 @@ from .random_messages import RandomMessages
 
 pytestmark = pytest.mark.real_time
 
-# For a longer run: FIRKIN_FUZZ_SECONDS=600 FIRKIN_FUZZ_SEED=7.
-_SECONDS = float(os.environ.get("FIRKIN_FUZZ_SECONDS", "8"))
-_SEED = int(os.environ.get("FIRKIN_FUZZ_SEED", "1"))
+# For a longer run: FIRKIN_PROTOCOL_FUZZ_SECONDS=600 FIRKIN_PROTOCOL_FUZZ_SEED=7.
+_SECONDS = float(os.environ.get("FIRKIN_PROTOCOL_FUZZ_SECONDS", "8"))
+_SEED = int(os.environ.get("FIRKIN_PROTOCOL_FUZZ_SEED", "1"))
 _CALL_SECONDS = 1.0
 _CALLERS = 6
 _REPOSITORY = Path(__file__).parents[3]
