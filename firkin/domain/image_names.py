@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import msgspec
+
 from .digest import Digest
 from .errors import InvalidDigest, InvalidReference
 
@@ -53,16 +55,36 @@ def split_digest(rest: str, reference: str) -> tuple[str, Digest | None]:
     return name, pinned
 
 
-def full_docker_name(name: str) -> str:
-    """`busybox` as docker means it: `docker.io/library/busybox:latest`."""
-    first, slash, rest = name.partition("/")
-    if not slash or not ("." in first or ":" in first or first == "localhost"):
-        first, rest = "docker.io", name
-    if first in ("docker.io", "index.docker.io"):
-        first, rest = "docker.io", rest if "/" in rest else f"library/{rest}"
-    return f"{first}/{rest}" if ":" in rest or "@" in rest else f"{first}/{rest}:latest"
+class DockerName(msgspec.Struct, frozen=True):
+    """A name as docker has it: `example.org/team/app:1`.
+
+    Attributes:
+        host: of the registry that it names, or "" for a short name.
+        path: without the `library/` that docker puts before the names of its own images.
+        tag: what follows the last colon, or the digest behind an `@`; `latest` when there is neither.
+    """
+
+    host: str
+    path: str
+    tag: str
+
+    @classmethod
+    def parse(cls, text: str) -> DockerName:
+        """Read a name, short or full; docker takes a first part with a dot or colon for a host."""
+        first, slash, rest = text.partition("/")
+        is_full = bool(slash) and ("." in first or ":" in first or first == "localhost")
+        host, rest = (first, rest) if is_full else ("", text)
+        mark = "@" if "@" in rest else ":"
+        path, _, tag = rest.partition(mark)
+        return cls(host, path.removeprefix("library/"), tag or "latest")
+
+    def means(self, other: DockerName) -> bool:
+        """True when both can be the same image: a short name is that of any host."""
+        same_host = not self.host or not other.host or self.host == other.host
+        return same_host and (self.path, self.tag) == (other.path, other.tag)
 
 
-def plain_docker_name(name: str) -> str:
-    """`docker.io/library/busybox:latest` as docker shows it: `busybox:latest`."""
-    return name.removeprefix("docker.io/").removeprefix("library/")
+def shown_docker_name(name: str) -> str:
+    """The name of an image of docker's own as docker shows it, `busybox:latest`; any other as it is."""
+    _, slash, rest = name.partition("/")
+    return rest.removeprefix("library/") if slash and rest.startswith("library/") else name.removeprefix("library/")

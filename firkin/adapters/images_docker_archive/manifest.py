@@ -11,7 +11,7 @@ from firkin.domain.digest import Digest
 from firkin.domain.errors import BlobCorrupt, ImageInvalid, ImageNotFound, PlatformMissing, TagNotFound
 from firkin.domain.image import Platform
 from firkin.domain.image_documents import Config, decoded_config
-from firkin.domain.image_names import full_docker_name, plain_docker_name
+from firkin.domain.image_names import DockerName, shown_docker_name
 
 from .archive import DockerArchive
 from .reference import ArchiveReference
@@ -30,7 +30,7 @@ class ArchivedImage(msgspec.Struct, frozen=True, rename="pascal"):
     @property
     def names(self) -> tuple[str, ...]:
         """What the image is called, as docker shows it."""
-        return tuple(plain_docker_name(tag) for tag in self.repo_tags or ())
+        return tuple(shown_docker_name(tag) for tag in self.repo_tags or ())
 
 
 class ChosenImage(msgspec.Struct, frozen=True):
@@ -100,8 +100,8 @@ def _images(archive: DockerArchive, reference: ArchiveReference) -> tuple[Archiv
 def _named(images: tuple[ArchivedImage, ...], name: str) -> tuple[ArchivedImage, ...]:
     if name.startswith("@") and name[1:].isascii() and name[1:].isdigit() and len(name) < 10:
         return images[int(name[1:]) :][:1]
-    wanted = full_docker_name(name)
-    return tuple(image for image in images if wanted in map(full_docker_name, image.repo_tags or ()))
+    wanted = DockerName.parse(name)
+    return tuple(image for image in images if any(wanted.means(DockerName.parse(tag)) for tag in image.repo_tags or ()))
 
 
 def _read(archive: DockerArchive, image: ArchivedImage) -> ChosenImage:

@@ -67,11 +67,12 @@ async def test_an_archive_by_skopeo_is_the_image_it_was_made_from(
 
 
 @pytest.mark.parametrize(
-    "name", ["busybox", "busybox:latest", "library/busybox", "docker.io/library/busybox:latest", "example.org/a/b:1"]
+    "name",
+    ["busybox", "busybox:latest", "library/busybox", "docker.example/library/busybox:latest", "example.org/a/b:1"],
 )
 async def test_a_name_may_be_short_or_full(busybox_image: str, tmp_path: Path, name: str) -> None:
     archive = skopeo_archive(
-        busybox_image, tmp_path / "busybox.tar", "docker.io/library/busybox:latest", "example.org/a/b:1"
+        busybox_image, tmp_path / "busybox.tar", "docker.example/library/busybox:latest", "example.org/a/b:1"
     )
 
     assert (await resolved(f"docker-archive:{archive}:{name}", tmp_path / "cache")).layers

@@ -4,7 +4,7 @@ import pytest
 
 from firkin.domain.digest import Digest
 from firkin.domain.errors import InvalidReference
-from firkin.domain.image_names import full_docker_name, image_name, path_readings, plain_docker_name, split_digest
+from firkin.domain.image_names import DockerName, image_name, path_readings, shown_docker_name, split_digest
 
 
 def test_a_path_with_colons_has_several_readings_the_longest_first() -> None:
@@ -15,21 +15,27 @@ def test_a_path_with_colons_has_several_readings_the_longest_first() -> None:
 @pytest.mark.parametrize(
     ("short", "full"),
     [
-        ("busybox", "docker.io/library/busybox:latest"),
-        ("busybox:1", "docker.io/library/busybox:1"),
-        ("team/app", "docker.io/team/app:latest"),
-        ("docker.io/busybox", "docker.io/library/busybox:latest"),
-        ("index.docker.io/team/app:2", "docker.io/team/app:2"),
-        ("localhost/app", "localhost/app:latest"),
+        ("busybox", "example.org/library/busybox:latest"),
+        ("busybox:1", "example.org/library/busybox:1"),
+        ("library/busybox", "busybox:latest"),
+        ("team/app", "example.org/team/app:latest"),
         ("localhost:5000/app", "localhost:5000/app:latest"),
-        ("example.org/a/b:1", "example.org/a/b:1"),
-        ("app@sha256:0", "docker.io/library/app@sha256:0"),
+        ("example.org/a/b:1", "a/b:1"),
+        ("app@sha256:0", "example.org/library/app@sha256:0"),
     ],
 )
-def test_short_names_mean_what_docker_means(short: str, full: str) -> None:
-    assert full_docker_name(short) == full
-    assert full_docker_name(full) == full
-    assert full_docker_name(plain_docker_name(full)) == full
+def test_a_short_name_is_that_of_any_host(short: str, full: str) -> None:
+    assert DockerName.parse(short).means(DockerName.parse(full))
+    assert DockerName.parse(full).means(DockerName.parse(short))
+    assert DockerName.parse(shown_docker_name(full)).means(DockerName.parse(full))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("a", "b"), ("a:1", "a:2"), ("one.example/a", "two.example/a"), ("team/a", "a"), ("localhost/a", "x.example/a")],
+)
+def test_other_names_are_of_other_images(one: str, other: str) -> None:
+    assert not DockerName.parse(one).means(DockerName.parse(other))
 
 
 @pytest.mark.parametrize("name", ["a", "A1", "a.b-c_d:e+f/g--h:1", "a" * 255, "localhost:5000/x:1"])
