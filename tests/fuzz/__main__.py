@@ -77,12 +77,15 @@ class Fuzzer:
         if not self._descriptors:
             self._descriptors = len(os.listdir("/proc/self/fd"))
         signal.setitimer(signal.ITIMER_REAL, _CASE_SECONDS)
-        outcome = self._apply(self._rootfs, case, None)
-        self._check()
-        if self.count % 4 == 0:
-            self._check_that_steps_do_not_matter(case, outcome)
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        shutil.rmtree(self._rootfs)
+        try:
+            outcome = self._apply(self._rootfs, case, None)
+            self._check()
+            if self.count % 4 == 0:
+                self._check_that_steps_do_not_matter(case, outcome)
+        finally:
+            # hypothesis runs a case that failed once more: what it finds then must not hide the first failure.
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            shutil.rmtree(self._rootfs)
         self.outcomes[outcome] += 1
         self.count += 1
 
@@ -192,7 +195,7 @@ def main() -> int:
     except BaseException:
         traceback.print_exc()
         print(
-            f"failed after {fuzzer.count} cases of seed {options.seed}; the case is {options.directory}/case",
+            f"failed after {fuzzer.count} cases of seed {options.seed}; the case is {options.case}",
             flush=True,
         )
         return 1
