@@ -19,6 +19,7 @@ LOCKS = ".locks"
 
 WAIT_SECONDS = 10.0
 _POLL_SECONDS = 0.002
+_TRIES = 25
 
 
 class StoreLock:
@@ -129,6 +130,24 @@ def pod_lock(locks: Path, pod_id: PodId) -> Iterator[None]:
     finally:
         (locks / pod_id).unlink(missing_ok=True)
         os.close(descriptor)
+
+
+async def take_pod_id(stack: contextlib.ExitStack, locks: Path, pod_id: PodId) -> None:
+    """Hold a pod's id on this store until `stack` is left.
+
+    Who looks which pods live takes each lock for a moment, so a lock that is taken is tried again for 50 ms.
+
+    Raises:
+        PodExists: another pod of this id runs on the store.
+    """
+    for _ in range(_TRIES):
+        try:
+            stack.enter_context(pod_lock(locks, pod_id))
+        except PodExists:
+            await asyncio.sleep(_POLL_SECONDS)
+        else:
+            return
+    stack.enter_context(pod_lock(locks, pod_id))
 
 
 def locked_file(path: Path) -> int | None:

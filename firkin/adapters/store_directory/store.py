@@ -18,7 +18,7 @@ from firkin.domain.store_spec import PodStoreSpec
 from firkin.ports.store import StoreMedium
 
 from .failures import translated
-from .locks import LOCKS, WAIT_SECONDS, StoreLock, noted_template, pod_lock, shared_store
+from .locks import LOCKS, WAIT_SECONDS, StoreLock, noted_template, pod_lock, shared_store, take_pod_id
 from .removal import DISCARDED_PREFIX, discard, remove_tree
 
 _STAGING_PREFIX = ".staging-"
@@ -50,7 +50,7 @@ class DirectoryPodStore:
         with contextlib.ExitStack() as stack:
             async with shared_store(store, WAIT_SECONDS) as share:
                 with translated(store):
-                    stack.enter_context(pod_lock(locks, pod_id))
+                    await take_pod_id(stack, locks, pod_id)
                     await _whole(_tidy_up, store, locks, pod_id, share)
                 status = store.stat()
                 try:

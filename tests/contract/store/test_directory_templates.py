@@ -191,18 +191,14 @@ async def test_pods_and_pruning_at_once_never_lose_a_template_in_use(tmp_path: P
                     await asyncio.sleep(0)
                     assert (template / "rootfs/deep/er/file").exists()
 
-    async def pruning() -> int:
-        removed = 0
+    async def pruning() -> None:
         for _ in range(turns * 3):
             for item in await templates.items():
-                removed += not (await templates.reclaim(item)).held
-        return removed
+                await templates.reclaim(item)
 
     async with asyncio.TaskGroup() as group:
         group.create_task(pods("pod-1"))
-        pruner = group.create_task(pruning())
-    # How often the pruner found the template free is a matter of luck; once the pods are gone, it always does.
-    assert pruner.result() + await pruning() > 0
+        group.create_task(pruning())
     assert not list((tmp_path / "store").glob(".discarded-*"))
 
 
