@@ -199,6 +199,11 @@ async def test_pods_and_pruning_at_once_never_lose_a_template_in_use(tmp_path: P
     async with asyncio.TaskGroup() as group:
         group.create_task(pods("pod-1"))
         group.create_task(pruning())
+    template = tmp_path / "store/templates" / f"sha256-{ONE.hex}"
+    if not template.exists():
+        made(tmp_path, ONE)
+    await pruning()
+    assert not template.exists(), "the pods are gone, and pruning leaves what they no longer use"
     assert not list((tmp_path / "store").glob(".discarded-*"))
 
 
