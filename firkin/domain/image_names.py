@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import msgspec
 
 from .digest import Digest
-from .errors import InvalidDigest, InvalidReference
+from .errors import ImageNotFound, InvalidDigest, InvalidReference
 
 _NAME_MAX = 255
 _COMPONENT = r"[A-Za-z0-9]+(?:(?:[-._:+]|--)[A-Za-z0-9]+)*"
@@ -82,6 +82,26 @@ class DockerName(msgspec.Struct, frozen=True):
         """True when both can be the same image: a short name is that of any host."""
         same_host = not self.host or not other.host or self.host == other.host
         return same_host and (self.path, self.tag) == (other.path, other.tag)
+
+
+def kept_name(name: str, reference: str, names: Collection[str]) -> str:
+    """The one of `names` that `name` means: itself, or with `:latest`, or the only one that it is a short form of.
+
+    Raises:
+        ImageNotFound: none is meant, or several are.
+    """
+    for exact in (name, f"{name}:latest"):
+        if exact in names:
+            return exact
+    wanted = DockerName.parse(name)
+    meant = [other for other in names if wanted.means(DockerName.parse(other))]
+    if not meant:
+        raise ImageNotFound(
+            reference, f"nothing is kept under the name {name!r}; there are: {', '.join(names) or 'none'}"
+        )
+    if len(meant) > 1:
+        raise ImageNotFound(reference, f"the name {name!r} may mean any of {', '.join(meant)}; use the whole one")
+    return meant[0]
 
 
 def shown_docker_name(name: str) -> str:

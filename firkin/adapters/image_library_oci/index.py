@@ -11,8 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from firkin.domain.errors import ImageNotFound
 from firkin.domain.image_documents import Descriptor, Index, decoded
+from firkin.domain.image_names import kept_name
 
 from .blobs import PARTIAL
 from .failures import translated
@@ -73,17 +73,13 @@ class LibraryIndex:
         return tuple(sorted((one for one in manifests if one.tag is not None), key=lambda one: one.tag or ""))
 
     def found(self, name: str, reference: str) -> Descriptor:
-        """The descriptor of `name`, or else of `name:latest`.
+        """The descriptor of the image that `name` means.
 
         Raises:
-            ImageNotFound: there is none.
+            ImageNotFound: there is none, or `name` is short for several.
         """
         by_name = {one.tag or "": one for one in self.descriptors()}
-        found = by_name.get(name) or by_name.get(f"{name}:latest")
-        if found is None:
-            have = ", ".join(by_name) or "none"
-            raise ImageNotFound(reference, f"nothing is kept under the name {name!r}; there are: {have}")
-        return found
+        return by_name[kept_name(name, reference, by_name)]
 
     def put(self, name: str, descriptor: dict[str, object]) -> None:
         """Let `name` mean `descriptor` and nothing else; to be called while it is locked."""

@@ -26,7 +26,7 @@ SCHEME = "image"
 
 
 class LibraryImageSource:
-    """Images that `OciImageLibrary` keeps: `image:NAME[@sha256:...]`; NAME without a tag may also mean NAME:latest.
+    """Images that `OciImageLibrary` keeps: `image:NAME[@sha256:...]`; NAME may lack its host and `:latest`.
 
     With a digest, the name must still mean the image of that digest.
     """

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from firkin.domain.digest import Digest
 from firkin.domain.errors import ImageNotFound, UnsupportedFeature
 from firkin.domain.image import ImageBundle
-from firkin.domain.image_names import image_name
+from firkin.domain.image_names import image_name, kept_name
 from firkin.domain.reclaiming import Reclaimable
 from firkin.ports.image_library import KeptImage, RemovedImage
 
@@ -43,9 +43,7 @@ class MemoryImageLibrary:
             ImageNotFound: there is no such image.
         """
         await self._faults.reach("library.remove")
-        found = next((one for one in (name, f"{name}:latest") if one in self._bundles), None)
-        if found is None:
-            raise ImageNotFound(f"image:{name}", "nothing is kept under this name")
+        found = kept_name(name, f"image:{name}", self._bundles)
         if digest not in (None, self._bundles[found].digest):
             raise ImageNotFound(f"image:{name}@{digest}", f"{found} is {self._bundles[found].digest} now")
         bundle = self._bundles.pop(found)

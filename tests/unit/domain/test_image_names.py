@@ -3,8 +3,15 @@ from __future__ import annotations
 import pytest
 
 from firkin.domain.digest import Digest
-from firkin.domain.errors import InvalidReference
-from firkin.domain.image_names import DockerName, image_name, path_readings, shown_docker_name, split_digest
+from firkin.domain.errors import ImageNotFound, InvalidReference
+from firkin.domain.image_names import (
+    DockerName,
+    image_name,
+    kept_name,
+    path_readings,
+    shown_docker_name,
+    split_digest,
+)
 
 
 def test_a_path_with_colons_has_several_readings_the_longest_first() -> None:
@@ -50,3 +57,12 @@ def test_a_digest_may_follow_a_name() -> None:
     for wrong in ("", "a@", f"@{digest}", "a@sha256:0", f"a@{digest}@{digest}"):
         with pytest.raises(InvalidReference):
             split_digest(wrong, "r")
+
+
+def test_a_kept_name_is_exact_or_latest_or_the_only_one_it_is_short_for() -> None:
+    names = ("a", "a:latest", "b:latest", "one.example/c:1", "one.example/d:1", "two.example/d:1", "d:2")
+    for short, meant in (("a", "a"), ("b", "b:latest"), ("c:1", "one.example/c:1"), ("one.example/c:1",) * 2):
+        assert kept_name(short, "r", names) == meant
+    for wrong in ("c", "d:1", "three.example/c:1", "e"):
+        with pytest.raises(ImageNotFound):
+            kept_name(wrong, "r", names)
