@@ -40,7 +40,12 @@ if TYPE_CHECKING:
     from .domain.output_log import LogEntry as LogEntry
     from .domain.pod_spec import PodBuilder as PodBuilder
     from .domain.pod_spec import PodSpec as PodSpec
+    from .domain.probes import ExecAction as ExecAction
+    from .domain.probes import GrpcAction as GrpcAction
+    from .domain.probes import HttpGetAction as HttpGetAction
     from .domain.probes import Probe as Probe
+    from .domain.probes import SleepAction as SleepAction
+    from .domain.probes import TcpSocketAction as TcpSocketAction
     from .domain.process import ExitStatus as ExitStatus
     from .domain.process import Output as Output
     from .domain.process import Stdio as Stdio
@@ -70,10 +75,13 @@ _HOMES = {
     "EmptyDirMedium": "domain.volumes",
     "EmptyDirVolume": "domain.volumes",
     "EventStream": "application.pod_events",
+    "ExecAction": "domain.probes",
     "ExitStatus": "domain.process",
     "FirkinError": "domain.errors",
+    "GrpcAction": "domain.probes",
     "GuestPath": "domain.guest_path",
     "HostEntry": "domain.name_resolution",
+    "HttpGetAction": "domain.probes",
     "ImageBundle": "domain.image",
     "ImageConfig": "domain.image",
     "Layer": "domain.image",
@@ -98,10 +106,12 @@ _HOMES = {
     "Runtime": "application.runtime",
     "RuntimeConfig": "config",
     "Size": "domain.size",
+    "SleepAction": "domain.probes",
     "StartedContainerAdd": "application.container_add",
     "Stdio": "domain.process",
     "StopReport": "domain.reports",
     "StoreBreakdown": "domain.statistics",
+    "TcpSocketAction": "domain.probes",
     "VmConfig": "domain.vm_config",
     "VolumeFile": "domain.volumes",
     "VolumeName": "domain.ids",

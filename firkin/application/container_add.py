@@ -15,12 +15,14 @@ from typing import Any, Self, TypeVar
 from msgspec.structs import replace
 
 from firkin.domain.container_spec import PodContainerSpec
-from firkin.domain.errors import ContainerNotPending, FirkinError, InvalidPodSpec, PodNotRunning
+from firkin.domain.errors import ContainerNotPending, FirkinError, InvalidPodSpec, PodNotRunning, UnsupportedFeature
 from firkin.domain.ids import ContainerId
 from firkin.domain.lifecycle import ContainerEvent, ContainerPhase
+from firkin.domain.probes import port_actions
 from firkin.domain.process import ContainerStartupTiming
 from firkin.domain.validation import container_problems
 from firkin.ports.agent_containers import OverlayRequest
+from firkin.ports.agent_network import PORT_CHECKS
 
 from .container_launch import launch
 from .container_plan import bundle_of, planned_container
@@ -156,6 +158,9 @@ async def resume_container_add(pod: OpenPod, record: ContainerRecord) -> Pending
 
 
 async def _planned(pod: OpenPod, record: ContainerRecord) -> None:
+    if port_actions(record.spec.probes, record.spec.hooks) and PORT_CHECKS not in pod.agent_info.features:
+        reason = "this guest agent cannot dial in the pod's network: give a command instead"
+        raise UnsupportedFeature("a probe or hook of a port", reason)
     bundle = bundle_of(record.spec.rootfs)
     if bundle is not None and bundle.chain_id not in pod.known_templates:
         layout = pod.store.layout

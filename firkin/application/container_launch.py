@@ -9,10 +9,11 @@ from msgspec.structs import replace
 
 from firkin.domain.errors import ContainerNotPending, PostStartFailed
 from firkin.domain.lowering import encoded
+from firkin.domain.probes import HookAction
 from firkin.domain.process import ProcessRef
 from firkin.ports.agent_containers import ContainerLaunch, OverlayRequest
 
-from .container_command import command_failure
+from .container_action import action_failure
 from .container_record import ContainerRecord
 from .open_pod import OpenPod
 from .probing import start_probing
@@ -42,13 +43,13 @@ async def launch(pod: OpenPod, record: ContainerRecord, overlay: OverlayRequest 
     )
     process = RunningProcess(ProcessRef(record.id, record.id), started, pod.agent, pod.scope, record.log, stdio.logged)
     record.run(process)
-    if record.spec.hooks.post_start:
-        await _run_post_start(pod, record, process)
+    if record.spec.hooks.post_start is not None:
+        await _run_post_start(pod, record, process, record.spec.hooks.post_start)
     start_probing(pod, record, process)
 
 
-async def _run_post_start(pod: OpenPod, record: ContainerRecord, process: RunningProcess) -> None:
-    failure = await command_failure(pod, record, record.spec.hooks.post_start, None)
+async def _run_post_start(pod: OpenPod, record: ContainerRecord, process: RunningProcess, action: HookAction) -> None:
+    failure = await action_failure(pod, record, action, None)
     if failure is not None:
         await process.stop(signals.SIGKILL, 0)
         raise PostStartFailed(record.id, failure)

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Protocol
 
 from firkin.domain.container_spec import PodContainerSpec
 from firkin.domain.errors import ContainerExists, ContainerNotFound
@@ -33,7 +34,7 @@ class ContainerRecord:
         timing: of its latest start.
         is_in_sandbox: whether the agent was ever asked to make anything of it.
         is_add_over: whether its add was committed.
-        is_ready: whether its startup and readiness probes say so; True without them.
+        on_readiness: told whenever it becomes ready, or is not any more.
         killed_because: why a probe had it killed last, "" for never.
         restart_count: how often the pod's policy has started it again.
         stop_asked: set once somebody wants it to stay ended.
@@ -54,7 +55,8 @@ class ContainerRecord:
         self.begun_at = time.perf_counter()
         self.is_in_sandbox = False
         self.is_add_over = False
-        self.is_ready = False
+        self._is_ready = False
+        self.on_readiness: Callable[[bool], None] | None = None
         self.killed_because = ""
         self.restart_count = 0
         self.stop_asked = asyncio.Event()
@@ -77,6 +79,17 @@ class ContainerRecord:
         """True once the container's add is over, until it is removed."""
         return self.is_add_over and self.phase not in (ContainerPhase.REMOVING, ContainerPhase.REMOVED)
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether its startup and readiness probes say so; True without them."""
+        return self._is_ready
+
+    @is_ready.setter
+    def is_ready(self, is_ready: bool) -> None:
+        changed, self._is_ready = is_ready != self._is_ready, is_ready
+        if changed and self.on_readiness is not None:
+            self.on_readiness(is_ready)
+
     def run(self, process: RunningProcess) -> None:
         """Take over a process that was started, and follow it to its end."""
         self.process = process
@@ -97,12 +110,20 @@ class ContainerRecord:
             self.lifecycle.apply(ContainerEvent.EXITED)
 
 
+class ContainerListener(Protocol):
+    """Who is told how containers go on."""
+
+    def container_phase(self, container_id: ContainerId, phase: ContainerPhase, /) -> None: ...
+
+    def container_readiness(self, container_id: ContainerId, is_ready: bool, /) -> None: ...
+
+
 class ContainerTable:
     """The containers of a pod, in the order in which their ids were reserved."""
 
-    def __init__(self, pod_id: PodId, on_phase: Callable[[ContainerId, ContainerPhase], None]) -> None:
+    def __init__(self, pod_id: PodId, listener: ContainerListener) -> None:
         self._pod_id = pod_id
-        self._on_phase = on_phase
+        self._listener = listener
         self._records: dict[ContainerId, ContainerRecord] = {}
 
     def __iter__(self) -> Iterator[ContainerRecord]:
@@ -122,7 +143,8 @@ class ContainerTable:
         if spec.id in self._records:
             raise ContainerExists(self._pod_id, spec.id)
         record = self._records[spec.id] = ContainerRecord(spec)
-        record.lifecycle.observe(partial(self._on_phase, spec.id))
+        record.lifecycle.observe(partial(self._listener.container_phase, spec.id))
+        record.on_readiness = partial(self._listener.container_readiness, spec.id)
         return record
 
     def find(self, container_id: str) -> ContainerRecord | None:

@@ -57,7 +57,7 @@ class OpenPod:
         self.events = PodEvents()
         self.lifecycle = pod_lifecycle(spec.id)
         self.lifecycle.observe(self.events.pod_phase)
-        self.containers = ContainerTable(spec.id, self.events.container_phase)
+        self.containers = ContainerTable(spec.id, self.events)
         self.known_templates: set[Digest] = set()
         self.templates = templates
         self.template_holder: TemplateHolder | None = None

@@ -9,7 +9,15 @@ from types import TracebackType
 from typing import Self
 
 from firkin.domain.errors import FirkinError
-from firkin.domain.events import ContainerPhaseChanged, Event, EventBuffer, PodPhaseChanged, Subscribed
+from firkin.domain.events import (
+    ContainerPhaseChanged,
+    ContainerReadinessChanged,
+    Event,
+    EventBuffer,
+    PodPhaseChanged,
+    ProbeFailed,
+    Subscribed,
+)
 from firkin.domain.ids import ContainerId
 from firkin.domain.lifecycle import ContainerPhase, PodPhase
 from firkin.ports.agent import Agent
@@ -81,6 +89,14 @@ class PodEvents:
     def container_phase(self, container_id: ContainerId, phase: ContainerPhase) -> None:
         """A container's lifecycle went on."""
         self._publish(ContainerPhaseChanged(time.time(), container_id, phase))
+
+    def container_readiness(self, container_id: ContainerId, is_ready: bool) -> None:
+        """A container became ready, or is not any more."""
+        self._publish(ContainerReadinessChanged(time.time(), container_id, is_ready))
+
+    def probe_failed(self, container_id: ContainerId, probe: str, reason: str) -> None:
+        """A probe failed once."""
+        self._publish(ProbeFailed(time.time(), container_id, probe, reason))
 
     def _publish(self, event: Event) -> None:
         for stream in self._streams:

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 from firkin.domain.errors import FirkinError
 from firkin.domain.probes import Probe, Probes
 
-from .container_command import command_failure
+from .container_action import action_failure
 from .container_record import ContainerRecord
 from .container_stop import stop_container
 from .open_pod import OpenPod
@@ -42,7 +42,7 @@ class _Probing:
 
     async def _came_up(self, probe: Probe) -> bool:
         failures = 0
-        async with contextlib.aclosing(self._answers(probe)) as answers:
+        async with contextlib.aclosing(self._answers("startup", probe)) as answers:
             async for answer in answers:
                 if answer is None:
                     return True
@@ -54,7 +54,7 @@ class _Probing:
 
     async def _keep_alive(self, probe: Probe) -> None:
         failures = 0
-        async with contextlib.aclosing(self._answers(probe)) as answers:
+        async with contextlib.aclosing(self._answers("liveness", probe)) as answers:
             async for answer in answers:
                 failures = 0 if answer is None else failures + 1
                 if failures >= probe.failure_threshold:
@@ -63,7 +63,7 @@ class _Probing:
 
     async def _keep_ready(self, probe: Probe) -> None:
         successes = failures = 0
-        async with contextlib.aclosing(self._answers(probe)) as answers:
+        async with contextlib.aclosing(self._answers("readiness", probe)) as answers:
             async for answer in answers:
                 successes, failures = (successes + 1, 0) if answer is None else (0, failures + 1)
                 if successes >= probe.success_threshold:
@@ -71,13 +71,15 @@ class _Probing:
                 if failures >= probe.failure_threshold:
                     self._record.is_ready = False
 
-    async def _answers(self, probe: Probe) -> AsyncGenerator[str | None, None]:
+    async def _answers(self, name: str, probe: Probe) -> AsyncGenerator[str | None, None]:
         """How each time failed, or None for a success, until the process ends."""
         pause = probe.initial_delay_seconds
         while await self._lives_for(pause):
-            answer = await command_failure(self._pod, self._record, probe.command, probe.timeout_seconds)
+            answer = await action_failure(self._pod, self._record, probe.action, probe.timeout_seconds)
             if self._process.exit.done():
                 return
+            if answer is not None:
+                self._pod.events.probe_failed(self._record.id, name, answer)
             yield answer
             pause = probe.period_seconds
 

@@ -12,7 +12,7 @@ from .ids import ContainerId
 from .mounts import Mount
 from .name_resolution import DnsConfig, HostEntry
 from .output_log import DEFAULT_LOG_BYTES
-from .probes import Hooks, Probe, Probes
+from .probes import ExecAction, HookAction, Hooks, Probe, Probes
 from .process import Stdio, StdioOptions
 from .rootfs_source import AnyRootfs
 from .surroundings import Surroundings
@@ -89,7 +89,7 @@ class PodContainerSpec(msgspec.Struct, frozen=True):
         root_read_only: whether its root filesystem refuses writing.
         grace_seconds: how long a stop waits, after asking, before it kills.
         surroundings: DNS, hosts and kernel settings of its own, instead of the pod's.
-        probes, hooks: commands that ask how it is, and that its start and its stop run.
+        probes, hooks: what asks how it is, and what its start and its stop do.
         log_max_bytes: how much is kept of what it writes to streams that are `Stdio.LOG`; the oldest goes first.
     """
 
@@ -256,11 +256,16 @@ class PodContainerSpec(msgspec.Struct, frozen=True):
 
     def post_start(self, *command: str) -> Self:
         """Run a command in it right after its start; when it fails, the container is killed."""
-        return replace(self, hooks=replace(self.hooks, post_start=command))
+        return self.with_hooks(post_start=ExecAction(command))
 
     def pre_stop(self, *command: str) -> Self:
         """Run a command in it, within the grace period, before it is asked to end."""
-        return replace(self, hooks=replace(self.hooks, pre_stop=command))
+        return self.with_hooks(pre_stop=ExecAction(command))
+
+    def with_hooks(self, *, post_start: HookAction | None = None, pre_stop: HookAction | None = None) -> Self:
+        """Do something at its start or its stop: run a command, send a GET request, or sleep."""
+        hooks = Hooks(post_start or self.hooks.post_start, pre_stop or self.hooks.pre_stop)
+        return replace(self, hooks=hooks)
 
     def stop_grace(self, seconds: float) -> Self:
         """Wait `seconds` between asking the container to end and killing it."""

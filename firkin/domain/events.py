@@ -82,10 +82,30 @@ class ContainerPhaseChanged(msgspec.Struct, frozen=True):
     phase: ContainerPhase
 
 
+class ContainerReadinessChanged(msgspec.Struct, frozen=True):
+    """A container became ready for work, or is not any more: by its probes, or because it ended."""
+
+    at_unix_seconds: float
+    container_id: str
+    is_ready: bool
+
+
+class ProbeFailed(msgspec.Struct, frozen=True):
+    """A probe (`startup`, `liveness` or `readiness`) failed once; the reason is the second half of a sentence."""
+
+    at_unix_seconds: float
+    container_id: str
+    probe: str
+    reason: str
+
+
 SandboxEvent = Subscribed | ProcessCreated | ProcessStarted | ProcessExited | OutOfMemory | AgentStopping | EventsMissed
 """What an agent tells."""
 
-Event = SandboxEvent | PodPhaseChanged | ContainerPhaseChanged
+HostEvent = PodPhaseChanged | ContainerPhaseChanged | ContainerReadinessChanged | ProbeFailed
+"""What the host sees by itself."""
+
+Event = SandboxEvent | HostEvent
 """What a pod tells."""
 
 

@@ -11,7 +11,7 @@ from .errors import InvalidGuestPath, InvalidRelativePath, SpecProblem
 from .guest_path import GuestPath, checked_relative_path
 from .linux_capabilities import normalised_capability
 from .mounts import Mount, normalised_destination
-from .probes import Hooks, Probe, Probes
+from .probes import Hooks, Probe, Probes, action_problem
 from .process import Stdio
 from .rootfs_source import Ext4ImageRootfs, GuestPathRootfs, OciBundleRootfs
 from .surroundings import surroundings_problems
@@ -117,6 +117,7 @@ def container_problems(
     yield from surroundings_problems(spec.surroundings, f"{where}.", of_pod=False)
     yield from _limit_problems(spec, where, pod_resources)
     yield from _probe_problems(spec.probes, where)
+    yield from _hook_problems(spec.hooks, where)
 
 
 def _vm_problems(config: VmConfig) -> Iterator[SpecProblem]:
@@ -261,14 +262,20 @@ def _probe_problems(probes: Probes, where: str) -> Iterator[SpecProblem]:
         if probe is None:
             continue
         at = f"{where}.{name}Probe"
-        if not probe.command:
-            yield SpecProblem(at, "probe", "a probe needs a command")
+        if (wrong := action_problem(probe.action)) is not None:
+            yield SpecProblem(at, "probe", f"a probe cannot be made: {wrong}")
         if not (probe.initial_delay_seconds >= 0 and probe.period_seconds > 0 and probe.timeout_seconds > 0):
             yield SpecProblem(at, "probe", "its delay must be 0 s or more, its period and timeout more than 0 s")
         if probe.success_threshold < 1 or probe.failure_threshold < 1:
             yield SpecProblem(at, "probe", "its thresholds must be 1 or more")
         if probe.success_threshold != 1 and name != "readiness":
             yield SpecProblem(at, "probe", "only a readiness probe can ask for more than one success in a row")
+
+
+def _hook_problems(hooks: Hooks, where: str) -> Iterator[SpecProblem]:
+    for name, action in (("postStart", hooks.post_start), ("preStop", hooks.pre_stop)):
+        if action is not None and (wrong := action_problem(action)) is not None:
+            yield SpecProblem(f"{where}.{name}", "hook", f"a hook cannot be made: {wrong}")
 
 
 def _amount_problems(where: str, resources: ResourceLimits) -> Iterator[SpecProblem]:

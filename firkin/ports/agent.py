@@ -7,6 +7,7 @@ from typing import Protocol
 from .agent_containers import AgentContainers
 from .agent_events import AgentEvents
 from .agent_files import AgentFiles
+from .agent_network import AgentNetwork
 from .agent_pods import AgentPods
 from .agent_processes import AgentProcesses
 from .agent_statistics import AgentStatistics
@@ -14,7 +15,15 @@ from .agent_templates import AgentTemplates
 
 
 class Agent(
-    AgentPods, AgentTemplates, AgentContainers, AgentProcesses, AgentFiles, AgentStatistics, AgentEvents, Protocol
+    AgentPods,
+    AgentTemplates,
+    AgentContainers,
+    AgentProcesses,
+    AgentFiles,
+    AgentStatistics,
+    AgentEvents,
+    AgentNetwork,
+    Protocol,
 ):
     """All that an agent does.
 

@@ -27,7 +27,7 @@ from firkin.domain.mounts import Mount
 from firkin.domain.name_resolution import DnsConfig, HostEntry
 from firkin.domain.output_log import LogEntry
 from firkin.domain.pod_spec import PodBuilder, PodSpec
-from firkin.domain.probes import Probe
+from firkin.domain.probes import ExecAction, GrpcAction, HttpGetAction, Probe, SleepAction, TcpSocketAction
 from firkin.domain.process import ExitStatus, Output, Stdio
 from firkin.domain.reports import Capabilities, StopReport
 from firkin.domain.restarting import RestartPolicy
@@ -68,10 +68,13 @@ __all__ = [
     "EmptyDirMedium",
     "EmptyDirVolume",
     "EventStream",
+    "ExecAction",
     "ExitStatus",
     "FirkinError",
+    "GrpcAction",
     "GuestPath",
     "HostEntry",
+    "HttpGetAction",
     "ImageBundle",
     "ImageConfig",
     "Images",
@@ -101,10 +104,12 @@ __all__ = [
     "RuntimeConfig",
     "Sandbox",
     "Size",
+    "SleepAction",
     "StartedContainerAdd",
     "Stdio",
     "StopReport",
     "StoreBreakdown",
+    "TcpSocketAction",
     "VmConfig",
     "VolumeFile",
     "VolumeName",

@@ -1917,6 +1917,172 @@ class UsedSpace(_message.Message):
 Global___UsedSpace: _TypeAlias = UsedSpace  # noqa: Y015
 
 @_typing.final
+class CheckPortRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HTTP_GET_FIELD_NUMBER: _builtins.int
+    TCP_SOCKET_FIELD_NUMBER: _builtins.int
+    GRPC_HEALTH_FIELD_NUMBER: _builtins.int
+    TIMEOUT_USEC_FIELD_NUMBER: _builtins.int
+    timeout_usec: _builtins.int
+    """What takes longer has failed; in microseconds."""
+    @_builtins.property
+    def http_get(self) -> Global___HttpGet: ...
+    @_builtins.property
+    def tcp_socket(self) -> Global___TcpSocket: ...
+    @_builtins.property
+    def grpc_health(self) -> Global___GrpcHealth: ...
+    def __init__(
+        self,
+        *,
+        http_get: Global___HttpGet | None = ...,
+        tcp_socket: Global___TcpSocket | None = ...,
+        grpc_health: Global___GrpcHealth | None = ...,
+        timeout_usec: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["grpc_health", b"grpc_health", "http_get", b"http_get", "question", b"question", "tcp_socket", b"tcp_socket"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grpc_health", b"grpc_health", "http_get", b"http_get", "question", b"question", "tcp_socket", b"tcp_socket", "timeout_usec", b"timeout_usec"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_question: _TypeAlias = _typing.Literal["http_get", "tcp_socket", "grpc_health"]  # noqa: Y015
+    _WhichOneofArgType_question: _TypeAlias = _typing.Literal["question", b"question"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_question) -> _WhichOneofReturnType_question | None: ...
+
+Global___CheckPortRequest: _TypeAlias = CheckPortRequest  # noqa: Y015
+
+@_typing.final
+class HttpGet(_message.Message):
+    """Answers of 200 to 399 are a success. A redirection to the same host is followed, ten times at most; one to
+    another host is a success. Certificates are not verified.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOST_FIELD_NUMBER: _builtins.int
+    PORT_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    IS_HTTPS_FIELD_NUMBER: _builtins.int
+    HEADERS_FIELD_NUMBER: _builtins.int
+    host: _builtins.str
+    """Name or address of who is asked."""
+    port: _builtins.int
+    path: _builtins.str
+    """With its query, if any; begins with "/"."""
+    is_https: _builtins.bool
+    @_builtins.property
+    def headers(self) -> _containers.RepeatedCompositeFieldContainer[Global___HttpHeader]: ...
+    def __init__(
+        self,
+        *,
+        host: _builtins.str = ...,
+        port: _builtins.int = ...,
+        path: _builtins.str = ...,
+        is_https: _builtins.bool = ...,
+        headers: _abc.Iterable[Global___HttpHeader] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["headers", b"headers", "host", b"host", "is_https", b"is_https", "path", b"path", "port", b"port"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HttpGet: _TypeAlias = HttpGet  # noqa: Y015
+
+@_typing.final
+class HttpHeader(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    value: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        value: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HttpHeader: _TypeAlias = HttpHeader  # noqa: Y015
+
+@_typing.final
+class TcpSocket(_message.Message):
+    """A connection that is accepted is a success."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOST_FIELD_NUMBER: _builtins.int
+    PORT_FIELD_NUMBER: _builtins.int
+    host: _builtins.str
+    port: _builtins.int
+    def __init__(
+        self,
+        *,
+        host: _builtins.str = ...,
+        port: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "port", b"port"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TcpSocket: _TypeAlias = TcpSocket  # noqa: Y015
+
+@_typing.final
+class GrpcHealth(_message.Message):
+    """A server of grpc.health.v1 that answers SERVING is a success."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOST_FIELD_NUMBER: _builtins.int
+    PORT_FIELD_NUMBER: _builtins.int
+    SERVICE_FIELD_NUMBER: _builtins.int
+    host: _builtins.str
+    port: _builtins.int
+    service: _builtins.str
+    """Empty for the server as a whole."""
+    def __init__(
+        self,
+        *,
+        host: _builtins.str = ...,
+        port: _builtins.int = ...,
+        service: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "port", b"port", "service", b"service"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GrpcHealth: _TypeAlias = GrpcHealth  # noqa: Y015
+
+@_typing.final
+class CheckPortResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FAILURE_FIELD_NUMBER: _builtins.int
+    failure: _builtins.str
+    """How it failed, as the second half of a sentence; empty for a success."""
+    def __init__(
+        self,
+        *,
+        failure: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckPortResponse: _TypeAlias = CheckPortResponse  # noqa: Y015
+
+@_typing.final
 class EventsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

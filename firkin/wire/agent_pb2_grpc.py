@@ -134,6 +134,11 @@ class AgentStub:
                 request_serializer=firkin_dot_wire_dot_agent__pb2.EventsRequest.SerializeToString,
                 response_deserializer=firkin_dot_wire_dot_agent__pb2.Event.FromString,
                 _registered_method=True)
+        self.CheckPort = channel.unary_unary(
+                '/firkin.agent.v1.Agent/CheckPort',
+                request_serializer=firkin_dot_wire_dot_agent__pb2.CheckPortRequest.SerializeToString,
+                response_deserializer=firkin_dot_wire_dot_agent__pb2.CheckPortResponse.FromString,
+                _registered_method=True)
 
 
 class AgentServicer:
@@ -282,6 +287,13 @@ class AgentServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckPort(self, request, context):
+        """Asks a port once, from inside the sandbox's network, as a probe does. Feature "port-checks".
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AgentServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -384,6 +396,11 @@ def add_AgentServicer_to_server(servicer, server):
                     servicer.Events,
                     request_deserializer=firkin_dot_wire_dot_agent__pb2.EventsRequest.FromString,
                     response_serializer=firkin_dot_wire_dot_agent__pb2.Event.SerializeToString,
+            ),
+            'CheckPort': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckPort,
+                    request_deserializer=firkin_dot_wire_dot_agent__pb2.CheckPortRequest.FromString,
+                    response_serializer=firkin_dot_wire_dot_agent__pb2.CheckPortResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -926,6 +943,33 @@ class Agent:
             '/firkin.agent.v1.Agent/Events',
             firkin_dot_wire_dot_agent__pb2.EventsRequest.SerializeToString,
             firkin_dot_wire_dot_agent__pb2.Event.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckPort(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/firkin.agent.v1.Agent/CheckPort',
+            firkin_dot_wire_dot_agent__pb2.CheckPortRequest.SerializeToString,
+            firkin_dot_wire_dot_agent__pb2.CheckPortResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -83,6 +83,8 @@ class AgentStub:
     """What takes the store's space: templates, containers and volumes apart."""
     Events: _grpc.UnaryStreamMultiCallable[_agent_pb2.EventsRequest, _agent_pb2.Event]
     """What happens in the sandbox from now on, until the host cancels. The first message comes at once."""
+    CheckPort: _grpc.UnaryUnaryMultiCallable[_agent_pb2.CheckPortRequest, _agent_pb2.CheckPortResponse]
+    """Asks a port once, from inside the sandbox's network, as a probe does. Feature "port-checks"."""
 
 @_typing.type_check_only
 class AgentAsyncStub(AgentStub):
@@ -133,6 +135,8 @@ class AgentAsyncStub(AgentStub):
     """What takes the store's space: templates, containers and volumes apart."""
     Events: _aio.UnaryStreamMultiCallable[_agent_pb2.EventsRequest, _agent_pb2.Event]  # type: ignore[assignment]
     """What happens in the sandbox from now on, until the host cancels. The first message comes at once."""
+    CheckPort: _aio.UnaryUnaryMultiCallable[_agent_pb2.CheckPortRequest, _agent_pb2.CheckPortResponse]  # type: ignore[assignment]
+    """Asks a port once, from inside the sandbox's network, as a probe does. Feature "port-checks"."""
 
 class AgentServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -300,5 +304,13 @@ class AgentServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_agent_pb2.Event], _abc.AsyncIterator[_agent_pb2.Event]]:
         """What happens in the sandbox from now on, until the host cancels. The first message comes at once."""
+
+    @_abc_1.abstractmethod
+    def CheckPort(
+        self,
+        request: _agent_pb2.CheckPortRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_pb2.CheckPortResponse, _abc.Awaitable[_agent_pb2.CheckPortResponse]]:
+        """Asks a port once, from inside the sandbox's network, as a probe does. Feature "port-checks"."""
 
 def add_AgentServicer_to_server(servicer: AgentServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

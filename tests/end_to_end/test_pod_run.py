@@ -108,6 +108,7 @@ apiVersion: v1
 kind: Pod
 metadata: {{name: pod-1}}
 spec:
+  restartPolicy: Never
   volumes: [{{name: settings, configMap: {{name: settings}}}}]
   initContainers:
   - {{name: first, image: "{busybox_image}", command: [echo, prepared]}}
@@ -132,6 +133,7 @@ apiVersion: v1
 kind: Pod
 metadata: {{name: pod-1}}
 spec:
+  restartPolicy: Never
   initContainers: [{{name: first, image: "{busybox_image}", command: [sh, -c, "echo no database >&2; exit 3"]}}]
   containers: [{{name: main, image: "{busybox_image}", command: ["true"]}}]
 """

@@ -31,6 +31,7 @@ from .errors import CallKind, deadline_exceeded
 from .filesystem_usage import filesystem_usage
 from .firkin_agent_events import FirkinAgentEvents
 from .firkin_agent_files import FirkinAgentFiles
+from .firkin_agent_network import FirkinAgentNetwork
 from .firkin_agent_statistics import FirkinAgentStatistics
 from .layer_feed import LayerFeed
 from .pod_settings import set_sysctls, write_container_files
@@ -47,7 +48,7 @@ _VOLUME_GROUPS = "volume-groups"
 _StartReply = wire.StartContainerResponse | wire.StartProcessResponse
 
 
-class FirkinAgent(FirkinAgentFiles, FirkinAgentStatistics, FirkinAgentEvents):
+class FirkinAgent(FirkinAgentFiles, FirkinAgentStatistics, FirkinAgentEvents, FirkinAgentNetwork):
     """An agent that answered GetInfo."""
 
     def __init__(self, session: AgentSession, info: wire.GetInfoResponse) -> None:

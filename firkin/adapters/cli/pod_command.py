@@ -31,7 +31,8 @@ Each line of output begins with the name of the container that wrote it; what co
 and to standard error stays apart. A field of the manifest that firkin does not honour is an error that names it.
 
 Init containers run first, one after the other; what they wrote is shown when the others have started. A container
-that ended is started again as restartPolicy says, which is Never where it is absent; the pod ends with its last one.
+that ended is started again, with longer and longer pauses, as restartPolicy says: Always where it is absent, as in
+Kubernetes. The pod ends when no container will be started again; write restartPolicy: Never for pods that end.
 
 Ctrl-C or SIGTERM asks all containers to stop, and kills each after its grace period
 (terminationGracePeriodSeconds); a second one kills them at once.
@@ -164,6 +165,7 @@ async def _shown(containers: tuple[Container, ...]) -> dict[str, ExitStatus]:
                     status = await container.wait()
                 if not await container.wait_restarted():
                     return status
+                tell(f"container {name} ended ({status}) and was started again, as restartPolicy says")
 
         waits = [group.create_task(followed(*pair)) for pair in zip(names, containers, strict=True)]
     return {name: wait.result() for name, wait in zip(names, waits, strict=True)}

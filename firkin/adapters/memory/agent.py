@@ -27,12 +27,14 @@ from firkin.domain.process import ExitStatus, ProcessRef, Stdio, StdioOptions
 from firkin.domain.reports import AgentInfo, StoreUsage
 from firkin.domain.terminal import TerminalSize
 from firkin.ports.agent_containers import ContainerLaunch, OverlayRequest
+from firkin.ports.agent_network import PORT_CHECKS
 from firkin.ports.agent_pods import PodPreparation
 from firkin.ports.agent_processes import ProcessLaunch, ProcessStreams, StartedProcess
 from firkin.ports.agent_templates import ProgressCallback, TemplateProgress, TemplateResult
 
 from .agent_events import MemoryAgentEvents
 from .agent_files import MemoryAgentFiles
+from .agent_network import MemoryAgentNetwork
 from .agent_statistics import MemoryAgentStatistics
 from .files import MemoryFiles
 from .pipes import MemoryPipe, PipeSink, PipeSource
@@ -53,7 +55,7 @@ class _RuntimeSpec(msgspec.Struct):
     process: _Process
 
 
-class MemoryAgent(MemoryAgentFiles, MemoryAgentStatistics, MemoryAgentEvents):
+class MemoryAgent(MemoryAgentFiles, MemoryAgentStatistics, MemoryAgentEvents, MemoryAgentNetwork):
     """Keeps the promises of ports.agent over tables in memory."""
 
     def __init__(self, sandbox: MemorySandbox, world: MemoryWorld, programs: Mapping[str, Program]) -> None:
@@ -86,7 +88,7 @@ class MemoryAgent(MemoryAgentFiles, MemoryAgentStatistics, MemoryAgentEvents):
     async def info(self) -> AgentInfo:
         """Who it is."""
         async with self._call("info"):
-            return AgentInfo("memory", runtime="coroutines")
+            return AgentInfo("memory", frozenset({PORT_CHECKS}), runtime="coroutines")
 
     async def prepare_pod(self, preparation: PodPreparation) -> None:
         """Make the pod's files, without any that an earlier pod left."""

@@ -9,9 +9,8 @@ from contextlib import AbstractAsyncContextManager
 
 from firkin.domain.errors import SandboxDied
 from firkin.domain.events import (
-    ContainerPhaseChanged,
     EventBuffer,
-    PodPhaseChanged,
+    HostEvent,
     ProcessCreated,
     ProcessExited,
     ProcessStarted,
@@ -83,7 +82,7 @@ class MemoryAgentEvents:
             await listener.arrived.wait()
             listener.arrived.clear()
             while (event := listener.buffer.take()) is not None:
-                if not isinstance(event, PodPhaseChanged | ContainerPhaseChanged):
+                if not isinstance(event, HostEvent):
                     yield event
             if self._sandbox.ended is not None:
                 raise SandboxDied(self._sandbox.ended.reason)

@@ -22,6 +22,7 @@ class MemoryProcess:
         terminal: the size of its terminal now; None when it has none.
         resized: set whenever the terminal gets another size; what SIGWINCH is to a real process.
         ignored: signals that do nothing to it; SIGKILL cannot be among them.
+        ports: those that it listens on, and with which status it answers a GET request of a path.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class MemoryProcess:
         self.terminal = terminal
         self.resized = asyncio.Event()
         self.ignored: set[int] = set()
+        self.ports: dict[int, Callable[[str], int]] = {}
         self.started_unix_seconds = time.time()
         self.exit: asyncio.Future[ExitStatus] = asyncio.get_running_loop().create_future()
         self._signal: int | None = None

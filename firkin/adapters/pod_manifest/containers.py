@@ -55,6 +55,7 @@ def read_container(item: Field, pod: PodContext, *, is_init: bool) -> ManifestCo
     name = made(item.required(fields, "name"), ContainerId)
     image = made(item.required(fields, "image"), lambda text: _located_image(text, pod.source))
     _check_ports(fields.get("ports"))
+    ports = _named_ports(fields.get("ports"))
     resources = _resources(fields.get("resources"))
     container = ManifestContainer(
         name=name or ContainerId("unnamed"),
@@ -66,8 +67,8 @@ def read_container(item: Field, pod: PodContext, *, is_init: bool) -> ManifestCo
         mounts=_mounts(fields.get("volumeMounts"), pod.volumes),
         resources=resources,
         security=read_security(fields.get("securityContext"), pod.security),
-        probes=read_probes(fields),
-        hooks=read_hooks(fields.get("lifecycle")),
+        probes=read_probes(fields, ports),
+        hooks=read_hooks(fields.get("lifecycle"), ports),
         terminal=_flag(fields.get("tty")),
         stdin=_flag(fields.get("stdin")),
     )
@@ -105,6 +106,22 @@ def _check_ports(field: Field | None) -> None:
         fields = item.fields(("hostPort", "hostIP"), _PORT_INERT)
         for refused in fields.values():
             refused.problem("unsupported-value", "firkin publishes no port of a pod on the host")
+
+
+def _named_ports(field: Field | None) -> dict[str, int]:
+    """The numbers of the ports that have names."""
+    ports: dict[str, int] = {}
+    for item in [] if field is None or not field.is_list else field.items():
+        entries = item.entries() if item.is_object else {}
+        name, number = (entries.get(key) for key in ("name", "containerPort"))
+        if name is None or number is None or name.is_null or number.is_null:
+            continue
+        text, port = name.text(), number.integer()
+        if text in ports:
+            name.problem("duplicate-port", f"another port has the name {text!r}")
+        if text is not None and port is not None:
+            ports[text] = port
+    return ports
 
 
 def _mounts(field: Field | None, volumes: Mapping[str, EmptyDirVolume]) -> tuple[EmptyDirMount, ...]:

@@ -102,6 +102,6 @@ class PodManifest(msgspec.Struct, frozen=True):
     annotations: Mapping[str, str] = {}
     init_containers: tuple[ManifestContainer, ...] = ()
     security: PodSecurity = PodSecurity()
-    restart_policy: RestartPolicy = RestartPolicy.NEVER
+    restart_policy: RestartPolicy = RestartPolicy.ALWAYS
     surroundings: Surroundings = Surroundings()
     shares_processes: bool = False

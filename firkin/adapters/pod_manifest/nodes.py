@@ -88,6 +88,11 @@ class Field:
         return isinstance(self._node, yaml.MappingNode) and self._node.tag == _TAG + "map"
 
     @property
+    def is_list(self) -> bool:
+        """True for what has items."""
+        return isinstance(self._node, yaml.SequenceNode) and self._node.tag == _TAG + "seq"
+
+    @property
     def is_null(self) -> bool:
         """True for a value that is written as null, or not at all."""
         return self._node.tag == _TAG + "null"

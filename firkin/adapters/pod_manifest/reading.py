@@ -38,7 +38,7 @@ _POD_FIELDS = (
 def load_manifest(text: str, source: str) -> PodManifest:
     """Read a Kubernetes Pod manifest, with the ConfigMaps and Secrets of the same file.
 
-    `restartPolicy` may be absent: firkin then treats it as `Never`, because whoever runs a pod waits for its end.
+    What is absent is as in Kubernetes: `restartPolicy` Always, `terminationGracePeriodSeconds` 30.
 
     Args:
         text: YAML, at most 1 MiB.
@@ -169,7 +169,7 @@ def _restart_policy(field: Field | None) -> RestartPolicy:
     policy = None if field is None else field.text()
     if field is not None and policy is not None and policy not in _RESTART_POLICIES:
         field.problem("invalid-value", f"restartPolicy {policy!r} is none of {', '.join(_RESTART_POLICIES)}")
-    return _RESTART_POLICIES.get(policy or "Never", RestartPolicy.NEVER)
+    return _RESTART_POLICIES.get(policy or "Always", RestartPolicy.ALWAYS)
 
 
 def _host_name(field: Field | None) -> str | None:

@@ -29,6 +29,7 @@ from .agent_messages import (
     stdio_from,
     volume_from,
 )
+from .agent_network import NetworkCalls
 from .agent_statistics import StatisticsCalls
 from .errors import answering
 from .template_rpc import template_progress
@@ -39,6 +40,7 @@ FEATURES = (
     "disk-size-limits",
     "events",
     "one-call-start",
+    "port-checks",
     "process-list",
     "shared-process-namespace",
     "statistics",
@@ -52,7 +54,7 @@ FEATURES = (
 _Context = ServicerContext[object, object]
 
 
-class AgentService(FileCalls, StatisticsCalls, EventCalls, AgentServicer):
+class AgentService(FileCalls, StatisticsCalls, EventCalls, NetworkCalls, AgentServicer):
     """Answers a host that speaks firkin.agent.v1."""
 
     def __init__(self, agent: GuestAgent) -> None:

@@ -10,7 +10,7 @@ import msgspec
 
 from firkin.adapters.agent_grpc import GrpcAgentConnector
 from firkin.adapters.images_oci_layout import OciLayoutImageSource
-from firkin.adapters.memory import MemoryAgentConnector, MemoryImageSource, MemoryVmm, MemoryWorld
+from firkin.adapters.memory import MemoryAgentConnector, MemoryImageSource, MemoryVmm, MemoryWorld, Program
 from firkin.adapters.vmm_namespace import NamespaceVmm
 from firkin.domain.container_spec import PodContainerSpec
 from firkin.domain.ids import ContainerId, PodId, VolumeName
@@ -46,8 +46,10 @@ SANDBOX_CONTEXT = "sandbox-context"
 class Road:
     """A way to an agent, by name."""
 
-    def __init__(self, name: str, directory: Path) -> None:
+    def __init__(self, name: str, directory: Path, programs: Mapping[str, Program] | None = None) -> None:
+        """`programs` are what containers in memory can run beside the usual."""
         self.name = name
+        self._programs = programs
         self.store = directory / "store"
         self._world = MemoryWorld()
         self._runtime_dir = directory / "run"
@@ -69,7 +71,7 @@ class Road:
     def connector(self, deadline_seconds: float = 30.0) -> AgentConnector:
         """What dials this kind of agent."""
         if self.name == MEMORY:
-            return MemoryAgentConnector(self._world)
+            return MemoryAgentConnector(self._world, self._programs)
         return GrpcAgentConnector(deadline_seconds, prefer_agent_v1=self.name == AGENT_V1)
 
     async def _bundle(self) -> ImageBundle:

@@ -105,9 +105,9 @@ NGINX = """
         ports: [{containerPort: 8080, name: http}]
         securityContext: {readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}
         resources: {limits: {memory: 64Mi, cpu: 500m}, requests: {cpu: 10m}}
-        readinessProbe:
-          exec: {command: [bash, -c, "exec 3<>/dev/tcp/127.0.0.1/8080"]}
-          periodSeconds: 1
+        startupProbe: {tcpSocket: {port: http}, periodSeconds: 1, failureThreshold: 30}
+        readinessProbe: {httpGet: {port: http, path: /index.html}, periodSeconds: 1}
+        livenessProbe: {httpGet: {port: 8080, path: /, httpHeaders: [{name: Host, value: web}]}, periodSeconds: 1}
         lifecycle: {preStop: {exec: {command: [nginx, -s, quit, -c, /etc/nginx/nginx.conf]}}}
         volumeMounts:
         - {name: site, mountPath: /etc/nginx/nginx.conf, subPath: nginx.conf}
@@ -178,6 +178,7 @@ async def test_an_init_container_prepares_what_a_sidecar_feeds_to_the_main_one(
     kind: Pod
     metadata: {name: sidecar}
     spec:
+      restartPolicy: Never
       volumes: [{name: shared, emptyDir: {medium: Memory}}]
       initContainers:
       - {name: make, image: BUSYBOX, command: [mkfifo, /s/queue], volumeMounts: [{name: shared, mountPath: /s}]}
@@ -232,6 +233,7 @@ async def test_variables_of_every_source(directory: Path, services_image: str, b
     kind: Pod
     metadata: {name: variables, namespace: place, labels: {tier: front}}
     spec:
+      restartPolicy: Never
       containers:
       - name: main
         image: BUSYBOX
@@ -266,6 +268,7 @@ async def test_secrets_are_files_of_their_modes_and_groups(
     kind: Pod
     metadata: {name: secrets}
     spec:
+      restartPolicy: Never
       securityContext: {fsGroup: 2000, supplementalGroups: [3000]}
       volumes:
       - {name: keys, secret: {secretName: keys, defaultMode: 0440, items: [{key: id, path: ssh/id}]}}
@@ -335,6 +338,7 @@ async def test_hooks_run_in_their_container(directory: Path, services_image: str
     kind: Pod
     metadata: {name: hooks}
     spec:
+      restartPolicy: Never
       volumes: [{name: notes, emptyDir: {}}]
       containers:
       - name: main
@@ -360,6 +364,7 @@ async def test_names_kernel_settings_and_processes_of_a_pod(
     kind: Pod
     metadata: {name: surroundings}
     spec:
+      restartPolicy: Never
       hostname: box
       shareProcessNamespace: true
       terminationGracePeriodSeconds: 0
@@ -387,6 +392,7 @@ async def test_a_limited_volume_of_a_manifest_is_full_at_its_limit(
     kind: Pod
     metadata: {name: full}
     spec:
+      restartPolicy: Never
       volumes: [{name: small, emptyDir: {sizeLimit: 2Mi}}]
       containers:
       - name: main
@@ -406,6 +412,7 @@ async def test_a_manifest_that_asks_for_more_than_there_is_is_refused_before_any
     kind: Pod
     metadata: {name: greedy}
     spec:
+      restartPolicy: Never
       hostNetwork: true
       volumes: [{name: host, hostPath: {path: /etc}}]
       containers:
@@ -430,6 +437,7 @@ async def test_a_container_that_must_not_be_root_is_refused_when_its_image_says_
     kind: Pod
     metadata: {name: root}
     spec:
+      restartPolicy: Never
       securityContext: {runAsNonRoot: true}
       containers: [{name: main, image: BUSYBOX, command: [id]}]
     """

@@ -9,9 +9,10 @@ import pytest
 from firkin.adapters.memory import MemoryProcess, Program
 from firkin.application.pod import Pod
 from firkin.domain.errors import CommandNotFound, InitContainerFailed, PostStartFailed
+from firkin.domain.events import ContainerReadinessChanged, ProbeFailed
 from firkin.domain.lifecycle import ContainerPhase, PodPhase
 from firkin.domain.pod_spec import PodBuilder, PodSpec
-from firkin.domain.probes import Probe
+from firkin.domain.probes import ExecAction, HttpGetAction, Probe, SleepAction
 from firkin.domain.process import ExitStatus
 from firkin.domain.restarting import RestartPolicy
 
@@ -232,7 +233,7 @@ def probed(world: World, probe: str, spec: Probe, *command: str) -> PodSpec:
 async def test_a_container_that_fails_its_liveness_probe_is_killed_and_started_again() -> None:
     journal = Journal()
     world = World({"check": journal.program(0, 0, 1, 0, 1, 1, 1, 0)})
-    probe = Probe(("check", "probe"), initial_delay_seconds=5, period_seconds=2)
+    probe = Probe(ExecAction(("check", "probe")), initial_delay_seconds=5, period_seconds=2)
     spec = with_policy(probed(world, "liveness", probe, "sleep", "1000"), RestartPolicy.ALWAYS)
     async with world.runtime.spawn(spec) as pod:
         started = asyncio.get_running_loop().time()
@@ -246,7 +247,7 @@ async def test_a_container_that_fails_its_liveness_probe_is_killed_and_started_a
 
 async def test_a_probe_that_takes_too_long_has_failed() -> None:
     world = World()
-    probe = Probe(("sleep", "100"), period_seconds=3, timeout_seconds=2, failure_threshold=2)
+    probe = Probe(ExecAction(("sleep", "100")), period_seconds=3, timeout_seconds=2, failure_threshold=2)
     async with world.runtime.spawn(probed(world, "liveness", probe, "sleep", "1000")) as pod:
         started = asyncio.get_running_loop().time()
         assert (await pod.container("a").wait()).signal == 15
@@ -257,7 +258,7 @@ async def test_a_probe_that_takes_too_long_has_failed() -> None:
 async def test_a_container_is_ready_as_its_probe_says() -> None:
     journal = Journal()
     world = World({"check": journal.program(1, 0, 0, 1, 1, 0)})
-    probe = Probe(("check", "x"), period_seconds=10, success_threshold=2, failure_threshold=2)
+    probe = Probe(ExecAction(("check", "x")), period_seconds=10, success_threshold=2, failure_threshold=2)
     async with world.runtime.spawn(probed(world, "readiness", probe, "sleep")) as pod:
         seen = []
         for _ in range(6):
@@ -266,6 +267,73 @@ async def test_a_container_is_ready_as_its_probe_says() -> None:
         assert seen == [False, False, True, True, False, False]
         await pod.container("a").stop(0)
         assert not pod.container("a").ready
+
+
+async def test_readiness_and_failed_probes_are_told_as_events() -> None:
+    journal = Journal()
+    world = World({"check": journal.program(1, 0, 1)})
+    probe = Probe(ExecAction(("check", "x")), period_seconds=10, failure_threshold=1)
+    async with world.runtime.spawn(probed(world, "readiness", probe, "sleep")) as pod, pod.events() as events:
+        told: list[object] = []
+        while len(told) < 4:
+            event = await events.next_event()
+            if isinstance(event, ContainerReadinessChanged):
+                told.append(event.is_ready)
+            elif isinstance(event, ProbeFailed):
+                told.append((event.container_id, event.probe, event.reason))
+        failure = ("a", "readiness", "ended with exit code 1")
+        assert told == [failure, True, failure, False]
+
+
+async def test_a_container_is_asked_by_its_port() -> None:
+    async def serve(process: MemoryProcess) -> int:
+        await asyncio.sleep(15)
+        process.ports[8080] = lambda path: 204 if path == "/healthy" else 503
+        await asyncio.sleep(3600)
+        return 0
+
+    world = World({"serve": serve})
+    container = world.container("a", "serve").startup_probe(Probe.tcp_socket(8080))
+    container = container.readiness_probe(Probe.http_get(8080, "/healthy"))
+    container = container.liveness_probe(Probe.http_get(8080, "/well"))
+    async with world.runtime.spawn(world.pod(container)) as pod:
+        await asyncio.sleep(14)
+        assert not pod.container("a").ready
+        await asyncio.sleep(7)
+        assert pod.container("a").ready
+        assert (await pod.container("a").wait()).signal == 15
+        assert not pod.container("a").ready
+
+
+async def test_a_hook_may_sleep_or_ask_a_port() -> None:
+    asked: list[str] = []
+
+    async def serve(process: MemoryProcess) -> int:
+        def answer(path: str) -> int:
+            asked.append(path)
+            return 200
+
+        process.ports[80] = answer
+        await asyncio.sleep(3600)
+        return 0
+
+    world = World({"serve": serve})
+    container = world.container("a", "serve").with_hooks(
+        post_start=HttpGetAction(80, "/began"), pre_stop=SleepAction(4)
+    )
+    async with world.runtime.spawn(world.pod(container)) as pod:
+        assert asked == ["/began"]
+        took, was_killed = await stopped_after(pod, 10)
+        assert took == pytest.approx(4, abs=0.5)
+        assert not was_killed
+
+
+async def test_a_post_start_request_that_fails_kills_the_container() -> None:
+    world = World()
+    container = world.container("a", "sleep").with_hooks(post_start=HttpGetAction(80))
+    with pytest.raises(PostStartFailed, match="Connection refused"):
+        await world.runtime.spawn(world.pod(container))
+    assert world.memory.leftovers() == []
 
 
 async def test_a_container_without_probes_is_ready_as_long_as_it_runs() -> None:
@@ -279,8 +347,10 @@ async def test_a_container_without_probes_is_ready_as_long_as_it_runs() -> None:
 async def test_the_startup_probe_goes_before_the_others() -> None:
     journal = Journal()
     world = World({"start": journal.program(1, 1, 0), "live": journal.program(0)})
-    container = world.container("a", "sleep").startup_probe(Probe(("start", "startup"), failure_threshold=3))
-    container = container.liveness_probe(Probe(("live", "liveness")))
+    container = world.container("a", "sleep").startup_probe(
+        Probe(ExecAction(("start", "startup")), failure_threshold=3)
+    )
+    container = container.liveness_probe(Probe(ExecAction(("live", "liveness"))))
     async with world.runtime.spawn(world.pod(container)) as pod:
         assert not pod.container("a").ready
         await asyncio.sleep(25)
@@ -290,7 +360,7 @@ async def test_the_startup_probe_goes_before_the_others() -> None:
 
 async def test_a_container_that_does_not_come_up_is_killed() -> None:
     world = World()
-    probe = Probe(("false",), period_seconds=1, failure_threshold=3)
+    probe = Probe(ExecAction(("false",)), period_seconds=1, failure_threshold=3)
     async with world.runtime.spawn(probed(world, "startup", probe, "sleep")) as pod:
         async with asyncio.timeout(5):
             assert (await pod.container("a").wait()).signal == 15

@@ -20,7 +20,7 @@ from firkin import (
     VmConfig,
 )
 from firkin.domain import validation
-from firkin.domain.probes import Probe
+from firkin.domain.probes import ExecAction, GrpcAction, HttpGetAction, Probe, SleepAction
 from firkin.domain.volumes import VolumeFile
 from firkin.errors import InvalidPodSpec, SpecProblem
 
@@ -95,9 +95,19 @@ CONTAINER_PROBLEMS: list[tuple[str, str, Change]] = [
     ("probe", "livenessProbe", lambda c: c.liveness_probe(Probe.exec())),
     ("group", "additionalGids", lambda c: c.additional_groups(1, 2**32 - 1)),
     ("sub-path", "emptyDirMounts[0]", lambda c: c.empty_dir_mount("data", "/x", sub_path="y")),
-    ("probe", "startupProbe", lambda c: c.startup_probe(Probe(("true",), period_seconds=0))),
-    ("probe", "readinessProbe", lambda c: c.readiness_probe(Probe(("true",), failure_threshold=0))),
-    ("probe", "livenessProbe", lambda c: c.liveness_probe(Probe(("true",), success_threshold=2))),
+    ("probe", "startupProbe", lambda c: c.startup_probe(Probe(ExecAction(("true",)), period_seconds=0))),
+    ("probe", "readinessProbe", lambda c: c.readiness_probe(Probe(ExecAction(("true",)), failure_threshold=0))),
+    ("probe", "livenessProbe", lambda c: c.liveness_probe(Probe(ExecAction(("true",)), success_threshold=2))),
+    ("probe", "livenessProbe", lambda c: c.liveness_probe(Probe.tcp_socket(0))),
+    ("probe", "livenessProbe", lambda c: c.liveness_probe(Probe.tcp_socket(65536))),
+    ("probe", "readinessProbe", lambda c: c.readiness_probe(Probe.http_get(80, "x"))),
+    ("probe", "readinessProbe", lambda c: c.readiness_probe(Probe.http_get(80, "/a b\r\nX: y"))),
+    ("probe", "readinessProbe", lambda c: c.readiness_probe(Probe.http_get(80, scheme="FTP"))),
+    ("probe", "startupProbe", lambda c: c.startup_probe(Probe(HttpGetAction(80, host="a/b")))),
+    ("probe", "startupProbe", lambda c: c.startup_probe(Probe(HttpGetAction(80, headers=(("a:", "b"),))))),
+    ("probe", "startupProbe", lambda c: c.startup_probe(Probe(GrpcAction(80, service="\0")))),
+    ("hook", "postStart", lambda c: c.post_start()),
+    ("hook", "preStop", lambda c: c.with_hooks(pre_stop=SleepAction(-1))),
     ("grace", "grace", lambda c: c.stop_grace(math.nan)),
 ]
 

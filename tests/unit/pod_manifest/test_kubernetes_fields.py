@@ -9,7 +9,7 @@ import pytest
 from firkin.adapters.pod_manifest import PodManifest, check_manifest, load_manifest, pod_spec
 from firkin.domain.image import ImageBundle, ImageConfig
 from firkin.domain.pod_spec import PodSpec
-from firkin.domain.probes import Hooks, Probe, Probes
+from firkin.domain.probes import ExecAction, GrpcAction, Hooks, HttpGetAction, Probe, Probes, SleepAction
 from firkin.domain.restarting import RestartPolicy
 from firkin.domain.volumes import EmptyDirMount, EmptyDirVolume, VolumeFile
 from firkin.errors import ManifestError
@@ -252,23 +252,70 @@ async def test_init_containers_probes_hooks_and_the_restart_policy_reach_the_spe
     spec = await spec_of(manifest)
     assert [one.id for one in spec.init_containers] == ["one", "two"]
     assert spec.restart_policy is RestartPolicy.ON_FAILURE
-    assert spec.containers[0].hooks == Hooks(("began",), ("sleep", "1"))
+    assert spec.containers[0].hooks == Hooks(ExecAction(("began",)), ExecAction(("sleep", "1")))
     assert spec.containers[0].probes == Probes(
-        startup=Probe(("up",), failure_threshold=30),
-        liveness=Probe(("live", "1"), initial_delay_seconds=2, period_seconds=3, timeout_seconds=4),
-        readiness=Probe(("ready",), success_threshold=2),
+        startup=Probe(ExecAction(("up",)), failure_threshold=30),
+        liveness=Probe(ExecAction(("live", "1")), initial_delay_seconds=2, period_seconds=3, timeout_seconds=4),
+        readiness=Probe(ExecAction(("ready",)), success_threshold=2),
     )
+
+
+async def test_probes_of_ports_by_number_or_by_name_reach_the_spec() -> None:
+    manifest = loaded(
+        "",
+        """
+        ports: [{containerPort: 8080, name: http}, {containerPort: 9090}]
+        startupProbe: {tcpSocket: {port: http}}
+        livenessProbe: {grpc: {port: 9090, service: things}}
+        readinessProbe:
+          httpGet:
+            port: http
+            path: ready?deep=1
+            scheme: HTTPS
+            host: localhost
+            httpHeaders: [{name: X-Probe, value: "yes"}, {name: Accept}]
+        lifecycle:
+          postStart: {httpGet: {port: "8080", path: /began}}
+          preStop: {sleep: {seconds: 3}}
+        """,
+    )
+    (spec,) = (await spec_of(manifest)).containers
+    headers = (("X-Probe", "yes"), ("Accept", ""))
+    assert spec.probes == Probes(
+        startup=Probe.tcp_socket(8080),
+        liveness=Probe(GrpcAction(9090, "things")),
+        readiness=Probe(HttpGetAction(8080, "/ready?deep=1", "HTTPS", "localhost", headers)),
+    )
+    assert spec.hooks == Hooks(HttpGetAction(8080, "/began"), SleepAction(3))
 
 
 @pytest.mark.parametrize(
     ("field", "where", "code"),
     [
-        ("livenessProbe: {httpGet: {port: 80}}", "livenessProbe.httpGet", "unsupported-value"),
+        ("livenessProbe: {httpGet: {port: web}}", "livenessProbe.httpGet.port", "unknown-port"),
+        ("livenessProbe: {httpGet: {port: 65536}}", "livenessProbe.httpGet.port", "invalid-value"),
+        ("livenessProbe: {httpGet: {path: /}}", "livenessProbe.httpGet", "missing-field"),
+        ("livenessProbe: {httpGet: {port: 80, scheme: http}}", "livenessProbe.httpGet.scheme", "invalid-value"),
+        ("livenessProbe: {httpGet: {port: 80, host: a b}}", "livenessProbe.httpGet", "invalid-value"),
+        ("livenessProbe: {tcpSocket: {port: x}}", "livenessProbe.tcpSocket.port", "unknown-port"),
+        ("livenessProbe: {grpc: {port: 0}}", "livenessProbe.grpc.port", "invalid-value"),
+        ("livenessProbe: {tcpSocket: {port: 1}, exec: {command: [x]}}", "livenessProbe", "invalid-value"),
+        (
+            "livenessProbe: {tcpSocket: {port: 1}, terminationGracePeriodSeconds: 1}",
+            "livenessProbe.terminationGracePeriodSeconds",
+            "unsupported-value",
+        ),
+        (
+            "ports: [{containerPort: 1, name: a}, {containerPort: 2, name: a}]",
+            "ports[1].name",
+            "duplicate-port",
+        ),
         ("livenessProbe: {periodSeconds: 1}", "livenessProbe", "missing-field"),
         ("livenessProbe: {exec: {command: []}}", "livenessProbe.exec.command", "invalid-value"),
         ("startupProbe: {exec: {command: [x]}, successThreshold: 2}", "startupProbe.successThreshold", "invalid-value"),
         ("livenessProbe: {exec: {command: [x]}, periodSeconds: 0}", "livenessProbe.periodSeconds", "invalid-value"),
-        ("lifecycle: {preStop: {sleep: {seconds: 1}}}", "lifecycle.preStop.sleep", "unsupported-value"),
+        ("lifecycle: {preStop: {tcpSocket: {port: 1}}}", "lifecycle.preStop.tcpSocket", "unsupported-value"),
+        ("lifecycle: {preStop: {sleep: {seconds: -1}}}", "lifecycle.preStop.sleep.seconds", "invalid-value"),
         ("ports: [{containerPort: 80, hostPort: 80}]", "ports[0].hostPort", "unsupported-value"),
         ("resources: {limits: {ephemeral-storage: 1Gi}}", "resources.limits.ephemeral-storage", "unsupported-value"),
         ("resources: {requests: {memory: lots}}", "resources.requests.memory", "invalid-value"),

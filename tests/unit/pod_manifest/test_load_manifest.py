@@ -214,7 +214,7 @@ def test_a_restart_policy_is_one_of_three(policy: str, expected: RestartPolicy) 
     assert loaded(f"  restartPolicy: {policy}\n{CONTAINER}").restart_policy is expected
     text = f"{HEAD}  restartPolicy: {policy.lower()}\n{CONTAINER}"
     assert problems(text) == [("spec.restartPolicy", "invalid-value")]
-    assert loaded(CONTAINER).restart_policy is RestartPolicy.NEVER
+    assert loaded(CONTAINER).restart_policy is RestartPolicy.ALWAYS
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from .calls import SandboxContextCalls
 from .containers import SandboxContextContainers
 from .events import SandboxContextEvents
 from .files import SandboxContextFiles
+from .network import SandboxContextNetwork
 from .pods import SandboxContextPods
 from .processes import SandboxContextProcesses
 from .statistics import SandboxContextStatistics
@@ -21,6 +22,7 @@ class SandboxContextAgent(
     SandboxContextFiles,
     SandboxContextStatistics,
     SandboxContextEvents,
+    SandboxContextNetwork,
 ):
     """An agent that does not know GetInfo, or is not asked to speak as one that does."""
 
