@@ -58,6 +58,8 @@ def _prepared(options: AgentOptions) -> AgentOptions:
     from .sandbox_init import set_up_sandbox
 
     inside = set_up_sandbox(options.host_directory, options.host_name, options.store_directory)
+    # Or a directory of the host stays in use, and a relative path leads into it.
+    os.chdir("/")
     socket_path = options.socket_path
     if os.path.dirname(socket_path) == options.host_directory.rstrip("/"):
         socket_path = f"{inside}/{os.path.basename(socket_path)}"

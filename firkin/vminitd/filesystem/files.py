@@ -15,11 +15,11 @@ from firkin.domain.guest_path import checked_relative_path
 
 from .beneath import DIRECTORY, Resolution, open_beneath, opened_directory, refusing
 from .failures import translating
+from .needed import refuse_removing
 from .removal import remove_tree
 
 _COPY_BYTES = 1 << 20
 _SYMLINKS_LIMIT = 40
-_PROTECTED = ("/", "/proc", "/sys", "/dev", "/run", "/run/firkin", "/run/firkin/host")
 
 
 class ByteSource(Protocol):
@@ -111,10 +111,10 @@ def remove_path(path: str, recursive: bool, allow_missing: bool) -> None:
     No symlink below is followed and no mount point is entered.
 
     Raises:
-        PathRefused: the path is not absolute, not normalised, or one that a sandbox needs.
+        PathRefused: the path is not absolute, not normalised, or the agent needs what is there.
         AgentError: it is missing (unless allowed), not empty, or a mount point is on the way.
     """
-    _check_removable(path)
+    refuse_removing(path)
     parent, name = os.path.split(path)
     with translating("remove", path):
         try:
@@ -123,17 +123,6 @@ def remove_path(path: str, recursive: bool, allow_missing: bool) -> None:
         except FileNotFoundError:
             if not allow_missing:
                 raise
-
-
-def _check_removable(path: str) -> None:
-    if not path.startswith("/") or "\0" in path:
-        raise PathRefused(path, "it is not absolute")
-    if os.path.normpath(path) != path:
-        raise PathRefused(path, "it is not normalised")
-    resolved = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
-    for candidate in (path, resolved):
-        if candidate in _PROTECTED or candidate.startswith(("/proc/", "/sys/", "/dev/")):
-            raise PathRefused(path, "the sandbox needs it")
 
 
 def _remove_entry(directory: int, name: str, recursive: bool) -> None:

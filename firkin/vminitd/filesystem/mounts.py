@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from firkin.domain.errors import AgentError, PathRefused
+from firkin.domain.errors import AgentError
 
 from . import syscalls
 from .failures import translated, translating
+from .needed import refuse_covering
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 MS_SYNCHRONOUS, MS_REMOUNT, MS_MANDLOCK, MS_DIRSYNC = 16, 32, 64, 128
@@ -48,9 +49,6 @@ _PER_MOUNT = (
 )  # fmt: skip
 _DATA_LIMIT_BYTES = os.sysconf("SC_PAGE_SIZE") - 1
 _BUSY_SECONDS = 1.0
-
-# Without these the agent could not answer any more: nobody mounts over them, or unmounts them.
-_NEEDED = ("/", "/proc", "/sys", "/dev", "/run", "/run/firkin", "/run/firkin/host")
 _BUSY_INTERVAL_SECONDS = 0.01
 
 
@@ -94,14 +92,14 @@ def mount(mount_type: str, source: str, destination: str, options: Sequence[str]
     mounted below; propagation words are applied last. A mount that fails leaves nothing behind.
 
     Raises:
-        PathRefused: the agent needs what is at the destination.
+        PathRefused: the destination is not absolute, or the agent needs what is there.
         StoreFull: no space left to make the destination.
         AgentError: the kernel refused; errno says why.
     """
-    _refuse_needed(destination)
+    refuse_covering(destination)
     parsed = MountOptions.parse(("bind", *options) if mount_type == "bind" else options)
     if parsed.flags & MS_MOVE:
-        _refuse_needed(source)
+        refuse_covering(source)
     if len(os.fsencode(parsed.data)) > _DATA_LIMIT_BYTES:
         raise AgentError("mount", f"its options exceed {_DATA_LIMIT_BYTES} bytes", path=destination, errno=errno.E2BIG)
     with contextlib.ExitStack() as undo, translating("mount", destination):
@@ -154,10 +152,10 @@ def unmount(path: str, flags: int = 0) -> None:
     """Unmount what is mounted at `path`; while it is in use, try again for a second.
 
     Raises:
-        PathRefused: the agent needs it.
+        PathRefused: the path is not absolute, or the agent needs it.
         AgentError: it is still mounted. errno EBUSY: still in use. errno EINVAL: nothing is mounted there.
     """
-    _refuse_needed(path)
+    refuse_covering(path)
     deadline = time.monotonic() + _BUSY_SECONDS
     while True:
         try:
@@ -168,13 +166,6 @@ def unmount(path: str, flags: int = 0) -> None:
                 continue
             raise _unmount_failure(error, path) from error
         return
-
-
-def _refuse_needed(path: str) -> None:
-    if "\0" in path:
-        raise PathRefused(path, "it contains NUL")
-    if os.path.realpath(path) in _NEEDED:
-        raise PathRefused(path, "the agent needs what is there")
 
 
 def _unmount_failure(error: OSError, path: str) -> Exception:

@@ -22,7 +22,7 @@ from ..copying.trimming import trim_in_container
 from ..copying.view import opened_view
 from ..filesystem import files, mounts, store
 from ..filesystem.beneath import Resolution, open_beneath
-from ..guest_files import write_guest_file
+from ..guest_files import opened_guest_file, write_guest_file
 from ..process_stdio import StreamRequest
 from ..processes import GuestProcess
 from .copy_streams import received, source_of, writer_to
@@ -139,7 +139,7 @@ class FilesystemCalls:
             from ..layers.applier import apply_layer
 
             def applied() -> int:
-                with open(request.archive_path, "rb", buffering=0) as archive:
+                with opened_guest_file(request.archive_path) as archive:
                     return apply_layer(request.destination, archive, layer_name=request.archive_path).entries
 
             entries = await self._agent.template_workers.run(applied)

@@ -88,7 +88,8 @@ def refuse_impossible(path: str) -> None:
 async def abort(context: ServicerContext[object, object], error: Exception, operation: str, path: str = "") -> None:
     """End the call with the status and the details of `error`."""
     code, detail = described(error, operation, path)
-    print(f"vminitd: {operation} {path} failed: {error!r}".replace("\n", "\\n"), file=sys.stderr, flush=True)
+    told = _shortened(f"vminitd: {operation} {path[:_TOLD_CHARACTERS]} failed: {error!r}").replace("\n", "\\n")
+    print(told, file=sys.stderr, flush=True)
     if code is StatusCode.INTERNAL and not isinstance(error, FirkinError | OSError):
         traceback.print_exception(error, file=sys.stderr)
     message = _shortened(str(error))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import io
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+import firkin
 from firkin.domain.errors import AgentError, PathRefused, StoreFull
 from firkin.vminitd.filesystem.beneath import Resolution, open_beneath, walk_beneath
 from firkin.vminitd.filesystem.files import copy_in, make_directory, read_beneath, remove_path, write_file
@@ -147,7 +149,19 @@ def test_copying_onto_a_directory_or_a_loop_is_refused(volume: Path) -> None:
             copy_in(str(volume), path, io.BytesIO(b""), 0o600, False)
 
 
-@pytest.mark.parametrize("path", ["/", "/proc", "/proc/1", "/sys", "/dev", "relative", "/tmp/../etc", "/tmp/", ""])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/", "/proc", "/proc/1", "/sys", "/dev", "relative", "/tmp/../etc", "/tmp/", "", "a\0b"),
+        *(
+            "/run/firkin",
+            "/run/firkin/host/guest-1024.sock",
+            os.path.dirname(firkin.__file__),
+            firkin.__file__,
+            sys.prefix,
+        ),
+    ],
+)
 def test_what_the_sandbox_needs_is_never_removed(path: str) -> None:
     with pytest.raises(PathRefused):
         remove_path(path, True, True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from firkin.domain.errors import AgentError
+from firkin.domain.errors import AgentError, PathRefused
 from firkin.vminitd.filesystem import mounts
 from firkin.vminitd.filesystem.mounts import MountOptions, is_mount_point, mount, mounts_below, unmount
 
@@ -136,3 +137,14 @@ def test_mounts_below_are_listed_innermost_first_with_spaces_in_their_names(tmp_
     assert mounts_below(str(tmp_path)) == [str(outer / "inner"), str(outer)]
     assert mounts_below(str(outer)) == [str(outer / "inner")]
     assert not is_mount_point(str(tmp_path / "missing"))
+
+
+@pytest.mark.parametrize(
+    "path", ["", ".", "..", "relative", "a\0b", "/", "/run/firkin/host", "/dev", "/usr", sys.prefix]
+)
+def test_nothing_is_mounted_over_what_the_agent_needs_or_relative_to_where_it_is(path: str) -> None:
+    for destination in (path, str(Path(sys.prefix).parent)):
+        with pytest.raises(PathRefused):
+            mount("tmpfs", "tmpfs", destination, [])
+        with pytest.raises(PathRefused):
+            unmount(destination)

@@ -21,7 +21,7 @@ from grpc.aio import AioRpcError
 from firkin.wire import agent_pb2 as wire
 from firkin.wire import sandbox_context_pb2 as context
 
-from .agent_process import detail_of, running_agent, runtime_spec
+from .agent_process import CALL_SECONDS, detail_of, running_agent, runtime_spec
 
 pytestmark = pytest.mark.real_time
 
@@ -92,6 +92,31 @@ async def test_files_of_the_first_contract_are_truncated_and_keep_their_mode(tmp
     assert missing.value.code() is grpc.StatusCode.NOT_FOUND
     assert detail_of(missing.value).errno == errno.ENOENT
     assert not (tmp_path / "new").exists()
+
+
+async def test_a_named_pipe_is_neither_waited_for_nor_written(tmp_path: Path) -> None:
+    pipe, rootfs = str(tmp_path / "pipe"), str(tmp_path / "rootfs")
+    os.mkfifo(pipe)
+    os.mkdir(rootfs)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    async with running_agent() as agent:
+        with pytest.raises(AioRpcError) as written:
+            await agent.context.WriteFile(context.WriteFileRequest(path=pipe, data=b"x"), timeout=CALL_SECONDS)
+        os.close(reading)
+        with pytest.raises(AioRpcError) as unread:
+            await agent.context.WriteFile(context.WriteFileRequest(path=pipe, data=b"x"), timeout=CALL_SECONDS)
+        request = context.ApplyOciLayerRequest(archive_path=pipe, destination=rootfs)
+        with pytest.raises(AioRpcError) as applied:
+            await agent.context.ApplyOciLayer(request, timeout=CALL_SECONDS)
+    assert (detail_of(written.value).code, detail_of(applied.value).code) == ("path-refused", "path-refused")
+    assert detail_of(unread.value).errno == errno.ENXIO
+
+
+async def test_the_agent_is_at_the_root_of_its_sandbox() -> None:
+    async with running_agent() as agent:
+        here = await agent.context.Stat(context.StatRequest(path="."), timeout=CALL_SECONDS)
+        root = await agent.context.Stat(context.StatRequest(path="/"), timeout=CALL_SECONDS)
+    assert (here.stat.dev, here.stat.ino) == (root.stat.dev, root.stat.ino)
 
 
 async def test_a_file_is_copied_in_below_its_root(tmp_path: Path) -> None:
