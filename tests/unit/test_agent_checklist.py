@@ -10,7 +10,7 @@ from pathlib import Path
 _ROOT = Path(__file__).parents[2]
 _TEXT = (_ROOT / "docs/agent-checklist.md").read_text()
 _LINES = [line.strip("| ").split(" | ") for line in _TEXT.splitlines() if re.match(r"\| \d", line)]
-_REFERENCE = re.compile(r"`(tests/[^`]+\.py)::(test_\w+)`")
+_REFERENCE = re.compile(r"`((?:tests|firkin)/[^`]+\.py)::(test_\w+)`")
 
 
 @cache
@@ -23,7 +23,9 @@ def test_every_line_has_a_test_that_exists_or_a_reason() -> None:
     missing = [f"{path}::{name}" for path, name in _REFERENCE.findall(_TEXT) if name not in _tests(path)]
     assert missing == []
     assert [line[0] for line in _LINES if len(line) != 3 or not line[2]] == []
-    assert [line[0] for line in _LINES if "tests/" in line[2] and not _REFERENCE.search(line[2])] == []
+    assert [
+        line[0] for line in _LINES if re.search(r"(tests|contracts)/", line[2]) and not _REFERENCE.search(line[2])
+    ] == []
 
 
 def test_the_lines_are_complete_and_counted() -> None:

@@ -150,18 +150,21 @@ class OciImageLibrary:
             if not alone:
                 return replace(item, held="an image is being added")
             unreferenced = {(one.kind, one.identity) for one in self._unreferenced()}
-            if (item.kind, item.identity) not in unreferenced:
+            if (item.kind, item.identity) in unreferenced:
+                self._unlinked(item)
+            elif self._path(item).exists():
                 return replace(item, held="an image refers to it")
-            self._unlinked(item)
         return item
 
-    def _unlinked(self, item: Reclaimable) -> int:
+    def _path(self, item: Reclaimable) -> Path:
         if item.kind is ReclaimableKind.BLOB:
-            path = self._blobs.path(Digest(item.identity))
-        elif item.kind is ReclaimableKind.PARTIAL and item.identity.startswith(PARTIAL) and "/" not in item.identity:
-            path = self._directory / item.identity
-        else:
-            raise InvalidArgument(f"the image directory has no {item.kind} {item.identity!r}")
+            return self._blobs.path(Digest(item.identity))
+        if item.kind is ReclaimableKind.PARTIAL and item.identity.startswith(PARTIAL) and "/" not in item.identity:
+            return self._directory / item.identity
+        raise InvalidArgument(f"the image directory has no {item.kind} {item.identity!r}")
+
+    def _unlinked(self, item: Reclaimable) -> int:
+        path = self._path(item)
         with translated(self._directory):
             path.unlink(missing_ok=True)
         return item.size_bytes

@@ -13,6 +13,7 @@ from firkin.domain.digest import Digest
 from firkin.domain.errors import (
     AgentError,
     CommandNotFound,
+    ContainerNotFound,
     ContainerNotRunning,
     NoTerminal,
     Outcome,
@@ -44,6 +45,9 @@ from .world import MemoryStore, MemoryWorld
 
 _BLOCK_BYTES = 4096
 _TOTAL_BLOCKS = 1 << 20
+_FEATURES = frozenset(
+    {"copies", "disk-size-limits", "events", "process-list", "statistics", "store-usage", "terminals"}
+)
 
 
 class _Process(msgspec.Struct):
@@ -88,7 +92,7 @@ class MemoryAgent(MemoryAgentFiles, MemoryAgentStatistics, MemoryAgentEvents, Me
     async def info(self) -> AgentInfo:
         """Who it is."""
         async with self._call("info"):
-            return AgentInfo("memory", frozenset({PORT_CHECKS}), runtime="coroutines")
+            return AgentInfo("memory", _FEATURES | {PORT_CHECKS}, runtime="coroutines")
 
     async def prepare_pod(self, preparation: PodPreparation) -> None:
         """Make the pod's files, without any that an earlier pod left."""
@@ -238,7 +242,7 @@ class MemoryAgent(MemoryAgentFiles, MemoryAgentStatistics, MemoryAgentEvents, Me
         async with self._call("wait_process"):
             process = self._processes.get(ref)
         if process is None:
-            raise AgentError("wait process", "there is no such process", path=ref.process_id)
+            raise ContainerNotFound(self._pod_id, ref.container_id)
         # The end of a sandbox ends its processes, so one future tells of both.
         status = await asyncio.shield(process.exit)
         self._require_life(Outcome.MAY_HAVE)

@@ -140,6 +140,10 @@ async def _size(process: MemoryProcess) -> int:
     return 0
 
 
+async def _stty(process: MemoryProcess) -> int:
+    return await _size(process) if process.args[1:] == ("size",) else 1
+
+
 async def _sizes(process: MemoryProcess) -> int:
     while await _size(process) == 0:
         process.resized.clear()
@@ -162,5 +166,6 @@ PROGRAMS: Mapping[str, Program] = {
     "exit": _exit,
     "size": _size,
     "sizes": _sizes,
+    "stty": _stty,
 }
 """By the last component of the command: `/bin/true` is `true`."""

@@ -2,178 +2,57 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
+import pytest
 
 from firkin.adapters.agent_grpc import GrpcAgentConnector
 from firkin.adapters.images_oci_layout import OciLayoutImageSource
 from firkin.adapters.memory import MemoryAgentConnector, MemoryImageSource, MemoryVmm, MemoryWorld, Program
 from firkin.adapters.vmm_namespace import NamespaceVmm
-from firkin.domain.container_spec import PodContainerSpec
-from firkin.domain.ids import ContainerId, PodId, VolumeName
 from firkin.domain.image import ImageBundle, Platform
-from firkin.domain.layout import OverlayLayout, StoreLayout
-from firkin.domain.lowering import container_runtime_spec, encoded
-from firkin.domain.process import ProcessRef, StdioOptions
-from firkin.domain.rootfs_source import RootfsSource
-from firkin.domain.terminal import TerminalSize
-from firkin.domain.vm_config import VmConfig
-from firkin.domain.volumes import EmptyDirVolume
-from firkin.ports.agent import Agent
-from firkin.ports.agent_connector import AgentConnector
-from firkin.ports.agent_containers import ContainerLaunch, OverlayRequest
-from firkin.ports.agent_pods import PodPreparation
-from firkin.ports.agent_processes import ProcessLaunch, StartedProcess
-from firkin.ports.sandbox import Sandbox
-from firkin.ports.store import StoreMedium
-from firkin.ports.streams import ByteSource
-from firkin.ports.vmm import SandboxRequest, Vmm
+from firkin.testkit.agent_place import AgentPlace
+from firkin.testkit.launches import ALL_PIPED, NO_STREAMS, OUTPUT_PIPED, TERMINAL_PIPED
+from firkin.testkit.opened_agent import POD, OpenAgent, everything, init_of
 from tests.images.busybox import busybox_layout
 
-from .launches import NO_STREAMS
-
-POD = PodId("pod-1")
-VOLUMES = (EmptyDirVolume.disk("data"), EmptyDirVolume.memory("fast", 2**20))
+__all__ = [
+    "AGENT_V1", "ALL_PIPED", "IN_MEMORY", "MEMORY", "NO_STREAMS", "OUTPUT_PIPED", "POD", "SANDBOX_CONTEXT",
+    "TERMINAL_PIPED", "OpenAgent", "Road", "everything", "init_of",
+]  # fmt: skip
 
 MEMORY = "memory"
 AGENT_V1 = "agent-v1"
 SANDBOX_CONTEXT = "sandbox-context"
 
+IN_MEMORY = pytest.param(MEMORY, marks=pytest.mark.virtual_time)
 
-class Road:
+
+class Road(AgentPlace):
     """A way to an agent, by name."""
 
-    def __init__(self, name: str, directory: Path, programs: Mapping[str, Program] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        directory: Path,
+        programs: Mapping[str, Program] | None = None,
+        deadline_seconds: float = 30.0,
+    ) -> None:
         """`programs` are what containers in memory can run beside the usual."""
         self.name = name
-        self._programs = programs
-        self.store = directory / "store"
-        self._world = MemoryWorld()
-        self._runtime_dir = directory / "run"
-
-    @contextlib.asynccontextmanager
-    async def opened(self, deadline_seconds: float = 30.0) -> AsyncIterator[OpenAgent]:
-        """A sandbox whose agent is connected and whose pod is prepared."""
-        self.store.mkdir(exist_ok=True)
-        vmm: Vmm = MemoryVmm(self._world) if self.name == MEMORY else NamespaceVmm(self._runtime_dir)
-        medium = StoreMedium(self.store, "", "the-store")
-        async with (
-            vmm.booted(SandboxRequest(POD, VmConfig(), medium, "pod-1")) as sandbox,
-            self.connector(deadline_seconds).connected(sandbox, 20) as agent,
-        ):
-            opened = OpenAgent(sandbox, agent, await self._bundle())
-            await agent.prepare_pod(opened.preparation)
-            yield opened
-
-    def connector(self, deadline_seconds: float = 30.0) -> AgentConnector:
-        """What dials this kind of agent."""
-        if self.name == MEMORY:
-            return MemoryAgentConnector(self._world, self._programs)
-        return GrpcAgentConnector(deadline_seconds, prefer_agent_v1=self.name == AGENT_V1)
-
-    async def _bundle(self) -> ImageBundle:
-        if self.name == MEMORY:
-            return MemoryImageSource().add("busybox")
-        return await OciLayoutImageSource().resolve(f"oci:{busybox_layout()}:latest", Platform.current())
+        world = MemoryWorld()
+        if name == MEMORY:
+            connector = MemoryAgentConnector(world, programs)
+            super().__init__(connector, MemoryVmm(world), directory / "store", _memory_image)
+        else:
+            dialled = GrpcAgentConnector(deadline_seconds, prefer_agent_v1=name == AGENT_V1)
+            super().__init__(dialled, NamespaceVmm(directory / "run"), directory / "store", _busybox)
 
 
-class OpenAgent:
-    """An agent with a prepared pod, and the requests that tests make of it."""
-
-    layout = StoreLayout()
-
-    def __init__(self, sandbox: Sandbox, agent: Agent, bundle: ImageBundle) -> None:
-        self.sandbox = sandbox
-        self.agent = agent
-        self.bundle = bundle
-        self.preparation = PodPreparation(POD, sandbox.store_mount, self.layout, VOLUMES)
-
-    def overlay(self, container_id: str) -> OverlayLayout:
-        return self.layout.overlay(POD, ContainerId(container_id))
-
-    def volume(self, name: str) -> str:
-        return self.layout.empty_dir(POD, VolumeName(name))
-
-    def overlay_request(self, container_id: str) -> OverlayRequest:
-        lower = self.layout.template_rootfs(self.bundle.chain_id)
-        return OverlayRequest(ContainerId(container_id), self.overlay(container_id), lower)
-
-    def launch(
-        self,
-        container_id: str,
-        *command: str,
-        stdio: StdioOptions = NO_STREAMS,
-        user: str | None = None,
-        with_overlay: bool = True,
-        terminal: TerminalSize | None = None,
-    ) -> ContainerLaunch:
-        overlay = self.overlay_request(container_id) if with_overlay else None
-        spec = self._spec(container_id, command, user, terminal)
-        return ContainerLaunch(ContainerId(container_id), spec, stdio, overlay, terminal)
-
-    def exec(
-        self,
-        container_id: str,
-        process_id: str,
-        *command: str,
-        stdio: StdioOptions = NO_STREAMS,
-        terminal: TerminalSize | None = None,
-    ) -> ProcessLaunch:
-        spec = self._spec(container_id, command, None, terminal)
-        return ProcessLaunch(ProcessRef(container_id, process_id), spec, stdio, terminal)
-
-    def _spec(
-        self, container_id: str, command: tuple[str, ...], user: str | None, terminal: TerminalSize | None
-    ) -> bytes:
-        spec = PodContainerSpec(ContainerId(container_id), RootfsSource.oci_bundle(self.bundle)).command(*command)
-        if user is not None:
-            spec = spec.user(user)
-        if terminal is not None:
-            spec = spec.tty(size=(terminal.columns, terminal.rows))
-        merged = self.overlay(container_id).merged
-        return encoded(container_runtime_spec(spec, self.bundle.config, merged, POD))
-
-    async def started(
-        self,
-        container_id: str,
-        *command: str,
-        stdio: StdioOptions = NO_STREAMS,
-        user: str | None = None,
-        terminal: TerminalSize | None = None,
-    ) -> StartedProcess:
-        """Start a container from the template, which is made first when absent."""
-        await self.agent.ensure_template(self.bundle, self.layout)
-        launch = self.launch(container_id, *command, stdio=stdio, user=user, terminal=terminal)
-        return await self.agent.start_container(launch)
-
-    async def removed(self, container_id: str) -> None:
-        """Remove a container; it has to be clean."""
-        problems = await self.agent.remove_container(ContainerId(container_id), self.overlay(container_id))
-        assert list(problems) == []
-
-    def with_layer(self, **changes: object) -> ImageBundle:
-        """The image, with something changed in its only layer."""
-        (layer,) = self.bundle.layers
-        return msgspec.structs.replace(self.bundle, layers=(msgspec.structs.replace(layer, **changes),))
+async def _memory_image() -> ImageBundle:
+    return MemoryImageSource().add("busybox")
 
 
-def init_of(container_id: str) -> ProcessRef:
-    """A container's init."""
-    return ProcessRef(container_id, container_id)
-
-
-async def everything(source: ByteSource | None) -> bytes:
-    """Read to the end."""
-    assert source is not None
-    received = bytearray()
-    while piece := await source.read():
-        received += piece
-    return bytes(received)
-
-
-def environment_of(text: bytes) -> Mapping[str, str]:
-    """What `env` printed."""
-    return dict(line.split("=", 1) for line in text.decode().splitlines())
+async def _busybox() -> ImageBundle:
+    return await OciLayoutImageSource().resolve(f"oci:{busybox_layout()}:latest", Platform.current())

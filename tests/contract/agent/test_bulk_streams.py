@@ -22,9 +22,9 @@ from firkin.domain.layout import StoreLayout
 from firkin.ports.agent_containers import ContainerLaunch
 from firkin.ports.agent_processes import StartedProcess
 from firkin.ports.agent_templates import TemplateProgress
+from firkin.testkit.launches import ALL_PIPED, OUTPUT_PIPED
 from firkin.wire import agent_pb2 as wire
 
-from .launches import ALL_PIPED, OUTPUT_PIPED
 from .scripted_agent import Connected, Context, aborted, scripted
 
 pytestmark = pytest.mark.real_time

@@ -26,10 +26,10 @@ from firkin.domain.mounts import Mount
 from firkin.domain.process import ExitReason, ExitStatus, ProcessRef
 from firkin.ports.agent_containers import ContainerLaunch
 from firkin.ports.agent_pods import PodPreparation
+from firkin.testkit.launches import NO_STREAMS
 from firkin.wire import agent_pb2 as wire
 from firkin.wire import sandbox_context_pb2 as context_wire
 
-from .launches import NO_STREAMS
 from .scripted_agent import Context, scripted
 
 pytestmark = pytest.mark.real_time

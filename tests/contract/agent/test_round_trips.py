@@ -15,10 +15,10 @@ from firkin.domain.volumes import EmptyDirVolume
 from firkin.ports.agent_containers import ContainerLaunch, OverlayRequest
 from firkin.ports.agent_pods import PodPreparation
 from firkin.ports.agent_processes import ProcessLaunch
+from firkin.testkit.launches import NO_STREAMS
 from firkin.wire import agent_pb2 as wire
 from firkin.wire import sandbox_context_pb2 as context_wire
 
-from .launches import NO_STREAMS
 from .scripted_agent import Connected, Context, scripted
 
 pytestmark = pytest.mark.real_time

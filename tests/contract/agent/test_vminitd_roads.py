@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gzip
 import os
 import signal
 import threading
@@ -15,23 +14,15 @@ import pytest
 
 from firkin.domain.digest import Digest
 from firkin.domain.errors import (
-    BlobCorrupt,
-    BlobMissing,
-    CommandNotExecutable,
-    DiffIdMismatch,
     FirkinError,
-    LayerRefused,
-    MediaTypeUnsupported,
     PathRefused,
     SandboxDied,
-    UserUnknown,
 )
 from firkin.domain.guest_path import GuestPath
 from firkin.domain.process import ExitStatus, Stdio, StdioOptions
 from tests.contract.vmm.guests import processes_naming
 
-from .launches import ALL_PIPED, OUTPUT_PIPED
-from .roads import AGENT_V1, SANDBOX_CONTEXT, OpenAgent, Road, everything, init_of
+from .roads import AGENT_V1, ALL_PIPED, OUTPUT_PIPED, SANDBOX_CONTEXT, OpenAgent, Road, everything, init_of
 
 pytestmark = pytest.mark.real_time
 
@@ -54,58 +45,6 @@ async def test_a_signal_that_ended_a_process_is_told(road: Road) -> None:
         assert status == ExitStatus(0)
         await it.started("d", "/bin/sh", "-c", "sh -c 'kill -USR2 $$'; exit $?")
         assert (await it.agent.wait_process(init_of("d"))).code == 128 + signal.SIGUSR2
-
-
-async def test_exit_codes_are_told_exactly(road: Road) -> None:
-    async with road.opened() as it:
-        for code in (0, 3, 127):
-            await it.started("c", "/bin/sh", "-c", f"exit {code}")
-            assert await it.agent.wait_process(init_of("c")) == ExitStatus(code)
-            await it.removed("c")
-
-
-async def test_a_user_that_the_rootfs_does_not_know_is_named(road: Road) -> None:
-    async with road.opened() as it:
-        with pytest.raises(UserUnknown) as raised:
-            await it.started("c", "/bin/true", user="nobody-here")
-        assert raised.value.user.startswith("nobody-here")
-
-
-async def test_a_file_that_is_no_program_cannot_be_executed(road: Road) -> None:
-    async with road.opened() as it:
-        with pytest.raises(CommandNotExecutable) as raised:
-            await it.started("c", "/bin/garbage")
-        assert raised.value.command == "/bin/garbage"
-        with pytest.raises(CommandNotExecutable):
-            await it.started("d", "/etc/passwd")
-
-
-async def test_a_flood_of_output_is_read_to_its_end(road: Road) -> None:
-    async with road.opened() as it:
-        started = await it.started("c", "/bin/sh", "-c", "yes | head -c 20000000; echo end >&2", stdio=ALL_PIPED)
-        stdout, stderr = await asyncio.gather(everything(started.streams.stdout), everything(started.streams.stderr))
-        assert (len(stdout), stderr) == (20_000_000, b"end\n")
-        assert stdout == b"y\n" * 10_000_000
-        assert await it.agent.wait_process(init_of("c")) == ExitStatus(0)
-
-
-async def test_closing_a_stream_ends_who_writes_to_it(road: Road) -> None:
-    async with road.opened() as it:
-        started = await it.started("c", "/bin/sh", "-c", "while echo x; do :; done; exit 9", stdio=OUTPUT_PIPED)
-        assert started.streams.stdout is not None
-        await started.streams.stdout.read(1)
-        await started.streams.stdout.aclose()
-        async with asyncio.timeout(10):
-            assert not (await it.agent.wait_process(init_of("c"))).success
-
-
-async def test_writing_to_a_process_that_ended_is_a_broken_pipe(road: Road) -> None:
-    async with road.opened() as it:
-        started = await it.started("c", "/bin/true", stdio=ALL_PIPED)
-        await it.agent.wait_process(init_of("c"))
-        assert started.streams.stdin is not None
-        with pytest.raises(BrokenPipeError):
-            await started.streams.stdin.write(bytes(16 * 2**20))
 
 
 async def test_inherited_output_is_with_the_caller_when_the_wait_returns(
@@ -169,85 +108,6 @@ async def test_input_that_a_process_did_not_want_stays_with_the_caller(road: Roa
             os.write(writing, b"for the shell")
             assert os.read(0, 100) == b"for the shell"
         os.close(writing)
-
-
-async def test_the_bytes_of_a_layer_must_have_its_digest(road: Road, tmp_path: Path) -> None:
-    async with road.opened() as it:
-        (layer,) = it.bundle.layers
-        damaged = bytearray(layer.path.read_bytes())
-        damaged[len(damaged) // 2] ^= 1
-        (tmp_path / "blob").write_bytes(damaged)
-        with pytest.raises(BlobCorrupt) as raised:
-            await it.agent.ensure_template(it.with_layer(path=tmp_path / "blob"), it.layout)
-        assert raised.value.expected == layer.digest
-        await _is_undone_and_can_be_made(road, it)
-
-
-async def test_a_layer_that_was_cut_off_is_corrupt(road: Road, tmp_path: Path) -> None:
-    async with road.opened() as it:
-        (layer,) = it.bundle.layers
-        (tmp_path / "blob").write_bytes(layer.path.read_bytes()[:-1000])
-        with pytest.raises(BlobCorrupt):
-            await it.agent.ensure_template(it.with_layer(path=tmp_path / "blob"), it.layout)
-        await _is_undone_and_can_be_made(road, it)
-
-
-async def test_the_tar_of_a_layer_must_have_its_diff_id(road: Road) -> None:
-    async with road.opened() as it:
-        (layer,) = it.bundle.layers
-        with pytest.raises(DiffIdMismatch) as raised:
-            await it.agent.ensure_template(it.with_layer(diff_id=ZEROS), it.layout)
-        assert (raised.value.expected, raised.value.actual) == (ZEROS, layer.diff_id)
-        await _is_undone_and_can_be_made(road, it)
-
-
-async def test_a_layer_that_is_not_there_is_missing(road: Road, tmp_path: Path) -> None:
-    async with road.opened() as it:
-        with pytest.raises(BlobMissing) as raised:
-            await it.agent.ensure_template(it.with_layer(path=tmp_path / "nowhere"), it.layout)
-        assert raised.value.digest == it.bundle.layers[0].digest
-        await _is_undone_and_can_be_made(road, it)
-
-
-async def test_a_layer_must_be_of_the_kind_that_its_media_type_says(road: Road) -> None:
-    async with road.opened() as it:
-        with pytest.raises(MediaTypeUnsupported):
-            await it.agent.ensure_template(it.with_layer(media_type="text/plain"), it.layout)
-        with pytest.raises(MediaTypeUnsupported):
-            await it.agent.ensure_template(it.with_layer(media_type=PLAIN_TAR), it.layout)
-        await _is_undone_and_can_be_made(road, it)
-
-
-async def test_a_layer_that_is_no_archive_is_refused(road: Road, tmp_path: Path) -> None:
-    async with road.opened() as it:
-        garbage = os.urandom(100_000)
-        blob = gzip.compress(garbage)
-        (tmp_path / "blob").write_bytes(blob)
-        bundle = it.with_layer(
-            path=tmp_path / "blob",
-            digest=Digest.of(blob),
-            diff_id=Digest.of(garbage),
-            size_bytes=len(blob),
-            media_type=GZIP_TAR,
-        )
-        with pytest.raises(LayerRefused):
-            await it.agent.ensure_template(bundle, it.layout)
-        await _is_undone_and_can_be_made(road, it)
-
-
-async def test_a_cancelled_materialisation_leaves_nothing(road: Road) -> None:
-    async with road.opened() as it:
-        for pause in (0.0, 0.005, 0.02):
-            making = asyncio.ensure_future(it.agent.ensure_template(it.bundle, it.layout))
-            await asyncio.sleep(pause)
-            making.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await making
-                break  # it was quicker
-        assert list(it.sandbox.socket_directory.glob("host-*.sock")) == []
-        await it.agent.ensure_template(it.bundle, it.layout)
-        await it.started("c", "/bin/true")
-        assert await it.agent.wait_process(init_of("c")) == ExitStatus(0)
 
 
 async def test_a_file_of_a_volume_is_written_where_containers_see_it(road: Road) -> None:
@@ -342,12 +202,6 @@ async def _use(it: OpenAgent) -> None:
         await it.agent.start_process(it.exec("c", "e2", "/bin/nope", stdio=ALL_PIPED))
     await it.agent.write_file(GuestPath(it.volume("data")), "f", b"x")
     await it.removed("c")
-
-
-async def _is_undone_and_can_be_made(road: Road, it: OpenAgent) -> None:
-    assert list((road.store / "templates").iterdir()) == []
-    assert list(it.sandbox.socket_directory.glob("host-*.sock")) == []
-    assert (await it.agent.ensure_template(it.bundle, it.layout)).created
 
 
 async def _until(condition: Callable[[], bool]) -> None:

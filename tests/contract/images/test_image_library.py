@@ -17,10 +17,10 @@ from msgspec.structs import replace
 
 from firkin.adapters.image_library_oci import LibraryImageSource, OciImageLibrary
 from firkin.adapters.images_oci_layout import OciLayoutImageSource
-from firkin.adapters.memory import MemoryImageLibrary
+from firkin.adapters.memory import MemoryImageLibrary, MemoryReclaimableSpace
 from firkin.domain.digest import Digest
 from firkin.domain.image import ImageBundle, ImageDocuments, Platform
-from firkin.domain.reclaiming import ReclaimableKind
+from firkin.domain.reclaiming import Reclaimable, ReclaimableKind
 from firkin.errors import (
     BlobCorrupt,
     BlobMissing,
@@ -29,10 +29,10 @@ from firkin.errors import (
     InvalidReference,
     PermissionMissing,
     PlatformMissing,
-    UnsupportedFeature,
 )
 from firkin.ports.image_library import ImageLibrary
 from firkin.ports.reclaimable_space import ReclaimableSpace
+from firkin.testkit.stocked import StockedSpace
 
 from ...images.tools import run
 from .layouts import LayoutWriter
@@ -42,12 +42,43 @@ pytestmark = pytest.mark.real_time
 HERE = Platform.current()
 
 
-@pytest.fixture(params=[MemoryImageLibrary, OciImageLibrary], ids=["memory", "oci"])
-def any_library(request: pytest.FixtureRequest, tmp_path: Path) -> ImageLibrary:
-    make: Callable[[], ImageLibrary] = (
-        request.param if request.param is MemoryImageLibrary else (lambda: OciImageLibrary(tmp_path / "state"))
-    )
-    return make()
+@pytest.fixture(params=["memory", "oci"])
+def firkin_image_library(request: pytest.FixtureRequest, tmp_path: Path) -> ImageLibrary:
+    return MemoryImageLibrary() if request.param == "memory" else OciImageLibrary(tmp_path / "state")
+
+
+class _StockedLibrary:
+    """A library with blobs that no image refers to."""
+
+    def __init__(self, directory: Path) -> None:
+        self.space: ReclaimableSpace = OciImageLibrary(directory)
+        self._blobs = directory / "images/blobs/sha256"
+
+    async def add(self) -> Reclaimable:
+        self._blobs.mkdir(parents=True, exist_ok=True)
+        known = {item.identity for item in await self.space.items()}
+        data = f"left over {len(known)}".encode()
+        (self._blobs / Digest.of(data).hex).write_bytes(data)
+        (item,) = [item for item in await self.space.items() if item.identity not in known]
+        return item
+
+
+class _StockedMemory:
+    def __init__(self, _: Path) -> None:
+        self.space: ReclaimableSpace = MemoryReclaimableSpace()
+        self._items: list[Reclaimable] = []
+
+    async def add(self) -> Reclaimable:
+        item = Reclaimable(ReclaimableKind.BLOB, f"{len(self._items)}", 9, 0.0)
+        self._items.append(item)
+        self.space = MemoryReclaimableSpace(self._items)
+        return item
+
+
+@pytest.fixture(params=[_StockedMemory, _StockedLibrary])
+def firkin_reclaimable_space(request: pytest.FixtureRequest, tmp_path: Path) -> StockedSpace:
+    make: Callable[[Path], StockedSpace] = request.param
+    return make(tmp_path)
 
 
 @pytest.fixture
@@ -68,62 +99,6 @@ async def bundle_of(directory: Path, *layers: str, platform: Platform = HERE) ->
 
 def blobs(state_dir: Path) -> set[str]:
     return {path.name for path in (state_dir / "images/blobs/sha256").iterdir()}
-
-
-async def test_nothing_is_kept_at_first(any_library: ImageLibrary) -> None:
-    assert await any_library.images() == ()
-    with pytest.raises(ImageNotFound):
-        await any_library.remove("absent")
-
-
-async def test_what_is_kept_is_listed_by_name(any_library: ImageLibrary, tmp_path: Path) -> None:
-    bundle = await bundle_of(tmp_path / "image", "base", "top")
-
-    kept = [await any_library.keep(bundle, name) for name in ("b/c:1", "a")]
-
-    assert await any_library.images() == tuple(reversed(kept))
-    assert (kept[0].name, kept[0].digest, kept[0].platform) == ("b/c:1", bundle.digest, HERE)
-    assert (kept[0].layer_count, kept[0].size_bytes, kept[0].problem) == (2, len("base" + "top"), "")
-
-
-async def test_a_name_means_the_last_image_that_got_it(any_library: ImageLibrary, tmp_path: Path) -> None:
-    await any_library.keep(await bundle_of(tmp_path / "one", "one"), "name")
-    second = await any_library.keep(await bundle_of(tmp_path / "two", "two"), "name")
-
-    assert await any_library.images() == (second,)
-
-
-async def test_removing_frees_what_no_other_image_needs(any_library: ImageLibrary, tmp_path: Path) -> None:
-    await any_library.keep(await bundle_of(tmp_path / "one", "base", "one" * 1000), "one:latest")
-    await any_library.keep(await bundle_of(tmp_path / "two", "base", "two"), "two:latest")
-
-    removed = await any_library.remove("one")
-
-    assert removed.name == "one:latest"
-    assert 3000 <= removed.freed_bytes < 4000
-    assert [image.name for image in await any_library.images()] == ["two:latest"]
-
-
-async def test_a_name_that_means_another_digest_is_not_removed(any_library: ImageLibrary, tmp_path: Path) -> None:
-    kept = await any_library.keep(await bundle_of(tmp_path / "image", "base"), "name")
-
-    with pytest.raises(ImageNotFound):
-        await any_library.remove("name", Digest.of(b"other"))
-    assert (await any_library.remove("name", kept.digest)).digest == kept.digest
-    assert await any_library.images() == ()
-
-
-@pytest.mark.parametrize("name", ["", "a b", "../a", "a//b", "/a", "a@b", "-a", "a\n", "\u00e4", "a" * 256, "a:"])
-async def test_what_is_no_name_is_refused(any_library: ImageLibrary, tmp_path: Path, name: str) -> None:
-    with pytest.raises(InvalidReference):
-        await any_library.keep(await bundle_of(tmp_path / "image", "base"), name)
-
-
-async def test_an_image_without_documents_cannot_be_kept(any_library: ImageLibrary, tmp_path: Path) -> None:
-    bundle = replace(await bundle_of(tmp_path / "image", "base"), documents=None)
-
-    with pytest.raises(UnsupportedFeature):
-        await any_library.keep(bundle, "name")
 
 
 async def test_the_layout_is_read_by_skopeo_and_umoci(

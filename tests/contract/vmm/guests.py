@@ -11,6 +11,9 @@ from firkin.domain.ids import PodId
 from firkin.domain.vm_config import VmConfig
 from firkin.ports.store import StoreMedium
 from firkin.ports.vmm import SandboxRequest
+from firkin.testkit.host_leftovers import host_leftovers, processes_naming
+
+__all__ = ["cgroups_of", "guest_vmm", "init_vmm", "leftovers", "open_descriptors", "processes_naming", "request_for"]
 
 _GUEST = """#!{python}
 import json, os, socket, subprocess, sys, time
@@ -47,23 +50,12 @@ def leftovers(directory: Path) -> list[str]:
     """Processes, mounts, loop devices, control groups and files that sandboxes below `directory` left."""
     runtime_dir = directory / "run"
     left = [str(path) for path in runtime_dir.iterdir()] if runtime_dir.exists() else []
-    left += [f"process {pid}" for pid in processes_naming(str(runtime_dir))]
-    left += [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(directory) in line]
-    backing_files = Path("/sys/block").glob("loop*/loop/backing_file")
-    left += [str(path) for path in backing_files if str(directory) in _text(path)]
-    return left
+    return left + host_leftovers(directory)
 
 
 def cgroups_of(sandbox_id: str) -> list[Path]:
     """The control groups of a sandbox, in every hierarchy."""
     return list(Path("/sys/fs/cgroup").rglob(f"firkin-{sandbox_id}"))
-
-
-def processes_naming(argument: str) -> list[int]:
-    """Processes whose command line has `argument` in it."""
-    wanted = os.fsencode(argument)
-    lines = {int(path.parent.name): _bytes(path) for path in Path("/proc").glob("[0-9]*/cmdline")}
-    return [pid for pid, line in lines.items() if wanted in line and pid != os.getpid()]
 
 
 def open_descriptors() -> dict[str, str]:
@@ -75,14 +67,3 @@ def open_descriptors() -> dict[str, str]:
         except FileNotFoundError:
             continue
     return found
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return b""
-
-
-def _text(path: Path) -> str:
-    return _bytes(path).decode(errors="replace")

@@ -1,0 +1,103 @@
+"""What a VMM says that its sandboxes enforce (`Vmm.capabilities`) is true of what runs in them."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+from firkin.domain.container_spec import PodContainerSpec
+from firkin.domain.pod_spec import PodBuilder
+from firkin.domain.process import ExitReason
+from firkin.domain.volumes import EmptyDirVolume
+
+from ..sandbox_pods import SandboxPods
+
+MIB = 2**20
+_BOOT_ID = "/proc/sys/kernel/random/boot_id"
+
+
+async def test_a_memory_limit_ends_who_goes_beyond_it_and_nobody_else(firkin_pods: SandboxPods) -> None:
+    with firkin_pods.claiming("memory limit"):
+        eater = firkin_pods.shell("eater", "exec tail /dev/zero").limits(memory=16 * MIB)
+        neighbour = firkin_pods.shell("neighbour", "sleep 0.5; echo fine").limits(memory=16 * MIB)
+        outputs = await firkin_pods.outputs(PodBuilder("pod-1"), eater, neighbour)
+        assert outputs["eater"].status.reason is ExitReason.OOM_KILLED
+        assert outputs["neighbour"].stdout == b"fine\n"
+
+
+async def test_a_limit_of_processes_holds(firkin_pods: SandboxPods) -> None:
+    with firkin_pods.claiming("pids limit"):
+        script = "(while :; do sleep 1000 & done) 2>/dev/null; set -- /proc/[0-9]*; echo $#"
+        outputs = await firkin_pods.outputs(PodBuilder("pod-1"), firkin_pods.shell("forks", script).limits(pids=12))
+        assert 3 <= int(outputs["forks"].stdout) <= 12
+
+
+async def test_a_limit_of_processors_holds(firkin_pods: SandboxPods) -> None:
+    with firkin_pods.claiming("cpu limit"):
+        # A tenth of a processor for two seconds and a bit by the clock, whatever else the machine does.
+        script = "end=$(($(date +%s) + 3)); while [ $(date +%s) -lt $end ]; do :; done; times"
+        outputs = await firkin_pods.outputs(PodBuilder("pod-1"), firkin_pods.shell("busy", script).limits(cpus=0.1))
+        assert 0 < sum(map(_seconds, outputs["busy"].stdout.decode().split())) < 1
+
+
+def _seconds(text: str) -> float:
+    """As the shell's `times` has it: `0m0.25s`."""
+    minutes, _, seconds = text.rstrip("s").partition("m")
+    return int(minutes) * 60 + float(seconds)
+
+
+async def test_volumes_hold_their_size_and_no_more(firkin_pods: SandboxPods) -> None:
+    for name, volume in (
+        ("memory emptyDir size limit", EmptyDirVolume.memory("work", MIB)),
+        ("disk emptyDir size limit", EmptyDirVolume.disk("work", MIB)),
+    ):
+        with firkin_pods.claiming(name):
+            script = "dd if=/dev/zero of=/work/file bs=4096 count=1000; stat -c %s /work/file"
+            writer = firkin_pods.shell("writer", script).empty_dir_mount("work", "/work")
+            outputs = await firkin_pods.outputs(PodBuilder("pod-1").empty_dir(volume), writer)
+            assert int(outputs["writer"].stdout) <= 1.03 * MIB
+            assert b"No space left" in outputs["writer"].stderr
+
+
+async def test_the_hosts_network_is_out_of_reach(firkin_pods: SandboxPods) -> None:
+    with firkin_pods.claiming("network isolation"), socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        script = f"nc -w 2 127.0.0.1 {port} </dev/null && echo reached; cat /proc/net/dev | wc -l"
+        outputs = await firkin_pods.outputs(PodBuilder("pod-1"), firkin_pods.shell("caller", script))
+        assert b"reached" not in outputs["caller"].stdout
+
+
+async def test_the_hosts_processes_are_out_of_sight(firkin_pods: SandboxPods) -> None:
+    with firkin_pods.claiming("process isolation"):
+        outputs = await firkin_pods.outputs(
+            PodBuilder("pod-1"), firkin_pods.shell("looker", "echo $$; echo /proc/[0-9]*")
+        )
+        assert outputs["looker"].stdout == b"1\n/proc/1\n"
+
+
+async def test_a_kernel_of_its_own_is_another_one(firkin_pods: SandboxPods) -> None:
+    outputs = await firkin_pods.outputs(PodBuilder("pod-1"), firkin_pods.shell("asks", f"cat {_BOOT_ID}"))
+    is_the_hosts = outputs["asks"].stdout == _host_file(_BOOT_ID)
+    assert is_the_hosts is not firkin_pods.enforces("kernel isolation")
+
+
+def _host_file(path: str) -> bytes:
+    return Path(path).read_bytes()
+
+
+async def test_a_system_call_that_nobody_needs_is_filtered(firkin_pods: SandboxPods) -> None:
+    outputs = await firkin_pods.outputs(
+        PodBuilder("pod-1"), firkin_pods.shell("asks", "grep Seccomp: /proc/self/status")
+    )
+    is_filtered = outputs["asks"].stdout.split()[1:] == [b"2"]
+    assert is_filtered or not firkin_pods.enforces("seccomp")
+
+
+async def test_nothing_is_left_on_the_host(firkin_pods: SandboxPods) -> None:
+    def container(number: int) -> PodContainerSpec:
+        return firkin_pods.shell(f"c{number}", "echo done")
+
+    for _ in range(2):
+        outputs = await firkin_pods.outputs(PodBuilder("pod-1"), *(container(number) for number in range(3)))
+        assert {output.stdout for output in outputs.values()} == {b"done\n"}
+    assert firkin_pods.leftovers() == []
