@@ -1,0 +1,50 @@
+import os
+from types import TracebackType
+from typing import Final, NamedTuple, Self
+
+CLOSED: Final = "closed"
+FRONT_END_GONE: Final = "front end gone"
+FRONT_END_BROKEN: Final = "front end broken"
+GUEST_BROKEN: Final = "guest broken"
+HOST_FAILED: Final = "host failed"
+
+class DeviceEnd(NamedTuple):
+    kind: str
+    reason: str
+
+class VsockStatistics(NamedTuple):
+    open_streams: int
+    streams_opened: int
+    streams_refused: int
+    packets_to_guest: int
+    packets_from_guest: int
+    bytes_to_guest: int
+    bytes_from_guest: int
+    bytes_held: int
+    wakeups: int
+    interrupts: int
+
+class VsockDevice:
+    def __init__(
+        self,
+        socket_path: str | os.PathLike[str],
+        guest_cid: int,
+        directory: str | os.PathLike[str],
+        *,
+        stream_limit: int = 512,
+        window_bytes: int = 262144,
+    ) -> None: ...
+    def listen(self, guest_port: int) -> None: ...
+    def start(self) -> None: ...
+    def wait(self, timeout_seconds: float | None = None) -> DeviceEnd | None: ...
+    def close(self) -> None: ...
+    def fileno(self) -> int: ...
+    def statistics(self) -> VsockStatistics: ...
+    @property
+    def end(self) -> DeviceEnd | None: ...
+    @property
+    def thread_id(self) -> int | None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
