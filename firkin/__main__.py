@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def _open_runtime(
-    *, store: str | None = None, platform: Platform | None = None
+    *, store: str | None = None, platform: Platform | None = None, allow_host_paths: Sequence[Path] = ()
 ) -> AbstractAsyncContextManager[Runtime]:
     from msgspec.structs import replace
 
@@ -31,23 +31,38 @@ def _open_runtime(
     from firkin.config import RuntimeConfig, load_config
 
     config = load_config(defaults=RuntimeConfig(store=CLI_STORE))
-    return open_runtime(replace(config, store=store or config.store, platform=platform or config.platform))
+    return open_runtime(
+        replace(
+            config,
+            store=store or config.store,
+            platform=platform or config.platform,
+            allow_host_paths=(*config.allow_host_paths, *allow_host_paths),
+        )
+    )
 
 
-async def _read_pod(text: str, source: str, resolve: Resolve, pod_store: PodStoreSpec) -> PodSpec:
+def _allowed(further: Sequence[Path]) -> list[str]:
+    from firkin.config import load_config
+
+    return [str(path) for path in (*load_config().allow_host_paths, *further)]
+
+
+async def _read_pod(
+    text: str, source: str, resolve: Resolve, pod_store: PodStoreSpec, allow_host_paths: Sequence[Path]
+) -> PodSpec:
     from firkin.adapters.pod_manifest import load_manifest, pod_spec
     from firkin.domain.process import Stdio, StdioOptions
     from firkin.domain.vm_config import VmConfig
 
-    manifest = load_manifest(text, source)
+    manifest = load_manifest(text, source, _allowed(allow_host_paths))
     stdio = StdioOptions(Stdio.NULL, Stdio.PIPED, Stdio.PIPED)
     return await pod_spec(manifest, resolve, vm_config=VmConfig(), pod_store=pod_store, stdio=stdio)
 
 
-def _check_pod(text: str, source: str) -> Sequence[FieldVerdict]:
+def _check_pod(text: str, source: str, allow_host_paths: Sequence[Path]) -> Sequence[FieldVerdict]:
     from firkin.adapters.pod_manifest import check_manifest
 
-    return [FieldVerdict(*report) for report in check_manifest(text, source)]
+    return [FieldVerdict(*report) for report in check_manifest(text, source, _allowed(allow_host_paths))]
 
 
 def _apply_layer(rootfs: Path, layer: LayerFile, progress: Callable[[int], None]) -> LayerReport:

@@ -36,7 +36,10 @@ def _namespace_vmm(config: RuntimeConfig) -> Vmm:
     from firkin.adapters.vmm_namespace import NamespaceVmm
 
     return NamespaceVmm(
-        _placed(config.runtime_dir), runtime=config.oci_runtime, search_path=_placed(config.search_path)
+        _placed(config.runtime_dir),
+        runtime=config.oci_runtime,
+        search_path=_placed(config.search_path),
+        allow_host_paths=config.allow_host_paths,
     )
 
 

@@ -48,6 +48,8 @@ class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
         search_path: where programs are looked up, and the sandbox's PATH. None: PATH, and the directories of
             programs for administrators, which an ordinary user's PATH may lack.
         start_concurrency: how many containers of a pod are started at the same time, at least 1.
+        allow_host_paths: directories and files of the host that pods may mount (hostPath), with everything below;
+            none unless given.
         platform: which images are chosen when an index offers several; None is this machine's.
 
     Raises:
@@ -64,6 +66,7 @@ class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
     search_path: str | None = None
     start_concurrency: int = 8
     platform: Platform | None = None
+    allow_host_paths: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         _check_choice("vmm", self.vmm, VMM_NAMES, Vmm)
@@ -75,6 +78,9 @@ class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
             _check_choice("images", source, IMAGE_SOURCE_NAMES, ImageSource)
         if self.start_concurrency < 1:
             raise ConfigurationError(f"start_concurrency is {self.start_concurrency}; it must be at least 1")
+        for path in self.allow_host_paths:
+            if not path.is_absolute() or ".." in path.parts:
+                raise ConfigurationError(f"allow_host_paths has {str(path)!r}; give absolute paths without '..'")
 
     @property
     def image_sources(self) -> tuple[AnyImageSource, ...]:
@@ -103,6 +109,7 @@ class _FileSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     search_path: str | None = None
     start_concurrency: int | None = None
     platform: str | None = None
+    allow_host_paths: tuple[str, ...] | None = None
 
 
 def load_config(environment: Mapping[str, str] | None = None, defaults: RuntimeConfig | None = None) -> RuntimeConfig:
@@ -127,6 +134,8 @@ def load_config(environment: Mapping[str, str] | None = None, defaults: RuntimeC
     for name in ("state_dir", "runtime_dir"):
         if name in choices:
             choices[name] = Path(str(choices[name]))
+    if settings.allow_host_paths is not None:
+        choices["allow_host_paths"] = tuple(Path(path) for path in settings.allow_host_paths)
     if settings.platform is not None:
         choices["platform"] = Platform.parse(settings.platform)
     return replace(defaults or RuntimeConfig(), **choices).placed(variables)

@@ -142,7 +142,7 @@ async def begin_container_add(pod: OpenPod, spec: PodContainerSpec) -> PendingCo
         ImageError, StoreError: the template cannot be made.
     """
     pod.require_usable()
-    problems = tuple(container_problems(spec, pod.spec.empty_dirs, pod_resources=pod.spec.resources))
+    problems = tuple(container_problems(spec, pod.spec.volumes, pod_resources=pod.spec.resources))
     if problems:
         raise InvalidPodSpec(pod.spec.id, problems)
     while (going := pod.containers.removal_of(spec.id)) is not None and not going.done():

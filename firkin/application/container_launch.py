@@ -30,7 +30,9 @@ async def launch(pod: OpenPod, record: ContainerRecord, overlay: OverlayRequest 
     wanted, stdio = record.spec.process, record.spec.stdio
     terminal = wanted.terminal_size if wanted.terminal else None
     started = await pod.agent.start_container(
-        ContainerLaunch(record.id, runtime_spec, stdio.for_agent, overlay, terminal, record.plan.files)
+        ContainerLaunch(
+            record.id, runtime_spec, stdio.for_agent, overlay, terminal, record.plan.files, record.plan.volume_parts
+        )
     )
     now = time.perf_counter()
     record.timing = replace(

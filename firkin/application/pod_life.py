@@ -13,10 +13,11 @@ import time
 import msgspec
 from msgspec.structs import replace
 
-from firkin.domain.errors import FirkinError
+from firkin.domain.errors import FirkinError, UnsupportedFeature
+from firkin.domain.host_paths import HOST_PATHS
 from firkin.domain.lifecycle import PodEvent
 from firkin.domain.pod_spec import PodSpec
-from firkin.domain.reports import StopReport
+from firkin.domain.reports import Promise, StopReport
 from firkin.ports.agent_connector import AgentConnector
 from firkin.ports.agent_templates import ProgressCallback
 from firkin.ports.store import PodStore, TemplateHolder
@@ -129,8 +130,10 @@ class PodLife:
 
     async def _open(self, stack: contextlib.AsyncExitStack) -> OpenPod:
         spec, ports = self._spec, self._ports
+        if spec.host_paths:
+            _require_host_paths(ports.vmm)
         medium = await stack.enter_async_context(ports.store.opened(spec.pod_store, spec.id))
-        request = SandboxRequest(spec.id, spec.vm_config, medium, host_name(spec), spec.resources)
+        request = SandboxRequest(spec.id, spec.vm_config, medium, host_name(spec), spec.resources, spec.host_paths)
         sandbox = await stack.enter_async_context(ports.vmm.booted(request))
         boot_timeout = spec.vm_config.boot_timeout_seconds
         agent = await stack.enter_async_context(ports.agents.connected(sandbox, boot_timeout))
@@ -153,6 +156,15 @@ class PodLife:
         await start_initial_containers(pod)
         pod.lifecycle.apply(PodEvent.CONTAINERS_STARTED)
         return pod
+
+
+def _require_host_paths(vmm: Vmm) -> None:
+    """Refuse them where the kind of sandbox does not promise to show them."""
+    promises = {one.name: one for one in vmm.capabilities().promises}
+    promised = promises.get(HOST_PATHS)
+    if promised is None or promised.promise is Promise.UNAVAILABLE:
+        reason = promised.reason if promised is not None else "this kind of sandbox shows nothing of the host"
+        raise UnsupportedFeature("a hostPath volume", reason)
 
 
 async def _emptied_unless_stopped(pod: OpenPod) -> None:

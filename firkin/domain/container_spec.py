@@ -83,7 +83,7 @@ class PodContainerSpec(msgspec.Struct, frozen=True):
         rootfs: from where its root filesystem comes.
         process, stdio: how its init process runs, and where its streams go.
         mounts: mounts beside the standard ones.
-        empty_dir_mounts: which of the pod's volumes it sees, and where.
+        empty_dir_mounts: which of the pod's volumes, of either kind, it sees, and where.
         host_name: its host name; the pod's id when None.
         resources: its limits.
         root_read_only: whether its root filesystem refuses writing.
@@ -209,13 +209,21 @@ class PodContainerSpec(msgspec.Struct, frozen=True):
         return replace(self, mounts=(*self.mounts, mount))
 
     def empty_dir_mount(self, name: str, path: str, read_only: bool = False, sub_path: str = "") -> Self:
-        """Show the pod's emptyDir `name`, or what a volume of files has at `sub_path`, at `path`.
+        """Show the pod's emptyDir `name`, or what it has at `sub_path`, at `path`.
 
         Raises:
             InvalidId, InvalidGuestPath: one of them breaks its rule.
         """
         added = EmptyDirMount(name, path, read_only, sub_path)
         return replace(self, empty_dir_mounts=(*self.empty_dir_mounts, added))
+
+    def host_path_mount(self, name: str, path: str, read_only: bool = False, sub_path: str = "") -> Self:
+        """Show the pod's hostPath volume `name`, or what it has at `sub_path`, at `path`.
+
+        Raises:
+            InvalidId, InvalidGuestPath: one of them breaks its rule.
+        """
+        return self.empty_dir_mount(name, path, read_only, sub_path)
 
     def hostname(self, name: str) -> Self:
         """Set the host name that the container sees."""

@@ -9,6 +9,8 @@ from .guest_path import GuestPath
 from .ids import ContainerId, PodId, VolumeName
 
 POD_STORE_MOUNT = GuestPath("/run/firkin/pod-store")
+HOST_PATHS = GuestPath("/run/firkin/host-paths")
+"""Below it, by the names of their volumes: paths of the host that the sandbox was given."""
 POD_PROCESS_NAMESPACE = GuestPath("/run/firkin/pod-process-namespace")
 CONTAINER_BUNDLES = GuestPath("/run/container")
 
@@ -32,6 +34,11 @@ class OverlayLayout(msgspec.Struct, frozen=True):
     def files(self) -> GuestPath:
         """Files that are made for the container and shown in it; none of them is in its root filesystem."""
         return self.base.below("etc")
+
+    @property
+    def volume_parts(self) -> GuestPath:
+        """Where parts of volumes are mounted for the container to be shown."""
+        return self.base.below("volumes")
 
     @property
     def merged(self) -> GuestPath:

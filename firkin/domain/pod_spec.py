@@ -10,6 +10,7 @@ from msgspec.structs import force_setattr, replace
 
 from .container_spec import PodContainerSpec, ResourceLimits
 from .errors import InvalidPodSpec
+from .host_paths import HostPathVolume
 from .ids import PodId
 from .name_resolution import DnsConfig, HostEntry
 from .restarting import RestartPolicy
@@ -34,6 +35,7 @@ class PodSpec(msgspec.Struct, frozen=True):
         shares_processes: whether its containers see, and may signal, each other's processes.
         init_containers: run one after the other, each to its end, before the containers start.
         restart_policy: what becomes of a container that ended.
+        host_paths: what of the host its containers may mount; the runtime's configuration has to allow it.
         resources: what all containers together may use; the sandbox's own limits, `vm_config`, also hold its agent.
     """
 
@@ -48,6 +50,7 @@ class PodSpec(msgspec.Struct, frozen=True):
     resources: ResourceLimits = ResourceLimits()
     init_containers: tuple[PodContainerSpec, ...] = ()
     restart_policy: RestartPolicy = RestartPolicy.NEVER
+    host_paths: tuple[HostPathVolume, ...] = ()
 
     if TYPE_CHECKING:
 
@@ -64,11 +67,18 @@ class PodSpec(msgspec.Struct, frozen=True):
             resources: ResourceLimits = ResourceLimits(),  # noqa: B008 - immutable
             init_containers: Iterable[PodContainerSpec] = (),
             restart_policy: RestartPolicy | str = RestartPolicy.NEVER,
+            host_paths: Iterable[HostPathVolume] = (),
         ) -> None: ...
+
+    @property
+    def volumes(self) -> tuple[EmptyDirVolume | HostPathVolume, ...]:
+        """All that its containers may mount by name."""
+        return (*self.empty_dirs, *self.host_paths)
 
     def __post_init__(self) -> None:
         force_setattr(self, "id", PodId(self.id))
         force_setattr(self, "empty_dirs", tuple(self.empty_dirs))
+        force_setattr(self, "host_paths", tuple(self.host_paths))
         force_setattr(self, "containers", tuple(self.containers))
         force_setattr(self, "init_containers", tuple(self.init_containers))
         force_setattr(self, "restart_policy", RestartPolicy(self.restart_policy))
@@ -120,6 +130,10 @@ class PodBuilder:
     def empty_dir(self, volume: EmptyDirVolume) -> Self:
         """Declare an emptyDir."""
         return self._with(replace(self._spec, empty_dirs=(*self.empty_dirs, volume)))
+
+    def host_path(self, volume: HostPathVolume) -> Self:
+        """Declare a path of the host as a volume."""
+        return self._with(replace(self._spec, host_paths=(*self._spec.host_paths, volume)))
 
     def container(self, container: PodContainerSpec) -> Self:
         """Add a container that starts with the pod."""
@@ -187,7 +201,7 @@ def validate_pod(spec: PodSpec) -> None:
     surroundings = surroundings_problems(spec.surroundings, "", of_pod=True)
     problems = tuple(surroundings) + tuple(
         pod_problems(
-            spec.empty_dirs,
+            spec.volumes,
             spec.containers,
             spec.vm_config,
             spec.host_name,

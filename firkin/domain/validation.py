@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from .container_spec import PodContainerSpec, ProcessOptions, ResourceLimits
 from .errors import InvalidGuestPath, InvalidRelativePath, SpecProblem
 from .guest_path import GuestPath, checked_relative_path
+from .host_paths import HostPathVolume, host_path_problems
 from .linux_capabilities import normalised_capability
 from .mounts import Mount, normalised_destination
 from .probes import Hooks, Probe, Probes, action_problem
@@ -35,8 +36,11 @@ _HOST_NAME = re.compile(
 )
 
 
+Volume = EmptyDirVolume | HostPathVolume
+
+
 def pod_problems(
-    empty_dirs: Iterable[EmptyDirVolume],
+    volumes: Iterable[Volume],
     containers: Iterable[PodContainerSpec],
     vm_config: VmConfig,
     host_name: str | None,
@@ -44,15 +48,19 @@ def pod_problems(
     init_containers: Iterable[PodContainerSpec] = (),
 ) -> Iterator[SpecProblem]:
     """Yield every problem of a pod."""
-    volumes, containers, init_containers = tuple(empty_dirs), tuple(containers), tuple(init_containers)
+    volumes, containers, init_containers = tuple(volumes), tuple(containers), tuple(init_containers)
     yield from _vm_problems(vm_config)
     yield from _host_name_problems("hostname", host_name)
     yield from _amount_problems("limits", resources)
-    yield from _duplicates("emptyDirs", "duplicate-volume", "emptyDir", [volume.name for volume in volumes])
+    yield from _duplicates("volumes", "duplicate-volume", "volume", [volume.name for volume in volumes])
     yield from _duplicates(
         "containers", "duplicate-container", "container", [one.id for one in (*init_containers, *containers)]
     )
-    for index, volume in enumerate(volumes):
+    host_paths = [volume for volume in volumes if isinstance(volume, HostPathVolume)]
+    for index, host_path in enumerate(host_paths):
+        for message in host_path_problems(host_path):
+            yield SpecProblem(f"hostPaths[{index}]", "host-path", message)
+    for index, volume in enumerate(one for one in volumes if isinstance(one, EmptyDirVolume)):
         yield from _size_limit_problems(volume, f"emptyDirs[{index}].sizeLimit")
         yield from _file_problems(volume, f"emptyDirs[{index}].files")
         if volume.group_id is not None:
@@ -97,11 +105,11 @@ def _size_limit_problems(volume: EmptyDirVolume, where: str) -> Iterator[SpecPro
 
 def container_problems(
     spec: PodContainerSpec,
-    empty_dirs: Iterable[EmptyDirVolume],
+    volumes: Iterable[Volume],
     where: str = "container",
     pod_resources: ResourceLimits = ResourceLimits(),  # noqa: B008 - immutable
 ) -> Iterator[SpecProblem]:
-    """Yield every problem of one container of a pod that declares `empty_dirs` and has limits of its own."""
+    """Yield every problem of one container of a pod that declares `volumes` and has limits of its own."""
     yield from _rootfs_problems(spec, where)
     yield from process_problems(spec.process, where)
     if spec.process.terminal and spec.stdio.stderr != Stdio.NULL:
@@ -113,7 +121,7 @@ def container_problems(
         message = f"a log keeps at least 1 byte, not {spec.log_max_bytes}"
         yield SpecProblem(f"{where}.log", "log-size", message)
     yield from _host_name_problems(f"{where}.hostname", spec.host_name)
-    yield from _mount_problems(spec, {volume.name: volume for volume in empty_dirs}, where)
+    yield from _mount_problems(spec, {volume.name: volume for volume in volumes}, where)
     yield from surroundings_problems(spec.surroundings, f"{where}.", of_pod=False)
     yield from _limit_problems(spec, where, pod_resources)
     yield from _probe_problems(spec.probes, where)
@@ -205,7 +213,7 @@ def _text_problems(where: str, text: str) -> Iterator[SpecProblem]:
         yield SpecProblem(where, "not-utf-8", f"{text!r} cannot be written as UTF-8")
 
 
-def _mount_problems(spec: PodContainerSpec, volumes: Mapping[str, EmptyDirVolume], where: str) -> Iterator[SpecProblem]:
+def _mount_problems(spec: PodContainerSpec, volumes: Mapping[str, Volume], where: str) -> Iterator[SpecProblem]:
     places: list[tuple[str, str]] = []
     for index, mount in enumerate(spec.mounts):
         at = f"{where}.mounts[{index}]"
@@ -215,17 +223,27 @@ def _mount_problems(spec: PodContainerSpec, volumes: Mapping[str, EmptyDirVolume
         at = f"{where}.emptyDirMounts[{index}]"
         places.append((at, mounted.container_path))
         if mounted.volume not in volumes:
-            message = f"container {spec.id!r} references unknown emptyDir {mounted.volume!r}"
+            message = f"container {spec.id!r} references unknown volume {mounted.volume!r}"
             yield SpecProblem(at, "unknown-volume", message)
-        elif mounted.sub_path and not volumes[mounted.volume].holds(mounted.sub_path):
-            message = f"volume {mounted.volume!r} has no file {mounted.sub_path!r} from the beginning"
-            yield SpecProblem(at, "sub-path", message)
+        elif mounted.sub_path:
+            yield from _sub_path_problems(mounted.sub_path, volumes[mounted.volume], at)
     for at, destination in places:
         if _covers(destination, RESERVED_DESTINATIONS) and destination not in _REPLACEABLE_DESTINATIONS:
             message = f"{destination} belongs to the container's standard mounts"
             yield SpecProblem(at, "mount-reserved", message)
     destinations = [destination for _, destination in places]
     yield from _duplicates(f"{where}.mounts", "duplicate-mount", "mount destination", destinations)
+
+
+def _sub_path_problems(path: str, volume: Volume, where: str) -> Iterator[SpecProblem]:
+    try:
+        checked_relative_path(path)
+    except InvalidRelativePath as error:
+        yield SpecProblem(where, "sub-path", f"volume {volume.name!r}: {error}")
+        return
+    if isinstance(volume, EmptyDirVolume) and volume.files and not volume.holds(path):
+        message = f"volume {volume.name!r} has no file {path!r} from the beginning"
+        yield SpecProblem(where, "sub-path", message)
 
 
 def _one_mount_problems(where: str, mount: Mount) -> Iterator[SpecProblem]:

@@ -104,8 +104,9 @@ class EmptyDirMount(msgspec.Struct, frozen=True):
     """Where a container sees an emptyDir.
 
     Attributes:
-        sub_path: the file or directory of the volume that it sees; "" for the whole volume. Only a volume of files
-            has such: what containers can write to, they could fill with links that lead elsewhere.
+        sub_path: the file or directory of the volume that it sees; "" for the whole volume. It is found when the
+            container starts, without leaving the volume, whatever links lie there; a directory that is missing is
+            made. Of a volume of files it has to be one of them, or a directory of theirs.
     """
 
     volume: VolumeName

@@ -25,6 +25,20 @@ class OverlayRequest(msgspec.Struct, frozen=True):
     lower: GuestPath
 
 
+class VolumePart(msgspec.Struct, frozen=True):
+    """A part of a volume that a container is shown.
+
+    Attributes:
+        volume: the volume's directory.
+        relative_path: the part: a file or a directory of the volume; a directory is made when it is missing.
+        path: where the part is mounted, for the runtime specification to name.
+    """
+
+    volume: GuestPath
+    relative_path: str
+    path: GuestPath
+
+
 class ContainerLaunch(msgspec.Struct, frozen=True):
     """A container's init, ready to run.
 
@@ -35,6 +49,7 @@ class ContainerLaunch(msgspec.Struct, frozen=True):
         overlay: prepared in the same call when given; None when it was prepared before, or is not needed.
         files: written before the start, each in one step; what an earlier start wrote is replaced.
         terminal: the first size of the terminal that `runtime_spec` asks for; None when it asks for none.
+        volume_parts: found and mounted anew before each start, as `remove_container` unmounts them.
     """
 
     container_id: ContainerId
@@ -43,6 +58,7 @@ class ContainerLaunch(msgspec.Struct, frozen=True):
     overlay: OverlayRequest | None = None
     terminal: TerminalSize | None = None
     files: tuple[ContainerFile, ...] = ()
+    volume_parts: tuple[VolumePart, ...] = ()
 
 
 class AgentContainers(Protocol):
@@ -64,6 +80,8 @@ class AgentContainers(Protocol):
 
         Raises:
             CommandNotFound, CommandNotExecutable, UserUnknown, RuntimeFailed, MissingTool: it cannot start.
+            PathRefused: the part of a volume would leave the volume, or is neither a file nor a directory.
+            UnsupportedFeature: the agent cannot show parts of volumes.
             StoreFull: no space left.
         """
         ...

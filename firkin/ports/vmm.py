@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 import msgspec
 
 from firkin.domain.container_spec import ResourceLimits
+from firkin.domain.host_paths import HostPathVolume
 from firkin.domain.ids import PodId
 from firkin.domain.reports import Capabilities
 from firkin.domain.vm_config import VmConfig
@@ -20,6 +21,7 @@ class SandboxRequest(msgspec.Struct, frozen=True):
     """The sandbox that a pod needs.
 
     Attributes:
+        host_paths: paths of the host to show in the sandbox, at `HOST_PATHS` by the names of their volumes.
         limits: what its containers together may use; `config` limits the sandbox as a whole, agent and all.
     """
 
@@ -28,6 +30,7 @@ class SandboxRequest(msgspec.Struct, frozen=True):
     store: StoreMedium
     host_name: str
     limits: ResourceLimits = ResourceLimits()
+    host_paths: tuple[HostPathVolume, ...] = ()
 
 
 @runtime_checkable
@@ -47,6 +50,7 @@ class Vmm(Protocol):
         Raises:
             BootFailed: it did not come up; nothing is left of it.
             UnsupportedFeature: this kind of sandbox cannot do what the request asks.
+            HostPathRefused: a path of the host is not allowed, or is not what it is said to be.
             MissingTool, PermissionMissing: the machine lacks something.
         """
         ...

@@ -24,6 +24,7 @@ from .events import EventHub
 from .executables import check_executable
 from .filesystem.files import make_directory, read_beneath, write_file
 from .filesystem.overlays import prepare_overlay, remove_overlay
+from .filesystem.volume_parts import VolumePart, mount_volume_part
 from .host_streams import HostStreams
 from .oom import OomCounter
 from .process_stdio import ProcessStdio, StdioRequest
@@ -52,6 +53,7 @@ class ContainerRequest(msgspec.Struct, frozen=True):
     overlay: OverlayRequest | None = None
     runtime_path: str = ""
     files: tuple[ContainerFile, ...] = ()
+    volume_parts: tuple[VolumePart, ...] = ()
 
 
 class Container:
@@ -129,6 +131,7 @@ class Containers:
 
         Raises:
             ContainerExists: there is such a container.
+            PathRefused: a part of a volume leads out of it.
             InvalidArgument, UserUnknown, UnsupportedFeature, AgentError, StoreFull: it cannot be created.
         """
         if request.container_id in self._table:
@@ -291,6 +294,8 @@ class Containers:
             directory, name = os.path.split(file.path)
             make_directory(directory, parents=True, mode=0o755)
             write_file(directory, name, (file.data,), file.mode)
+        for part in request.volume_parts:
+            mount_volume_part(part)
         compile_seccomp = self._runtime(request.runtime_path).name == "crun"
         config = completed_config(request.spec, request.container_id, read_beneath, compile_seccomp=compile_seccomp)
         check_executable(config.root, config.command)

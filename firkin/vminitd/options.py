@@ -20,6 +20,8 @@ class AgentOptions(msgspec.Struct, frozen=True):
         is_init: whether it makes its namespaces into a sandbox first, of which it is PID 1.
         host_name: of the sandbox; with `is_init`.
         store_directory: a directory of the host that the sandbox shall keep; with `is_init`.
+        host_paths: volume name, kind, directory and path below it of what the sandbox shall show of the host; with
+            `is_init`.
         lifeline: descriptor whose end of file means that the host is gone.
         runtime: the OCI runtime, looked up on PATH.
     """
@@ -31,6 +33,7 @@ class AgentOptions(msgspec.Struct, frozen=True):
     store_directory: str | None = None
     lifeline: int | None = None
     runtime: str = "crun"
+    host_paths: tuple[tuple[str, str, str, str], ...] = ()
 
 
 def parsed_options(arguments: Sequence[str]) -> AgentOptions:
@@ -43,6 +46,14 @@ def parsed_options(arguments: Sequence[str]) -> AgentOptions:
     parser.add_argument("--init", action="store_true", help="be the init of a sandbox (in namespaces of its own)")
     parser.add_argument("--host-name", default="firkin", metavar="NAME", help="host name of the sandbox")
     parser.add_argument("--store-directory", metavar="DIR", help="directory of the host that holds the pod store")
+    parser.add_argument(
+        "--host-path",
+        nargs=4,
+        action="append",
+        default=[],
+        metavar=("NAME", "KIND", "DIR", "PATH"),
+        help="show PATH of the host, found below DIR without following a link, under NAME",
+    )
     parser.add_argument("--lifeline-fd", type=int, metavar="N", help="end when this descriptor reaches its end of file")
     parser.add_argument("--runtime", default="crun", metavar="PATH", help="OCI runtime to run containers with")
     options = parser.parse_args(arguments)
@@ -60,4 +71,5 @@ def parsed_options(arguments: Sequence[str]) -> AgentOptions:
         store_directory=options.store_directory,
         lifeline=options.lifeline_fd,
         runtime=options.runtime,
+        host_paths=tuple((name, kind, directory, path) for name, kind, directory, path in options.host_path),
     )

@@ -5,6 +5,7 @@ Any valid runtime-spec document is accepted; what firkin does not know of it rea
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -55,6 +56,8 @@ class _Process(msgspec.Struct):
 
 class _Mount(msgspec.Struct):
     destination: str
+    source: str = ""
+    options: tuple[str, ...] = ()
 
 
 class _Root(msgspec.Struct):
@@ -103,6 +106,7 @@ def completed_config(
         raise InvalidArgument(f"the runtime spec must list the namespaces {', '.join(sorted(missing))}")
     mounts = _decoded(document.get("mounts", msgspec.Raw(b"[]")), list[_Mount], "mounts")
     points = [mount.destination for mount in mounts]
+    _spare_files_recursion(document, mounts)
     process, command, has_terminal = _completed_process(document, root, points, read_beneath)
     cgroups_path = linux.cgroups_path or f"/container/{container_id}"
     linux_members["cgroupsPath"] = _raw(cgroups_path)
@@ -125,6 +129,20 @@ def _drop_empty_values(linux: _Members) -> None:
     if "cpu" in resources:
         resources["cpu"] = _raw(_without(_members(resources["cpu"], "linux.resources.cpu"), "cpus", "mems"))
         linux["resources"] = _raw(resources)
+
+
+def _spare_files_recursion(document: _Members, mounts: Sequence[_Mount]) -> None:
+    """Leave `rro` out of mounts of files: crun opens what it makes read-only recursively as a directory."""
+    spared = [number for number, one in enumerate(mounts) if "rro" in one.options and _is_file(one.source)]
+    if spared:
+        members = _decoded(document["mounts"], list[_Members], "mounts")
+        for number in spared:
+            members[number]["options"] = _raw([option for option in mounts[number].options if option != "rro"])
+        document["mounts"] = _raw(members)
+
+
+def _is_file(path: str) -> bool:
+    return os.path.exists(path) and not os.path.isdir(path)
 
 
 def _parts(linux: _Members) -> list[msgspec.Raw]:

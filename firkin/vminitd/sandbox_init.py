@@ -10,9 +10,14 @@ import ctypes
 import fcntl
 import os
 import socket
+import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+
+from firkin.domain.layout import HOST_PATHS
+
+from .host_paths import held_host_paths
 
 HOST_DIRECTORY = "/run/firkin/host"
 STORE_MEDIUM = "/run/firkin/store-medium"
@@ -37,7 +42,9 @@ _CGROUP2_SUPER_MAGIC = 0x63677270
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def set_up_sandbox(host_dir: str, host_name: str, store_directory: str | None) -> str:
+def set_up_sandbox(
+    host_dir: str, host_name: str, store_directory: str | None, host_paths: Sequence[tuple[str, str, str, str]] = ()
+) -> str:
     """Turn this process's own namespaces into a sandbox; returns the new path of `host_dir`.
 
     Afterwards /run is the sandbox's own, `host_dir` (the socket directory) is `/run/firkin/host`, a store that
@@ -49,10 +56,12 @@ def set_up_sandbox(host_dir: str, host_name: str, store_directory: str | None) -
         OSError: a step was refused; its message says which.
     """
     _mount("none", "/", "", _MS_REC | _MS_PRIVATE)
-    with _held(host_dir) as host, _held(store_directory) as store:
+    with _held(host_dir) as host, _held(store_directory) as store, held_host_paths(host_paths) as shown:
         _mount("tmpfs", "/run", "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=755")
         _bind(host, HOST_DIRECTORY)
         _bind(store, STORE_MEDIUM)
+        for name, descriptor in shown.items():
+            _bind(descriptor, str(HOST_PATHS.below(name)))
     if os.path.isdir("/dev/shm"):
         _mount("tmpfs", "/dev/shm", "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=1777")
     _show_own_cgroups()
@@ -96,7 +105,11 @@ def _mount(source: str, target: str, kind: str, flags: int, data: str = "") -> N
 def _bind(descriptor: int | None, target: str) -> None:
     if descriptor is None:
         return
-    os.makedirs(target, mode=0o755)
+    if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+        os.makedirs(target, mode=0o755)
+    else:
+        os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
     # A bind is recursive, because what the host mounted below a store belongs to the store.
     _mount(f"/proc/self/fd/{descriptor}", target, "", _MS_BIND | _MS_REC)
 

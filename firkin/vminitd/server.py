@@ -57,7 +57,7 @@ def _prepared(options: AgentOptions) -> AgentOptions:
 
     from .sandbox_init import set_up_sandbox
 
-    inside = set_up_sandbox(options.host_directory, options.host_name, options.store_directory)
+    inside = set_up_sandbox(options.host_directory, options.host_name, options.store_directory, options.host_paths)
     # Or a directory of the host stays in use, and a relative path leads into it.
     os.chdir("/")
     socket_path = options.socket_path

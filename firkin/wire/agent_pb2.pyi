@@ -583,6 +583,7 @@ class StartContainerRequest(_message.Message):
     OVERLAY_FIELD_NUMBER: _builtins.int
     OCI_RUNTIME_PATH_FIELD_NUMBER: _builtins.int
     FILES_FIELD_NUMBER: _builtins.int
+    VOLUME_PARTS_FIELD_NUMBER: _builtins.int
     container_id: _builtins.str
     runtime_spec: _builtins.bytes
     """OCI runtime-spec configuration, JSON."""
@@ -598,6 +599,10 @@ class StartContainerRequest(_message.Message):
     def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___ContainerFile]:
         """Written after the overlay was prepared and before the start, each in one step. Feature "container-files"."""
 
+    @_builtins.property
+    def volume_parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___VolumePart]:
+        """Found and mounted after the overlay was prepared and before the start. Feature "volume-parts"."""
+
     def __init__(
         self,
         *,
@@ -607,10 +612,11 @@ class StartContainerRequest(_message.Message):
         overlay: Global___Overlay | None = ...,
         oci_runtime_path: _builtins.str | None = ...,
         files: _abc.Iterable[Global___ContainerFile] | None = ...,
+        volume_parts: _abc.Iterable[Global___VolumePart] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_oci_runtime_path", b"_oci_runtime_path", "_overlay", b"_overlay", "oci_runtime_path", b"oci_runtime_path", "overlay", b"overlay", "stdio", b"stdio"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_oci_runtime_path", b"_oci_runtime_path", "_overlay", b"_overlay", "container_id", b"container_id", "files", b"files", "oci_runtime_path", b"oci_runtime_path", "overlay", b"overlay", "runtime_spec", b"runtime_spec", "stdio", b"stdio"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_oci_runtime_path", b"_oci_runtime_path", "_overlay", b"_overlay", "container_id", b"container_id", "files", b"files", "oci_runtime_path", b"oci_runtime_path", "overlay", b"overlay", "runtime_spec", b"runtime_spec", "stdio", b"stdio", "volume_parts", b"volume_parts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__oci_runtime_path: _TypeAlias = _typing.Literal["oci_runtime_path"]  # noqa: Y015
     _WhichOneofArgType__oci_runtime_path: _TypeAlias = _typing.Literal["_oci_runtime_path", b"_oci_runtime_path"]  # noqa: Y015
@@ -622,6 +628,40 @@ class StartContainerRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__overlay) -> _WhichOneofReturnType__overlay | None: ...
 
 Global___StartContainerRequest: _TypeAlias = StartContainerRequest  # noqa: Y015
+
+@_typing.final
+class VolumePart(_message.Message):
+    """A file or directory of a volume, mounted so that the runtime specification can name it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VOLUME_FIELD_NUMBER: _builtins.int
+    RELATIVE_PATH_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    volume: _builtins.str
+    """The volume's directory in the sandbox."""
+    relative_path: _builtins.str
+    """Normalised path below it; links in it are followed as long as they stay in the volume. A directory that is
+    missing is made, with the mode of the volume.
+    """
+    path: _builtins.str
+    """Where it is mounted: in the directory `volumes` of the container's overlay base. What an earlier start
+    mounted there goes first.
+    """
+    def __init__(
+        self,
+        *,
+        volume: _builtins.str = ...,
+        relative_path: _builtins.str = ...,
+        path: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["path", b"path", "relative_path", b"relative_path", "volume", b"volume"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VolumePart: _TypeAlias = VolumePart  # noqa: Y015
 
 @_typing.final
 class ContainerFile(_message.Message):

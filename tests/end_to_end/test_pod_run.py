@@ -144,6 +144,35 @@ spec:
     assert "no database" in done.stderr
 
 
+def test_a_host_path_needs_a_flag_that_the_error_names(firkin: Command, busybox_image: str, tmp_path: Path) -> None:
+    site, path = tmp_path / "site", tmp_path / "pod.yaml"
+    site.mkdir()
+    (site / "index").write_text("hello\n")
+    path.write_text(
+        f"""
+apiVersion: v1
+kind: Pod
+metadata: {{name: pod-1}}
+spec:
+  restartPolicy: Never
+  volumes: [{{name: site, hostPath: {{path: {site}, type: Directory}}}}]
+  containers:
+  - name: main
+    image: "{busybox_image}"
+    command: [cat, /site/index]
+    volumeMounts: [{{name: site, mountPath: /site, readOnly: true}}]
+"""
+    )
+    refused = firkin.run("pod", "run", str(path))
+    assert refused.code == 125
+    assert f"line 7: host path '{site}' is refused" in refused.stderr
+    assert f"--allow-host-path {site}" in refused.stderr
+    allowed = ("--allow-host-path", str(tmp_path))
+    assert firkin.run("pod", "run", *allowed, str(path)).stdout == b"main | hello\n"
+    assert firkin.run("pod", "check", str(path)).code == 1
+    assert firkin.run("pod", "check", *allowed, str(path)).code == 0
+
+
 def test_pod_check_tells_what_becomes_of_each_field(firkin: Command, tmp_path: Path) -> None:
     path = tmp_path / "pod.yaml"
     path.write_text(

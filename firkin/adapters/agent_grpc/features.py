@@ -10,6 +10,7 @@ STATISTICS = "statistics"
 PROCESS_LIST = "process-list"
 STORE_USAGE = "store-usage"
 EVENTS = "events"
+VOLUME_PARTS = "volume-parts"
 
 
 def require_feature(info: AgentInfo, feature: str, what: str) -> None:

@@ -28,6 +28,7 @@ from firkin.wire.sandbox_context_pb2_grpc import SandboxContextStub
 from . import messages
 from .bulk_listener import BulkListener
 from .errors import CallKind, deadline_exceeded
+from .features import VOLUME_PARTS, require_feature
 from .filesystem_usage import filesystem_usage
 from .firkin_agent_events import FirkinAgentEvents
 from .firkin_agent_files import FirkinAgentFiles
@@ -159,6 +160,8 @@ class FirkinAgent(FirkinAgentFiles, FirkinAgentStatistics, FirkinAgentEvents, Fi
 
     async def start_container(self, launch: ContainerLaunch) -> StartedProcess:
         """Create the container and start its init; returns once the command was executed."""
+        if launch.volume_parts:
+            require_feature(self._info, VOLUME_PARTS, "showing a part of a volume (subPath)")
         if launch.files and _CONTAINER_FILES not in self._info.features:
             launch = await self._with_files_written(launch)
 

@@ -13,7 +13,7 @@ from firkin.domain.reports import AgentInfo
 from firkin.domain.surroundings import ContainerFile
 from firkin.domain.terminal import TerminalSize
 from firkin.domain.volumes import EmptyDirMedium, EmptyDirVolume
-from firkin.ports.agent_containers import ContainerLaunch, OverlayRequest
+from firkin.ports.agent_containers import ContainerLaunch, OverlayRequest, VolumePart
 from firkin.ports.agent_pods import PodPreparation
 from firkin.ports.agent_processes import ProcessLaunch
 from firkin.wire import agent_pb2 as wire
@@ -113,7 +113,13 @@ def start_container_to_proto(launch: ContainerLaunch, stdio: wire.Stdio) -> wire
         stdio=stdio,
         overlay=None if launch.overlay is None else overlay_to_proto(launch.overlay),
         files=[container_file_to_proto(file) for file in launch.files],
+        volume_parts=[volume_part_to_proto(part) for part in launch.volume_parts],
     )
+
+
+def volume_part_to_proto(part: VolumePart) -> wire.VolumePart:
+    """Make VolumePart."""
+    return wire.VolumePart(volume=part.volume, relative_path=part.relative_path, path=part.path)
 
 
 def container_file_to_proto(file: ContainerFile) -> wire.ContainerFile:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -26,6 +27,7 @@ _RUN_HELP = """Run all containers of a Kubernetes Pod manifest until they end; `
 \b
   firkin pod run examples/hello-pod.yaml
   firkin pod run -v --store ext4:2GiB pod.yaml
+  firkin pod run --allow-host-path /srv/site pod.yaml      a hostPath volume may show /srv/site and what is below
 
 Each line of output begins with the name of the container that wrote it; what containers write to standard output
 and to standard error stays apart. A field of the manifest that firkin does not honour is an error that names it.
@@ -42,6 +44,25 @@ Exit codes: 0 when every container exited with 0; otherwise that of the first co
   that did not (128+N when signal N ended it); 125 when firkin itself failed."""
 
 
+_allow_host_paths = click.option(
+    "--allow-host-path",
+    "allow_host_paths",
+    type=click.Path(path_type=Path, resolve_path=False),
+    callback=lambda context, option, paths: tuple(Path(os.path.abspath(path)) for path in paths),
+    multiple=True,
+    metavar="PATH",
+    help="Let hostPath volumes show PATH of the host, and what is below it (repeatable).",
+)
+
+
+class _RunOptions(NamedTuple):
+    """What was asked for on the command line."""
+
+    store: StoreChoice
+    allow_host_paths: tuple[Path, ...]
+    verbose: bool
+
+
 @click.group("pod", help="Run pods from Kubernetes manifests.")
 def command() -> None: ...
 
@@ -53,15 +74,19 @@ def command() -> None: ...
     default=StoreChoice(),
     help="Kind of store: directory (the default; images stay unpacked for the next pod), or ext4[:SIZE] (its own).",
 )
+@_allow_host_paths
 @click.option("-v", "--verbose", is_flag=True, help="Tell on standard error what happens and how long it takes.")
 @click.argument("manifest", metavar="POD.yaml")
 @click.pass_obj
-def run(services: CliServices, store: StoreChoice, verbose: bool, manifest: str) -> int:
+def run(
+    services: CliServices, store: StoreChoice, allow_host_paths: tuple[Path, ...], verbose: bool, manifest: str
+) -> int:
     source = "<stdin>" if manifest == "-" else manifest
     text = _decoded(sys.stdin.buffer.read() if manifest == "-" else Path(manifest).read_bytes(), source)
     interruptions = Interruptions()
+    options = _RunOptions(store, allow_host_paths, verbose)
     try:
-        return asyncio.run(interruptions.run(_run(text, source, store, verbose, services, interruptions)))
+        return asyncio.run(interruptions.run(_run(text, source, options, services, interruptions)))
     except Interrupted as interrupted:
         return interrupted.exit_code
 
@@ -88,13 +113,14 @@ Exit codes: 0; 1 when a field is refused; 125 when the file cannot be read. Imag
 
 
 @command.command("check", help=_CHECK_HELP)
+@_allow_host_paths
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: [{line, where, verdict, detail}].")
 @click.argument("manifest", metavar="POD.yaml")
 @click.pass_obj
-def check(services: CliServices, as_json: bool, manifest: str) -> int:
+def check(services: CliServices, allow_host_paths: tuple[Path, ...], as_json: bool, manifest: str) -> int:
     source = "<stdin>" if manifest == "-" else manifest
     text = _decoded(sys.stdin.buffer.read() if manifest == "-" else Path(manifest).read_bytes(), source)
-    verdicts = services.check_pod(text, source)
+    verdicts = services.check_pod(text, source, allow_host_paths)
     if as_json:
         import json
 
@@ -107,22 +133,23 @@ def check(services: CliServices, as_json: bool, manifest: str) -> int:
 
 
 async def _run(
-    text: str, source: str, store: StoreChoice, verbose: bool, services: CliServices, interruptions: Interruptions
+    text: str, source: str, options: _RunOptions, services: CliServices, interruptions: Interruptions
 ) -> int:
     from .template_progress import TemplateProgressDisplay
 
-    async with services.open_runtime(store=store.kind) as runtime:
-        spec = await services.read_pod(text, source, runtime.images.resolve, store.spec())
+    store, allowed = options.store, options.allow_host_paths
+    async with services.open_runtime(store=store.kind, allow_host_paths=allowed) as runtime:
+        spec = await services.read_pod(text, source, runtime.images.resolve, store.spec(), allowed)
         with TemplateProgressDisplay(plain_lines=True) as display:
             async with runtime.spawn(spec, progress=display) as pod:
                 display.close()
-                if verbose:
+                if options.verbose:
                     tell(f"pod {pod.id}: {len(pod.containers())} containers run")
                 _show_init_outputs(pod)
                 statuses = await _ended(pod.containers(), interruptions)
                 report = await pod.stop()
                 outcome = ", ".join(f"{name}: {status}" for name, status in statuses.items())
-                tell_end(report, outcome, verbose=verbose)
+                tell_end(report, outcome, verbose=options.verbose)
     return next((status.code for status in statuses.values() if not status.success), 0)
 
 

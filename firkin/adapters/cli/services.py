@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 
 
 class OpenRuntime(Protocol):
-    """Opens a runtime of the machine's configuration, with another kind of store or another platform if given."""
+    """Opens a runtime of the machine's configuration, with another kind of store or another platform if given.
+
+    `allow_host_paths` are allowed beside those of the configuration.
+    """
 
     def __call__(
-        self, *, store: str | None = None, platform: Platform | None = None
+        self, *, store: str | None = None, platform: Platform | None = None, allow_host_paths: Sequence[Path] = ()
     ) -> AbstractAsyncContextManager[Runtime]: ...
 
 
@@ -33,7 +36,9 @@ class Resolve(Protocol):
 class ReadPod(Protocol):
     """Makes the spec of a pod from its manifest's text; its containers' output is piped."""
 
-    async def __call__(self, text: str, source: str, resolve: Resolve, pod_store: PodStoreSpec) -> PodSpec: ...
+    async def __call__(
+        self, text: str, source: str, resolve: Resolve, pod_store: PodStoreSpec, allow_host_paths: Sequence[Path]
+    ) -> PodSpec: ...
 
 
 class FieldVerdict(NamedTuple):
@@ -92,7 +97,7 @@ class CliServices(NamedTuple):
 
     open_runtime: OpenRuntime
     read_pod: ReadPod
-    check_pod: Callable[[str, str], Sequence[FieldVerdict]]
+    check_pod: Callable[[str, str, Sequence[Path]], Sequence[FieldVerdict]]
     apply_layer: ApplyLayer
     run_vminitd: Callable[[Sequence[str]], int]
     places: Callable[[], Places]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
+from firkin.domain.host_paths import HOST_PATHS
 from firkin.domain.reports import Capabilities, Capability, Promise
 from firkin.ports.vmm import SandboxRequest
 
@@ -22,7 +23,8 @@ class MemoryVmm:
         """Nothing is enforced: nothing runs."""
         reason = "containers in memory are coroutines"
         names = ("memory limit", "cpu limit", "pids limit", "kernel isolation", "network isolation")
-        return Capabilities("memory", tuple(Capability(name, Promise.UNAVAILABLE, reason) for name in names))
+        promises = [Capability(name, Promise.UNAVAILABLE, reason) for name in names]
+        return Capabilities("memory", (*promises, Capability(HOST_PATHS, Promise.BEST_EFFORT, "nobody looks at them")))
 
     @contextlib.asynccontextmanager
     async def booted(self, request: SandboxRequest) -> AsyncIterator[MemorySandbox]:

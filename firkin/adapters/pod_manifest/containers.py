@@ -8,13 +8,12 @@ from collections.abc import Mapping
 import msgspec
 
 from firkin.domain.container_spec import ResourceLimits
-from firkin.domain.guest_path import GuestPath
-from firkin.domain.ids import ContainerId, VolumeName
-from firkin.domain.validation import RESERVED_DESTINATIONS
-from firkin.domain.volumes import EmptyDirMount, EmptyDirVolume
+from firkin.domain.ids import ContainerId
+from firkin.domain.validation import Volume
 
 from .environment import PodFacts, read_environment
 from .manifest import ManifestContainer, PodSecurity
+from .mounts import read_mounts
 from .nodes import Field, made
 from .probing import read_hooks, read_probes
 from .quantity import byte_count, parsed_quantity, processors
@@ -41,7 +40,7 @@ class PodContext(msgspec.Struct, frozen=True):
 
     source: str
     facts: PodFacts
-    volumes: Mapping[str, EmptyDirVolume]
+    volumes: Mapping[str, Volume]
     security: PodSecurity
 
 
@@ -57,14 +56,15 @@ def read_container(item: Field, pod: PodContext, *, is_init: bool) -> ManifestCo
     _check_ports(fields.get("ports"))
     ports = _named_ports(fields.get("ports"))
     resources = _resources(fields.get("resources"))
+    environment = read_environment(fields, pod.facts, resources)
     container = ManifestContainer(
         name=name or ContainerId("unnamed"),
         image=image or "",
         command=_texts(fields.get("command")),
         args=_texts(fields.get("args")),
-        environment=tuple(read_environment(fields, pod.facts, resources).items()),
+        environment=tuple(environment.items()),
         working_dir=made(fields.get("workingDir"), _absolute) or None,
-        mounts=_mounts(fields.get("volumeMounts"), pod.volumes),
+        mounts=read_mounts(fields.get("volumeMounts"), pod.volumes, environment),
         resources=resources,
         security=read_security(fields.get("securityContext"), pod.security),
         probes=read_probes(fields, ports),
@@ -122,43 +122,6 @@ def _named_ports(field: Field | None) -> dict[str, int]:
         if text is not None and port is not None:
             ports[text] = port
     return ports
-
-
-def _mounts(field: Field | None, volumes: Mapping[str, EmptyDirVolume]) -> tuple[EmptyDirMount, ...]:
-    mounts: list[EmptyDirMount] = []
-    for item in [] if field is None else field.items():
-        fields = item.fields(("name", "mountPath", "readOnly", "subPath"))
-        name_field = item.required(fields, "name")
-        name = made(name_field, VolumeName)
-        path = made(item.required(fields, "mountPath"), _mount_path)
-        read_only = _flag(fields.get("readOnly"))
-        if name_field is not None and name is not None and name not in volumes:
-            name_field.problem("unknown-volume", f"there is no volume {name!r} in spec.volumes")
-        if path in {mount.container_path for mount in mounts}:
-            item.problem("duplicate-mount", f"another volume is mounted at {path}")
-        if name is not None and path is not None and name in volumes:
-            sub_path = _sub_path(fields.get("subPath"), volumes[name])
-            mounts.append(EmptyDirMount(name, path, read_only, sub_path))
-    return tuple(mounts)
-
-
-def _sub_path(field: Field | None, volume: EmptyDirVolume) -> str:
-    text = None if field is None else field.text()
-    if field is None or not text:
-        return ""
-    if not volume.files:
-        field.problem("unsupported-value", "subPath is honoured for the volumes of ConfigMaps and Secrets only")
-    elif not volume.holds(text):
-        field.problem("invalid-value", f"volume {volume.name!r} has no file {text!r}")
-    return text
-
-
-def _mount_path(text: str) -> GuestPath:
-    path = GuestPath(text.rstrip("/") or text)
-    for reserved in RESERVED_DESTINATIONS:
-        if path != "/dev/shm" and (path == reserved or path.startswith(reserved + "/")):
-            raise ValueError(f"{path} belongs to the container's standard mounts")
-    return path
 
 
 def _resources(field: Field | None) -> ResourceLimits:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from fractions import Fraction
@@ -46,6 +47,18 @@ class PodFacts(msgspec.Struct, frozen=True):
             known = ", ".join((*fixed, "metadata.labels['KEY']", "metadata.annotations['KEY']"))
             raise ValueError(f"{path} is not known here: firkin knows {known}")
         return fixed[path]
+
+    def file_of(self, path: str) -> str:
+        """What a file of the pod's field holds: that of a variable, or all labels or annotations, one in each line.
+
+        Raises:
+            ValueError: firkin's pods have no such field.
+        """
+        whole = {"metadata.labels": self.labels, "metadata.annotations": self.annotations}
+        if path not in whole:
+            return self.value_of(path)
+        quoted = (f"{key}={json.dumps(text, ensure_ascii=False)}" for key, text in sorted(whole[path].items()))
+        return "\n".join(quoted)
 
 
 def read_environment(fields: Mapping[str, Field], pod: PodFacts, limits: ResourceLimits) -> dict[str, str]:

@@ -11,7 +11,8 @@ from firkin.domain.ids import ContainerId, PodId
 from firkin.domain.probes import Hooks, Probes
 from firkin.domain.restarting import RestartPolicy
 from firkin.domain.surroundings import Surroundings
-from firkin.domain.volumes import EmptyDirMount, EmptyDirVolume
+from firkin.domain.validation import Volume
+from firkin.domain.volumes import EmptyDirMount
 
 # Kubernetes' default of terminationGracePeriodSeconds.
 DEFAULT_GRACE_SECONDS = 30.0
@@ -95,7 +96,7 @@ class PodManifest(msgspec.Struct, frozen=True):
     source: str
     name: PodId
     containers: tuple[ManifestContainer, ...]
-    volumes: tuple[EmptyDirVolume, ...] = ()
+    volumes: tuple[Volume, ...] = ()
     host_name: str | None = None
     grace_seconds: float = DEFAULT_GRACE_SECONDS
     labels: Mapping[str, str] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from firkin.domain.errors import ManifestError, SpecProblem
 from firkin.domain.ids import PodId
@@ -35,7 +36,7 @@ _POD_FIELDS = (
 )  # fmt: skip
 
 
-def load_manifest(text: str, source: str) -> PodManifest:
+def load_manifest(text: str, source: str, allow_host_paths: Sequence[str] = ()) -> PodManifest:
     """Read a Kubernetes Pod manifest, with the ConfigMaps and Secrets of the same file.
 
     What is absent is as in Kubernetes: `restartPolicy` Always, `terminationGracePeriodSeconds` 30.
@@ -43,25 +44,26 @@ def load_manifest(text: str, source: str) -> PodManifest:
     Args:
         text: YAML, at most 1 MiB.
         source: the file it comes from: errors name it, and its directory is where relative images lie.
+        allow_host_paths: what of the host it may mount, with everything below.
 
     Raises:
         ManifestError: with every problem: broken YAML, wrong types, and each field that firkin does not honour.
     """
     problems = Problems(source)
-    manifest = _loaded(text, source, problems)
+    manifest = _loaded(text, source, problems, allow_host_paths)
     if manifest is None or problems:
         raise problems.error()
     return manifest
 
 
-def check_manifest(text: str, source: str) -> tuple[FieldReport, ...]:
+def check_manifest(text: str, source: str, allow_host_paths: Sequence[str] = ()) -> tuple[FieldReport, ...]:
     """What becomes of each field of a manifest, in the order of its lines."""
     problems = Problems(source)
-    _loaded(text, source, problems)
+    _loaded(text, source, problems, allow_host_paths)
     return problems.reports()
 
 
-def _loaded(text: str, source: str, problems: Problems) -> PodManifest | None:
+def _loaded(text: str, source: str, problems: Problems, allow_host_paths: Sequence[str]) -> PodManifest | None:
     if len(text) > MANIFEST_MAX_BYTES:
         problem = SpecProblem("manifest", "too-long", f"it is longer than {MANIFEST_MAX_BYTES} bytes")
         raise ManifestError(source, (problem,))
@@ -82,7 +84,7 @@ def _loaded(text: str, source: str, problems: Problems) -> PodManifest | None:
         if not problems:
             problems.add(1, "manifest", "missing-field", "there is no Pod in it")
         return None
-    return _pod(pods[0], source, Documents(config_maps, secrets))
+    return _pod(pods[0], source, Documents(config_maps, secrets), allow_host_paths)
 
 
 def _collect(root: Field, kind: str, document: DataDocument | None, documents: dict[str, DataDocument]) -> None:
@@ -115,7 +117,7 @@ def _kind(root: Field) -> str | None:
     return None
 
 
-def _pod(root: Field, source: str, documents: Documents) -> PodManifest | None:
+def _pod(root: Field, source: str, documents: Documents, allow_host_paths: Sequence[str]) -> PodManifest | None:
     fields = root.fields(("apiVersion", "kind", "metadata", "spec"))
     metadata = root.required(fields, "metadata")
     spec = root.required(fields, "spec")
@@ -131,8 +133,8 @@ def _pod(root: Field, source: str, documents: Documents) -> PodManifest | None:
         stated.get("hostAliases"), stated.get("dnsConfig"), stated.get("dnsPolicy"), sysctls
     )
     shares_processes = stated.get("shareProcessNamespace")
-    volumes = read_volumes(stated.get("volumes"), documents, security.fs_group)
     facts = PodFacts(name or "", namespace, labels, annotations, documents)
+    volumes = read_volumes(stated.get("volumes"), facts, security.fs_group, allow_host_paths)
     context = PodContext(source, facts, volumes, security)
     init_containers = _containers(stated.get("initContainers"), context, is_init=True)
     containers = _containers(spec.required(stated, "containers"), context, is_init=False)

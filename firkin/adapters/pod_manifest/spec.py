@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from firkin.domain.container_spec import PodContainerSpec, ProcessOptions
 from firkin.domain.errors import FirkinError, ManifestError, SpecProblem
+from firkin.domain.host_paths import HostPathVolume
 from firkin.domain.image import ImageBundle
 from firkin.domain.pod_spec import PodBuilder, PodSpec
 from firkin.domain.process import Stdio, StdioOptions
@@ -45,7 +46,7 @@ async def pod_spec(
     if manifest.host_name is not None:
         builder = builder.hostname(manifest.host_name)
     for volume in manifest.volumes:
-        builder = builder.empty_dir(volume)
+        builder = builder.host_path(volume) if isinstance(volume, HostPathVolume) else builder.empty_dir(volume)
     around = manifest.surroundings
     if around.dns is not None:
         builder = builder.dns(around.dns)

@@ -1,47 +1,50 @@
-"""Reading the volumes of a manifest: emptyDir, and the ConfigMaps and Secrets of the same file."""
+"""Reading the volumes of a manifest."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os.path
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from firkin.domain.guest_path import checked_relative_path
+from firkin.domain.errors import HostPathRefused
+from firkin.domain.host_paths import HostPathKind, HostPathVolume, allowing_prefix, host_path_problems
 from firkin.domain.ids import VolumeName
 from firkin.domain.size import Size
-from firkin.domain.volumes import EmptyDirMedium, EmptyDirVolume, VolumeFile
+from firkin.domain.validation import Volume
+from firkin.domain.volumes import EmptyDirMedium, EmptyDirVolume
 
-from .documents import DataDocument, Documents
-from .environment import is_optional, named_document
+from .environment import PodFacts
 from .nodes import Field, made
 from .quantity import byte_count
+from .volume_files import read_config_map_files, read_downward_files, read_projected_files, read_secret_files
 
-_KINDS = ("emptyDir", "configMap", "secret")
-_HOST_PATH = "hostPath would show files of the host to containers, which firkin does not do"
-_DEFAULT_MODE = 0o644
+_KINDS = ("emptyDir", "hostPath", "configMap", "secret", "downwardAPI", "projected")
+_HOST_PATH_KINDS = tuple(kind.value for kind in HostPathKind if kind.value)
 
 
-def read_volumes(field: Field | None, documents: Documents, group_id: int | None) -> dict[str, EmptyDirVolume]:
-    """Read `spec.volumes`; all of them belong to the group, when there is one."""
-    volumes: dict[str, EmptyDirVolume] = {}
+def read_volumes(
+    field: Field | None, facts: PodFacts, group_id: int | None, allow_host_paths: Sequence[str]
+) -> dict[str, Volume]:
+    """Read `spec.volumes`; those that are the pod's own belong to the group, when there is one."""
+    volumes: dict[str, Volume] = {}
     for item in [] if field is None else field.items():
-        volume = _volume(item, documents)
+        volume = _volume(item, facts, allow_host_paths)
         if volume is not None and volume.name in volumes:
             item.problem("duplicate-volume", f"volume {volume.name!r} is declared twice")
+        if isinstance(volume, EmptyDirVolume):
+            volume = replace(volume, group_id=group_id)
         if volume is not None:
-            volumes.setdefault(volume.name, replace(volume, group_id=group_id))
+            volumes.setdefault(volume.name, volume)
     return volumes
 
 
-def _volume(item: Field, documents: Documents) -> EmptyDirVolume | None:
+def _volume(item: Field, facts: PodFacts, allow_host_paths: Sequence[str]) -> Volume | None:
     entries = item.entries()
-    if "hostPath" in entries:
-        entries["hostPath"].problem("unsupported-value", _HOST_PATH)
-        return None
     fields = item.fields(("name", *_KINDS))
     name = made(item.required(fields, "name"), VolumeName)
     kinds = [kind for kind in _KINDS if kind in entries]
-    if not kinds:
+    if not kinds and item.is_object:
         item.problem("missing-field", f"a volume needs one of {', '.join(_KINDS)}")
     if len(kinds) > 1:
         item.problem("invalid-value", f"a volume has one kind, not {' and '.join(kinds)}")
@@ -49,10 +52,16 @@ def _volume(item: Field, documents: Documents) -> EmptyDirVolume | None:
         return None
     stated = fields.get(kinds[0])
     match kinds[0]:
+        case "hostPath":
+            return None if stated is None else _host_path(name, stated, allow_host_paths)
         case "configMap":
-            return EmptyDirVolume.of_files(name, _files(stated, "ConfigMap", documents.config_maps, "name"))
+            return EmptyDirVolume.of_files(name, read_config_map_files(stated, facts))
         case "secret":
-            return EmptyDirVolume.of_files(name, _files(stated, "Secret", documents.secrets, "secretName"))
+            return EmptyDirVolume.of_files(name, read_secret_files(stated, facts))
+        case "downwardAPI":
+            return EmptyDirVolume.of_files(name, read_downward_files(stated, facts))
+        case "projected":
+            return EmptyDirVolume.of_files(name, read_projected_files(stated, facts))
         case _:
             # `emptyDir:` without anything is an emptyDir of the defaults, for Kubernetes too.
             return _empty_dir(name, stated)
@@ -79,31 +88,31 @@ def _medium(field: Field | None) -> EmptyDirMedium:
     return EmptyDirMedium.MEMORY if medium == "Memory" else EmptyDirMedium.DISK
 
 
-def _files(field: Field | None, kind: str, documents: Mapping[str, DataDocument], name: str) -> list[VolumeFile]:
-    if field is None:
-        return []
-    fields = field.fields((name, "items", "defaultMode", "optional"))
-    document = named_document(field, fields, kind, documents, name)
-    default_mode = fields["defaultMode"].mode() if "defaultMode" in fields else _DEFAULT_MODE
-    mode = _DEFAULT_MODE if default_mode is None else default_mode
-    if document is None:
-        return []
-    if "items" not in fields:
-        return [VolumeFile(key, data, mode) for key, data in document.entries.items()]
-    read = [_item(item, document, kind, mode, optional=is_optional(fields)) for item in fields["items"].items()]
-    return [file for file in read if file is not None]
+def _host_path(name: VolumeName, field: Field, allowed: Sequence[str]) -> HostPathVolume | None:
+    fields = field.fields(("path", "type"))
+    kind = made(fields.get("type"), _host_path_kind) or HostPathKind.ANY
+
+    def volume(text: str) -> HostPathVolume:
+        if ".." in text.split("/"):
+            raise ValueError(f"host path {text!r} contains '..'")
+        # Kubernetes takes a slash at the end, and two of them, for nothing.
+        made_volume = HostPathVolume(name, os.path.normpath(text) if text.startswith("/") else text, kind)
+        if wrong := next(host_path_problems(made_volume), None):
+            raise ValueError(wrong)
+        return made_volume
+
+    path = field.required(fields, "path")
+    found = made(path, volume)
+    if path is None or found is None:
+        return None
+    try:
+        allowing_prefix(found.host_path, allowed)
+    except HostPathRefused as error:
+        path.problem("unsupported-value", str(error))
+    return found
 
 
-def _item(item: Field, document: DataDocument, kind: str, mode: int, *, optional: bool) -> VolumeFile | None:
-    fields = item.fields(("key", "path", "mode"))
-    key_field = item.required(fields, "key")
-    key = None if key_field is None else key_field.text()
-    path = made(item.required(fields, "path"), checked_relative_path)
-    own_mode = fields["mode"].mode() if "mode" in fields else None
-    if key_field is None or key is None or path is None:
-        return None
-    if key not in document.entries:
-        if not optional:
-            key_field.problem("unknown-key", f"{kind} {document.name!r} has no key {key!r}")
-        return None
-    return VolumeFile(path, document.entries[key], mode if own_mode is None else own_mode)
+def _host_path_kind(text: str) -> HostPathKind:
+    if text and text not in _HOST_PATH_KINDS:
+        raise ValueError(f"type {text!r} is not honoured: firkin knows {', '.join(_HOST_PATH_KINDS)}")
+    return HostPathKind(text)

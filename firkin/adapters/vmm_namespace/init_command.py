@@ -9,6 +9,8 @@ import msgspec
 
 from firkin._fast import PURE_PYTHON
 
+from .host_paths import LocatedHostPath
+
 GUEST_HOST_DIRECTORY = "/run/firkin/host"
 GUEST_STORE_MEDIUM = "/run/firkin/store-medium"
 AGENT_SOCKET = "guest-1024.sock"
@@ -31,6 +33,7 @@ class InitCommand(msgspec.Struct, frozen=True):
         init_join_files: the same, after the cgroup namespace was made (version 2).
         store_directory: a store that is a directory of the host.
         runtime: the OCI runtime.
+        host_paths: what of the host the sandbox is to show.
     """
 
     python: str
@@ -42,6 +45,7 @@ class InitCommand(msgspec.Struct, frozen=True):
     init_join_files: Sequence[Path]
     store_directory: Path | None
     runtime: str
+    host_paths: Sequence[LocatedHostPath] = ()
 
     def arguments(self) -> list[str]:
         """The whole command line.
@@ -66,6 +70,7 @@ class InitCommand(msgspec.Struct, frozen=True):
             *("--host-dir", str(self.host_dir)),
             *("--host-name", self.host_name),
             *store,
+            *(word for path in self.host_paths for word in ("--host-path", *path)),
             *("--lifeline-fd", str(self.lifeline)),
             *("--runtime", self.runtime),
         ]

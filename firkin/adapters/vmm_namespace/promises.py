@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+from firkin.domain.host_paths import HOST_PATHS
 from firkin.domain.reports import Capabilities, Capability, Promise
 
 from .cgroups import WANTED, hierarchies
@@ -24,13 +25,14 @@ def capabilities(search_path: str) -> Capabilities:
         _seccomp(),
     ]
     limits = [_limit(controller, controllers) for controller in WANTED]
+    shown = [Capability(HOST_PATHS, Promise.ENFORCED, "those that the configuration allows, and nothing beside them")]
     stores = [
         Capability("memory emptyDir size limit", Promise.ENFORCED, "by its tmpfs"),
         _disk_limit(search_path),
         Capability("store size limit", Promise.BEST_EFFORT, "enforced by an ext4 store, not by a directory store"),
         Capability("store trim", Promise.BEST_EFFORT, "an ext4 store gives blocks back, a directory has none to give"),
     ]
-    return Capabilities("namespace", (*isolation, *limits, *stores))
+    return Capabilities("namespace", (*isolation, *limits, *stores, *shown))
 
 
 def _limit(controller: str, controllers: frozenset[str]) -> Capability:

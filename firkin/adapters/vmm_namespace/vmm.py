@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from firkin.ports.vmm import SandboxRequest
 
 from .cgroups import SandboxCgroups, hierarchies, remove_abandoned
 from .console import Console
+from .host_paths import located
 from .init_command import GUEST_STORE_MEDIUM, InitCommand, environment
 from .loop_device import attached
 from .process import SandboxProcess
@@ -41,6 +42,7 @@ class NamespaceVmm:
         python: str = sys.executable,
         runtime: str = "crun",
         search_path: str = DEFAULT_SEARCH_PATH,
+        allow_host_paths: Sequence[Path] = (),
     ) -> None:
         """Touch nothing yet.
 
@@ -49,11 +51,13 @@ class NamespaceVmm:
             python: the interpreter that runs vminitd, with firkin's dependencies.
             runtime: the OCI runtime, by name or path.
             search_path: PATH of the sandbox, on which `unshare` and the runtime are looked up.
+            allow_host_paths: what of the host pods may mount, with everything below.
         """
         self._runtime_dir = runtime_dir.absolute()
         self._python = python
         self._runtime = runtime
         self._search_path = search_path
+        self._allow_host_paths = tuple(allow_host_paths)
 
     def capabilities(self) -> Capabilities:
         """What namespaces and control groups enforce on this machine."""
@@ -68,9 +72,11 @@ class NamespaceVmm:
             UnsupportedFeature: the config has settings of a kernel, or limits that no control group here enforces.
             MissingTool: unshare or the OCI runtime is not installed.
             PermissionMissing: the caller is not root.
+            HostPathRefused: a path of the host is not allowed, or is not what it is said to be.
         """
         _require_namespace_config(request.config)
         unshare = self._require_machine()
+        host_paths = [located(volume, self._allow_host_paths) for volume in request.host_paths]
         async with _undone_whole() as stack:
             self._tidy_up()
             directory = stack.enter_context(socket_directory(self._runtime_dir, request.pod_id))
@@ -94,6 +100,7 @@ class NamespaceVmm:
                     init_join_files=cgroups.init_join_files,
                     store_directory=request.store.path if request.store.is_directory else None,
                     runtime=self._runtime,
+                    host_paths=host_paths,
                 ).arguments()
 
             process = SandboxProcess(console, command, environment(self._search_path))

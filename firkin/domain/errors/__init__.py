@@ -3,6 +3,7 @@
 from .base import FirkinError, Outcome
 from .configuration import (
     ConfigurationError,
+    HostPathRefused,
     ManifestError,
     MissingTool,
     PermissionMissing,
@@ -86,6 +87,7 @@ __all__ = [
     "DeadlineExceeded",
     "DiffIdMismatch",
     "FirkinError",
+    "HostPathRefused",
     "IllegalTransition",
     "ImageError",
     "ImageInvalid",

@@ -46,6 +46,17 @@ class UnsupportedFeature(FirkinError):
         self.reason = reason
 
 
+class HostPathRefused(FirkinError):
+    """A path of the host that containers may not be shown, or that is not what the pod says."""
+
+    code = "host-path-refused"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"host path {path!r} is refused: {reason}")
+        self.path = path
+        self.reason = reason
+
+
 class ManifestError(FirkinError):
     """A pod manifest that cannot be honoured in full; every problem carries its field."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from firkin.domain.errors import InvalidArgument, PathRefused
-from firkin.domain.guest_path import GuestPath
+from firkin.domain.guest_path import GuestPath, checked_relative_path
 from firkin.domain.ids import ContainerId, ProcessId, VolumeName
+from firkin.domain.layout import OverlayLayout
 from firkin.domain.mounts import Mount
 from firkin.domain.process import ExitReason, ProcessRef
 from firkin.domain.size import Size
@@ -13,6 +14,7 @@ from firkin.domain.volumes import EmptyDirMedium, EmptyDirVolume
 from firkin.wire import agent_pb2 as wire
 
 from ..containers import ContainerRequest, OverlayRequest
+from ..filesystem.volume_parts import VolumePart
 from ..process_stdio import StdioRequest, StreamRequest
 from ..processes import ProcessEnd
 
@@ -84,7 +86,21 @@ def container_from(message: wire.StartContainerRequest) -> ContainerRequest:
         overlay_from(message.overlay) if message.HasField("overlay") else None,
         message.oci_runtime_path,
         tuple(container_file_from(file) for file in message.files),
+        tuple(volume_part_from(part) for part in message.volume_parts),
     )
+
+
+def volume_part_from(message: wire.VolumePart) -> VolumePart:
+    """A part of a volume, to be mounted beside a container's overlay.
+
+    Raises:
+        PathRefused: it would be mounted elsewhere.
+    """
+    path = GuestPath(message.path)
+    directory = path.rpartition("/")[0]
+    if directory != OverlayLayout(overlay_base_from(directory.rpartition("/")[0])).volume_parts:
+        raise PathRefused(path, "it is not among the volumes of a container")
+    return VolumePart(GuestPath(message.volume), checked_relative_path(message.relative_path), path)
 
 
 def container_file_from(message: wire.ContainerFile) -> ContainerFile:

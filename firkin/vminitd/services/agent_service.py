@@ -50,6 +50,7 @@ FEATURES = (
     "terminals",
     "typed-errors",
     "volume-groups",
+    "volume-parts",
 )
 _Context = ServicerContext[object, object]
 

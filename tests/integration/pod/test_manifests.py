@@ -424,7 +424,7 @@ async def test_a_manifest_that_asks_for_more_than_there_is_is_refused_before_any
                 pass
         assert [problem.where for problem in refused.value.problems] == [
             "spec.hostNetwork",
-            "spec.volumes[0].hostPath",
+            "spec.volumes[0].hostPath.path",
             "spec.containers[0].securityContext.privileged",
         ]
 

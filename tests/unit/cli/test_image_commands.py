@@ -46,7 +46,7 @@ class _World(NamedTuple):
             images.add(name)
 
         def runtime(
-            *, store: str | None = None, platform: Platform | None = None
+            *, store: str | None = None, platform: Platform | None = None, allow_host_paths: Sequence[Path] = ()
         ) -> AbstractAsyncContextManager[Runtime]:
             config = RuntimeConfig(vmm="memory", store="memory", agents="memory", images=images, platform=platform)
             return open_runtime(config)
@@ -62,7 +62,9 @@ def _services(world: _World, runtime: Callable[..., AbstractAsyncContextManager[
     def unused(*arguments: object) -> NoReturn:
         raise AssertionError(f"called with {arguments}")
 
-    async def read_pod(text: str, source: str, resolve: Resolve, pod_store: PodStoreSpec) -> PodSpec:
+    async def read_pod(
+        text: str, source: str, resolve: Resolve, pod_store: PodStoreSpec, allow_host_paths: Sequence[Path]
+    ) -> PodSpec:
         unused(text)
 
     def apply_layer(rootfs: Path, layer: LayerFile, progress: Callable[[int], None]) -> LayerReport:
@@ -74,7 +76,7 @@ def _services(world: _World, runtime: Callable[..., AbstractAsyncContextManager[
     return CliServices(
         open_runtime=runtime,
         read_pod=read_pod,
-        check_pod=lambda text, source: (),
+        check_pod=lambda text, source, allowed: (),
         apply_layer=apply_layer,
         run_vminitd=unused,
         places=unused,

@@ -31,14 +31,18 @@ def _services(agent: Callable[[Sequence[str]], int], *, traceback: bool = False)
     world, images = MemoryWorld(), MemoryImageSource()
     images.add("any")
 
-    def runtime(*, store: str | None = None, platform: Platform | None = None) -> AbstractAsyncContextManager[Runtime]:
+    def runtime(
+        *, store: str | None = None, platform: Platform | None = None, allow_host_paths: Sequence[Path] = ()
+    ) -> AbstractAsyncContextManager[Runtime]:
         return open_runtime(
             RuntimeConfig(
                 vmm=MemoryVmm(world), store=MemoryPodStore(world), agents=MemoryAgentConnector(world), images=images
             )
         )
 
-    async def read_pod(text: str, source: str, resolve: Resolve, pod_store: PodStoreSpec) -> PodSpec:
+    async def read_pod(
+        text: str, source: str, resolve: Resolve, pod_store: PodStoreSpec, allow_host_paths: Sequence[Path]
+    ) -> PodSpec:
         rootfs = RootfsSource.oci_bundle(await resolve("memory:any"))
         builder = PodBuilder("pod-1", pod_store=pod_store)
         for line in text.splitlines():
@@ -53,7 +57,10 @@ def _services(agent: Callable[[Sequence[str]], int], *, traceback: bool = False)
     return CliServices(
         open_runtime=runtime,
         read_pod=read_pod,
-        check_pod=lambda text, source: [FieldVerdict(1, "kind", "honoured", ""), FieldVerdict(2, "x", text, source)],
+        check_pod=lambda text, source, allowed: [
+            FieldVerdict(1, "kind", "honoured", ""),
+            FieldVerdict(2, "x", text, source),
+        ],
         apply_layer=apply_layer,
         run_vminitd=agent,
         places=lambda: Places(Path("/nowhere"), Path("/nowhere"), "/bin"),

@@ -20,6 +20,7 @@ from firkin import (
     VmConfig,
 )
 from firkin.domain import validation
+from firkin.domain.host_paths import HostPathVolume
 from firkin.domain.probes import ExecAction, GrpcAction, HttpGetAction, Probe, SleepAction
 from firkin.domain.volumes import VolumeFile
 from firkin.errors import InvalidPodSpec, SpecProblem
@@ -94,7 +95,8 @@ CONTAINER_PROBLEMS: list[tuple[str, str, Change]] = [
     ("grace", "grace", lambda c: c.stop_grace(-1)),
     ("probe", "livenessProbe", lambda c: c.liveness_probe(Probe.exec())),
     ("group", "additionalGids", lambda c: c.additional_groups(1, 2**32 - 1)),
-    ("sub-path", "emptyDirMounts[0]", lambda c: c.empty_dir_mount("data", "/x", sub_path="y")),
+    ("sub-path", "emptyDirMounts[0]", lambda c: c.empty_dir_mount("data", "/x", sub_path="y/../../z")),
+    ("sub-path", "emptyDirMounts[0]", lambda c: c.empty_dir_mount("data", "/x", sub_path="/etc")),
     ("probe", "startupProbe", lambda c: c.startup_probe(Probe(ExecAction(("true",)), period_seconds=0))),
     ("probe", "readinessProbe", lambda c: c.readiness_probe(Probe(ExecAction(("true",)), failure_threshold=0))),
     ("probe", "livenessProbe", lambda c: c.liveness_probe(Probe(ExecAction(("true",)), success_threshold=2))),
@@ -121,7 +123,17 @@ def test_a_problem_of_a_container_is_found_once(code: str, where: str, change: C
 
 
 POD_PROBLEMS: list[tuple[str, str, PodBuilder]] = [
-    ("duplicate-volume", "emptyDirs", pod().empty_dir(EmptyDirVolume.memory("data"))),
+    ("duplicate-volume", "volumes", pod().empty_dir(EmptyDirVolume.memory("data"))),
+    ("duplicate-volume", "volumes", pod().host_path(HostPathVolume("data", "/srv"))),
+    ("host-path", "hostPaths[0]", pod().host_path(HostPathVolume("host", "srv"))),
+    ("host-path", "hostPaths[0]", pod().host_path(HostPathVolume("host", "/srv/../etc"))),
+    ("host-path", "hostPaths[0]", pod().host_path(HostPathVolume("host", "/srv/"))),
+    ("host-path", "hostPaths[0]", pod().host_path(HostPathVolume("host", "/s\0"))),
+    (
+        "sub-path",
+        "containers[0].emptyDirMounts[0]",
+        pod(container().empty_dir_mount("files", "/v", sub_path="b")).empty_dir(files(("a", 0o644))),
+    ),
     ("duplicate-container", "containers", pod(container(), container(), container())),
     ("duplicate-container", "containers", pod(container()).init_container(container())),
     ("init-probes", "initContainers[0]", pod().init_container(container().post_start("true"))),

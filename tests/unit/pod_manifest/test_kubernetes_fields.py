@@ -7,6 +7,7 @@ import textwrap
 import pytest
 
 from firkin.adapters.pod_manifest import PodManifest, check_manifest, load_manifest, pod_spec
+from firkin.domain.host_paths import HostPathKind, HostPathVolume
 from firkin.domain.image import ImageBundle, ImageConfig
 from firkin.domain.pod_spec import PodSpec
 from firkin.domain.probes import ExecAction, GrpcAction, Hooks, HttpGetAction, Probe, Probes, SleepAction
@@ -160,13 +161,79 @@ def test_documents_become_volumes_of_files() -> None:
     )
 
 
-def test_a_sub_path_is_one_of_a_volume_of_files() -> None:
+def test_a_sub_path_stays_in_its_volume_and_names_a_file_that_there_is() -> None:
     volumes = "volumes: [{name: a, emptyDir: {}}, {name: b, configMap: {name: settings}}]\n"
-    mounts = "[{name: a, mountPath: /a, subPath: x}, {name: b, mountPath: /b, subPath: ../x}]"
-    assert problems(volumes, f"volumeMounts: {mounts}\n") == [
-        ("spec.containers[0].volumeMounts[0].subPath", "unsupported-value"),
+    mounts = """
+    - {name: a, mountPath: /a, subPath: x/../../y}
+    - {name: b, mountPath: /b, subPath: nothing}
+    - {name: a, mountPath: /c, subPathExpr: "$(NOBODY)/x"}
+    - {name: a, mountPath: /d, subPathExpr: x, subPath: y}
+    - {name: a, mountPath: /e, mountPropagation: Bidirectional}
+    - {name: a, mountPath: /f, recursiveReadOnly: Enabled}
+    """
+    assert problems(volumes, f"volumeMounts:{mounts}") == [
+        ("spec.containers[0].volumeMounts[0].subPath", "invalid-value"),
         ("spec.containers[0].volumeMounts[1].subPath", "invalid-value"),
+        ("spec.containers[0].volumeMounts[2].subPathExpr", "unknown-variable"),
+        ("spec.containers[0].volumeMounts[3].subPath", "invalid-value"),
+        ("spec.containers[0].volumeMounts[4].mountPropagation", "unsupported-value"),
+        ("spec.containers[0].volumeMounts[5].recursiveReadOnly", "invalid-value"),
     ]
+
+
+def test_a_sub_path_may_be_made_of_variables() -> None:
+    manifest = loaded(
+        "volumes: [{name: a, emptyDir: {}}]\n",
+        """
+        env: [{name: POD, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]
+        volumeMounts:
+        - {name: a, mountPath: /a, subPathExpr: "logs/$(POD)", readOnly: true, recursiveReadOnly: IfPossible}
+        - {name: a, mountPath: /b, subPath: plain/, mountPropagation: None}
+        """,
+    )
+    assert manifest.containers[0].mounts == (
+        EmptyDirMount("a", "/a", True, "logs/pod"),
+        EmptyDirMount("a", "/b", False, "plain"),
+    )
+
+
+def test_a_host_path_is_read_when_it_is_allowed() -> None:
+    text = text_of("volumes: [{name: site, hostPath: {path: /srv/site/, type: DirectoryOrCreate}}]\n")
+    manifest = load_manifest(text, "pod.yaml", ["/srv"])
+    assert manifest.volumes == (HostPathVolume("site", "/srv/site", HostPathKind.DIRECTORY_OR_CREATE),)
+    with pytest.raises(ManifestError, match="--allow-host-path /srv/site"):
+        load_manifest(text, "pod.yaml", ["/srv/sites", "/srv/site/below"])
+
+
+def test_files_of_the_pods_fields_and_of_several_sources() -> None:
+    manifest = loaded(
+        textwrap.dedent("""\
+            volumes:
+            - name: facts
+              downwardAPI:
+                defaultMode: 0444
+                items:
+                - {path: name, fieldRef: {fieldPath: metadata.name}}
+                - {path: all/labels, fieldRef: {fieldPath: metadata.labels}, mode: 0400}
+            - name: everything
+              projected:
+                defaultMode: 0640
+                sources:
+                - configMap: {name: settings, items: [{key: level, path: a/level}]}
+                - secret: {name: login}
+                - downwardAPI: {items: [{path: user, fieldRef: {fieldPath: metadata.namespace}}]}
+                - configMap: {name: nothing, optional: true}
+            """)
+    )
+    facts, everything = manifest.volumes
+    assert isinstance(facts, EmptyDirVolume)
+    assert isinstance(everything, EmptyDirVolume)
+    assert facts.files == (VolumeFile("name", b"pod", 0o444), VolumeFile("all/labels", b'app="web"', 0o400))
+    assert set(everything.files) == {
+        VolumeFile("a/level", b"debug", 0o640),
+        VolumeFile("password", b"hunter2", 0o640),
+        VolumeFile("user", b"place", 0o640),
+    }
 
 
 @pytest.mark.parametrize(

@@ -192,7 +192,7 @@ def test_a_pod_field_that_is_not_honoured_is_named(field: str) -> None:
         ("resources: {limits: {nvidia.com/gpu: 1}}", 'resources.limits["nvidia.com/gpu"]'),
         ("securityContext: {seLinuxOptions: {}}", "securityContext.seLinuxOptions"),
         ("securityContext: {capabilities: {keep: []}}", "securityContext.capabilities.keep"),
-        ("volumeMounts: [{name: v, mountPath: /v, subPathExpr: x}]", "volumeMounts[0].subPathExpr"),
+        ("volumeMounts: [{name: v, mountPath: /v, propagation: x}]", "volumeMounts[0].propagation"),
     ],
 )
 def test_an_inner_field_that_is_not_honoured_is_named(field: str, where: str) -> None:
@@ -220,7 +220,23 @@ def test_a_restart_policy_is_one_of_three(policy: str, expected: RestartPolicy) 
 @pytest.mark.parametrize(
     ("volume", "where", "code"),
     [
-        ("{name: v, hostPath: {path: /}}", ".hostPath", "unsupported-value"),
+        ("{name: v, hostPath: {path: /}}", ".hostPath.path", "unsupported-value"),
+        ("{name: v, hostPath: {path: srv}}", ".hostPath.path", "invalid-value"),
+        ("{name: v, hostPath: {path: /srv/../etc}}", ".hostPath.path", "invalid-value"),
+        ("{name: v, hostPath: {path: /srv, type: CharDevice}}", ".hostPath.type", "invalid-value"),
+        ("{name: v, hostPath: {type: File}}", ".hostPath", "missing-field"),
+        ("{name: v, projected: {sources: [{}]}}", ".projected.sources[0]", "invalid-value"),
+        (
+            "{name: v, projected: {sources: [{serviceAccountToken: {path: t}}]}}",
+            ".projected.sources[0].serviceAccountToken",
+            "unknown-field",
+        ),
+        (
+            "{name: v, downwardAPI: {items: [{path: p, fieldRef: {fieldPath: status.hostIP}}]}}",
+            ".downwardAPI.items[0].fieldRef.fieldPath",
+            "invalid-value",
+        ),
+        ("{name: v, downwardAPI: {items: [{path: p}]}}", ".downwardAPI.items[0]", "missing-field"),
         ("{name: v}", "", "missing-field"),
         ("{name: v, emptyDir: {sizeLimit: 1023Ki}}", ".emptyDir.sizeLimit", "invalid-value"),
         ("{name: v, emptyDir: {}, configMap: {name: x}}", "", "invalid-value"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Sequence
 
-from firkin.domain.errors import AgentError
+from firkin.domain.errors import AgentError, Outcome, UnsupportedFeature
 from firkin.domain.ids import ContainerId
 from firkin.domain.layout import OverlayLayout
 from firkin.domain.mounts import Mount
@@ -32,6 +32,10 @@ class SandboxContextContainers(SandboxContextPart):
 
     async def start_container(self, launch: ContainerLaunch) -> StartedProcess:
         """Create the container and start its init; returns once the command was executed."""
+        if launch.volume_parts:
+            reason = "the agent's service SandboxContext cannot find one without following a container's links"
+            refused = UnsupportedFeature("showing a part of a volume (subPath)", reason)
+            raise refused.during("start process", outcome=Outcome.DID_NOT)
         if launch.overlay is not None:
             await self.prepare_overlay(launch.overlay)
         await write_container_files(self._calls.session, self._calls.stub, launch.files)
