@@ -27,7 +27,7 @@ from firkin.ports.agent_network import PORT_CHECKS
 from .container_launch import launch
 from .container_plan import bundle_of, planned_container
 from .container_record import ContainerRecord
-from .container_removal import removal
+from .container_removal import removal, remove_leftover
 from .open_pod import OpenPod
 from .restart_policy import supervise
 from .task_scope import finished
@@ -161,6 +161,7 @@ async def _planned(pod: OpenPod, record: ContainerRecord) -> None:
     if port_actions(record.spec.probes, record.spec.hooks) and PORT_CHECKS not in pod.agent_info.features:
         reason = "this guest agent cannot dial in the pod's network: give a command instead"
         raise UnsupportedFeature("a probe or hook of a port", reason)
+    await remove_leftover(pod, record.id)
     bundle = bundle_of(record.spec.rootfs)
     if bundle is not None and bundle.chain_id not in pod.known_templates:
         layout = pod.store.layout

@@ -6,6 +6,7 @@ import asyncio
 import time
 
 from firkin.domain.errors import FirkinError
+from firkin.domain.ids import ContainerId
 from firkin.domain.lifecycle import ContainerEvent
 from firkin.domain.process import ExitStatus
 from firkin.domain.reports import ContainerStopReport
@@ -65,9 +66,23 @@ async def _cleaned(pod: OpenPod, record: ContainerRecord) -> list[str]:
         return []
     overlay = None if record.plan.overlay is None else record.plan.overlay.layout
     try:
-        return list(await pod.agent.remove_container(record.id, overlay))
+        problems = list(await pod.agent.remove_container(record.id, overlay))
     except FirkinError as error:
-        return [str(error)]
+        problems = [str(error)]
+    if problems:
+        pod.unremoved[record.id] = overlay
+    return problems
+
+
+async def remove_leftover(pod: OpenPod, container_id: ContainerId) -> None:
+    """Remove what an earlier container of this id left in the sandbox, if its removal failed.
+
+    Raises:
+        FirkinError: it fails again.
+    """
+    if container_id in pod.unremoved:
+        await pod.agent.remove_container(container_id, pod.unremoved[container_id])
+        del pod.unremoved[container_id]
 
 
 async def _recorded_status(record: ContainerRecord) -> ExitStatus | None:

@@ -9,7 +9,7 @@ import msgspec
 from firkin.domain.digest import Digest
 from firkin.domain.errors import PodNotRunning
 from firkin.domain.ids import ContainerId
-from firkin.domain.layout import StoreLayout
+from firkin.domain.layout import OverlayLayout, StoreLayout
 from firkin.domain.lifecycle import PodEvent, PodPhase, pod_lifecycle
 from firkin.domain.pod_spec import PodSpec
 from firkin.domain.process import Output
@@ -36,7 +36,11 @@ class MountedPodStore(msgspec.Struct, frozen=True):
 
 
 class OpenPod:
-    """Everything that the use cases of one pod share."""
+    """Everything that the use cases of one pod share.
+
+    Attributes:
+        unremoved: containers whose removal failed, by id, with what has to be removed before the id is used again.
+    """
 
     def __init__(
         self,
@@ -62,6 +66,7 @@ class OpenPod:
         self.templates = templates
         self.template_holder: TemplateHolder | None = None
         self.start_gate = asyncio.Semaphore(start_concurrency)
+        self.unremoved: dict[ContainerId, OverlayLayout | None] = {}
         self.init_outputs: dict[ContainerId, Output] = {}
         self.progress: ProgressCallback | None = None
         self.hurry: asyncio.Future[None] = asyncio.get_running_loop().create_future()

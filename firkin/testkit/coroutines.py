@@ -55,12 +55,14 @@ async def _without_leftover_tasks(
 def run_if_coroutine(item: pytest.Function, deadline_seconds: float | None = None) -> bool | None:
     """Run a coroutine test on a loop of its own; it fails when it leaves a task behind. None for any other test.
 
-    A test that is marked `real_time` runs on the clock, unless its adapter is marked `virtual_time`.
+    A test that is marked `real_time` runs on the clock, unless its adapter is marked `virtual_time`. One that is marked
+    `many_runs` runs without asyncio's debug mode.
     """
     if not inspect.iscoroutinefunction(item.obj):
         return None
+    debug = item.get_closest_marker("many_runs") is None
     on_the_clock = item.get_closest_marker("real_time") and not item.get_closest_marker("virtual_time")
     arguments = {name: item.funcargs[name] for name in inspect.signature(item.obj).parameters}
-    with asyncio.Runner(debug=True, loop_factory=None if on_the_clock else VirtualTimeLoop) as runner:
+    with asyncio.Runner(debug=debug, loop_factory=None if on_the_clock else VirtualTimeLoop) as runner:
         runner.run(_without_leftover_tasks(item.obj, arguments, deadline_seconds))
     return True

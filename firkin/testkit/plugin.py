@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
 
@@ -13,7 +14,11 @@ from .coroutines import run_if_coroutine
 from .promises import Matrix, Promise, Verdict
 
 _PROPERTY = "firkin promise"
+CASES = "firkin cases"
+"""Name of a property with which a test of many cases tells a name, their count, and a remark such as its seed."""
+
 _MATRIX = pytest.StashKey[Matrix]()
+_CASES = pytest.StashKey[Counter[str]]()
 
 pytest_plugins = ["firkin.testkit.fixtures"]
 
@@ -34,7 +39,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_MATRIX] = Matrix()
+    config.stash[_CASES] = Counter()
     config.addinivalue_line("markers", "real_time: does real input and output, so the clock must not jump")
+    config.addinivalue_line("markers", "many_runs: asyncio's debug mode would take ten times as long as the test")
     config.addinivalue_line("markers", "virtual_time: an adapter that waits for nothing outside its own process")
 
 
@@ -103,17 +110,22 @@ def _verdict(report: pytest.TestReport) -> Verdict | None:
 class _Collected:
     """Puts reports into the matrix; a plugin of its own, because reports come without a configuration."""
 
-    def __init__(self, matrix: Matrix) -> None:
+    def __init__(self, matrix: Matrix, cases: Counter[str]) -> None:
         self._matrix = matrix
+        self._cases = cases
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         promise, verdict = dict(report.user_properties).get(_PROPERTY), _verdict(report)
         if isinstance(promise, tuple | list) and verdict is not None:
             self._matrix.add(Promise(*promise), verdict)
+        counted = dict(report.user_properties).get(CASES)
+        if report.when == "call" and isinstance(counted, tuple | list):
+            name, count, remark = counted
+            self._cases[f"{name}: {{}} cases, {remark}"] += int(str(count))
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    session.config.pluginmanager.register(_Collected(session.config.stash[_MATRIX]))
+    session.config.pluginmanager.register(_Collected(session.config.stash[_MATRIX], session.config.stash[_CASES]))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -126,3 +138,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.section("firkin: promises kept")
         for line in matrix.lines(in_full=config.get_verbosity() > 0):
             terminalreporter.write_line(line)
+    for text, count in config.stash[_CASES].items():
+        terminalreporter.write_line(text.format(count))

@@ -15,6 +15,7 @@ from firkin.domain.errors import (
     CommandNotFound,
     ContainerNotFound,
     ContainerNotRunning,
+    FirkinError,
     NoTerminal,
     Outcome,
     SandboxDied,
@@ -81,7 +82,12 @@ class MemoryAgent(MemoryAgentFiles, MemoryAgentStatistics, MemoryAgentEvents, Me
         self._require_life(Outcome.DID_NOT)
         await self._faults.reach(f"agent.{operation}")
         self._require_life(Outcome.DID_NOT)
-        yield
+        try:
+            yield
+        except FirkinError as error:
+            # Whatever is refused here was not begun.
+            error.outcome = error.outcome or Outcome.DID_NOT
+            raise
         await self._faults.reach(f"agent.{operation}", after=True)
         self._require_life(Outcome.DID)
 

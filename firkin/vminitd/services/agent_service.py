@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 
 from grpc.aio import ServicerContext
@@ -157,7 +158,14 @@ class AgentService(FileCalls, StatisticsCalls, EventCalls, NetworkCalls, AgentSe
             header = first.header
             directory = GuestPath(header.directory)
             chunks = _chunks(first.data, request_iterator, context)
-            await self._agent.workers.run(files.write_file, directory, header.relative_path, chunks, header.mode)
+            try:
+                await self._agent.workers.run(files.write_file, directory, header.relative_path, chunks, header.mode)
+            except Exception:
+                # A client whose message meets the end of its call learns an error of gRPC instead of the reason.
+                with contextlib.suppress(Exception):
+                    async for _ in request_iterator:
+                        pass
+                raise
         return wire.WriteFileResponse()
 
     async def Trim(self, request: wire.TrimRequest, context: _Context) -> wire.TrimResponse:
