@@ -35,6 +35,7 @@ class ContainerRecord:
         is_in_sandbox: whether the agent was ever asked to make anything of it.
         is_add_over: whether its add was committed.
         on_readiness: told whenever it becomes ready, or is not any more.
+        came_up: done once it has run and its startup probe, if any, has succeeded.
         killed_because: why a probe had it killed last, "" for never.
         restart_count: how often the pod's policy has started it again.
         stop_asked: set once somebody wants it to stay ended.
@@ -57,6 +58,7 @@ class ContainerRecord:
         self.is_add_over = False
         self._is_ready = False
         self.on_readiness: Callable[[bool], None] | None = None
+        self.came_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.killed_because = ""
         self.restart_count = 0
         self.stop_asked = asyncio.Event()
@@ -97,6 +99,11 @@ class ContainerRecord:
         process.exit.add_done_callback(lambda _: self._ended(process))
         started, self.next_start = self.next_start, asyncio.get_running_loop().create_future()
         started.set_result(None)
+
+    def has_come_up(self) -> None:
+        """Note that it runs, and that its startup probe has succeeded."""
+        if not self.came_up.done():
+            self.came_up.set_result(None)
 
     def finish(self) -> None:
         """Note that no policy will start it again."""

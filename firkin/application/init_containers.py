@@ -1,4 +1,4 @@
-"""Running a pod's init containers, one after the other, each to its end."""
+"""Starting a pod's init containers, one after the other: each to its end, or, a sidecar, until it has come up."""
 
 from __future__ import annotations
 
@@ -20,23 +20,39 @@ _TAIL_BYTES = 2048
 
 
 async def run_init_containers(pod: OpenPod) -> None:
-    """Run them to their ends; what a piped one wrote, up to 1 MiB of each stream, is kept in `pod.init_outputs`.
+    """Run them; what a piped one that ended wrote, up to 1 MiB of each stream, is kept in `pod.init_outputs`.
 
     Raises:
         InitContainerFailed: one did not end with exit code 0, and the pod's restart policy is `never`.
         FirkinError: one cannot be started.
     """
     for spec in pod.spec.init_containers:
-        back_off, loop = BackOff(), asyncio.get_running_loop()
-        while True:
-            begun = loop.time()
-            output = await _run(pod, spec)
-            pod.init_outputs[spec.id] = output
-            if output.status.success:
-                break
-            if pod.spec.restart_policy is RestartPolicy.NEVER:
-                raise InitContainerFailed(spec.id, str(output.status), _tail(output))
-            await asyncio.sleep(back_off.pause_seconds(loop.time() - begun))
+        await (_start_sidecar(pod, spec) if spec.is_sidecar else _run_to_success(pod, spec))
+
+
+async def _start_sidecar(pod: OpenPod, spec: PodContainerSpec) -> None:
+    record = pod.containers.reserve(spec)
+    async with await resume_container_add(pod, record) as pending:
+        committed(pod, await pending.start())
+    finished = record.finished
+    assert finished is not None, "a sidecar is supervised"
+    await asyncio.wait([record.came_up, finished], return_when=asyncio.FIRST_COMPLETED)
+    if not record.came_up.done() and record.process is not None:
+        # It ended for good, as its sandbox did; or it was stopped.
+        raise InitContainerFailed(spec.id, str(await record.process.wait()))
+
+
+async def _run_to_success(pod: OpenPod, spec: PodContainerSpec) -> None:
+    back_off, loop = BackOff(), asyncio.get_running_loop()
+    while True:
+        begun = loop.time()
+        output = await _run(pod, spec)
+        pod.init_outputs[spec.id] = output
+        if output.status.success:
+            break
+        if pod.spec.restart_policy is RestartPolicy.NEVER:
+            raise InitContainerFailed(spec.id, str(output.status), _tail(output))
+        await asyncio.sleep(back_off.pause_seconds(loop.time() - begun))
 
 
 async def _run(pod: OpenPod, spec: PodContainerSpec) -> Output:

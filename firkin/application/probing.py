@@ -18,6 +18,8 @@ from .running_process import RunningProcess
 
 def start_probing(pod: OpenPod, record: ContainerRecord, process: RunningProcess) -> None:
     """Put the container's probes to this run of it until it ends; without probes it is ready at once."""
+    if record.spec.probes.startup is None:
+        record.has_come_up()
     record.is_ready = record.spec.probes == Probes()
     if not record.is_ready:
         pod.scope.start(_Probing(pod, record, process).run(), f"probe {record.id}")
@@ -33,6 +35,7 @@ class _Probing:
         probes = self._record.spec.probes
         if probes.startup is not None and not await self._came_up(probes.startup):
             return
+        self._record.has_come_up()
         self._record.is_ready = probes.readiness is None
         async with asyncio.TaskGroup() as group:
             if probes.liveness is not None:

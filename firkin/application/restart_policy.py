@@ -18,19 +18,20 @@ _OVER = (PodNotRunning, ContainerNotPending, IllegalTransition, SandboxDied)
 
 
 def supervise(pod: OpenPod, record: ContainerRecord) -> None:
-    """Keep a container running as the pod's policy wants it, until it is stopped or removed."""
-    if pod.spec.restart_policy is RestartPolicy.NEVER:
+    """Keep a container running as the pod's policy (a sidecar: always) wants it, until it is stopped or removed."""
+    policy = RestartPolicy.ALWAYS if record.spec.is_sidecar else pod.spec.restart_policy
+    if policy is RestartPolicy.NEVER:
         return
     record.finished = asyncio.get_running_loop().create_future()
-    task = pod.scope.start(_Supervision(pod, record).run(), f"keep {record.id} running")
+    task = pod.scope.start(_Supervision(pod, record, policy).run(), f"keep {record.id} running")
     task.add_done_callback(lambda _: record.finish())
 
 
 class _Supervision:
-    def __init__(self, pod: OpenPod, record: ContainerRecord) -> None:
+    def __init__(self, pod: OpenPod, record: ContainerRecord, policy: RestartPolicy) -> None:
         self._pod = pod
         self._record = record
-        self._policy = pod.spec.restart_policy
+        self._policy = policy
         self._back_off = BackOff()
 
     async def run(self) -> None:

@@ -91,6 +91,7 @@ class PodContainerSpec(msgspec.Struct, frozen=True):
         surroundings: DNS, hosts and kernel settings of its own, instead of the pod's.
         probes, hooks: what asks how it is, and what its start and its stop do.
         log_max_bytes: how much is kept of what it writes to streams that are `Stdio.LOG`; the oldest goes first.
+        is_sidecar: whether it is an init container that goes on beside the others.
     """
 
     id: ContainerId
@@ -107,6 +108,7 @@ class PodContainerSpec(msgspec.Struct, frozen=True):
     probes: Probes = Probes()
     hooks: Hooks = Hooks()
     log_max_bytes: int = DEFAULT_LOG_BYTES
+    is_sidecar: bool = False
 
     if TYPE_CHECKING:
 
@@ -126,6 +128,7 @@ class PodContainerSpec(msgspec.Struct, frozen=True):
             probes: Probes = Probes(),  # noqa: B008 - immutable
             hooks: Hooks = Hooks(),  # noqa: B008 - immutable
             log_max_bytes: int = DEFAULT_LOG_BYTES,
+            is_sidecar: bool = False,
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -274,6 +277,15 @@ class PodContainerSpec(msgspec.Struct, frozen=True):
         """Do something at its start or its stop: run a command, send a GET request, or sleep."""
         hooks = Hooks(post_start or self.hooks.post_start, pre_stop or self.hooks.pre_stop)
         return replace(self, hooks=hooks)
+
+    def sidecar(self, enabled: bool = True) -> Self:
+        """Let an init container go on beside the others: `PodBuilder.init_container(spec.sidecar())`.
+
+        What comes after it is started once it has come up: it runs, and its startup probe, when it has one, has
+        succeeded. It is started again whenever it ends, whatever the pod's restart policy, and is stopped after the
+        pod's other containers; the sidecar that came up last is stopped first.
+        """
+        return replace(self, is_sidecar=enabled)
 
     def stop_grace(self, seconds: float) -> Self:
         """Wait `seconds` between asking the container to end and killing it."""

@@ -33,7 +33,8 @@ class PodSpec(msgspec.Struct, frozen=True):
         host_name: what the sandbox and its containers see as host name; the id when None.
         surroundings: DNS, hosts and kernel settings of its containers.
         shares_processes: whether its containers see, and may signal, each other's processes.
-        init_containers: run one after the other, each to its end, before the containers start.
+        init_containers: started one after the other before the containers, each after the end of the one before, or,
+            if that is a sidecar, once it has come up.
         restart_policy: what becomes of a container that ended.
         host_paths: what of the host its containers may mount; the runtime's configuration has to allow it.
         resources: what all containers together may use; the sandbox's own limits, `vm_config`, also hold its agent.
@@ -140,7 +141,7 @@ class PodBuilder:
         return self._with(replace(self._spec, containers=(*self.containers, container)))
 
     def init_container(self, container: PodContainerSpec) -> Self:
-        """Add a container that runs to its end, after those added before it, before the containers start."""
+        """Add a container that runs to its end, or is a sidecar and goes on, before the containers start."""
         return self._with(replace(self._spec, init_containers=(*self._spec.init_containers, container)))
 
     def restart_policy(self, policy: RestartPolicy | str) -> Self:

@@ -69,7 +69,7 @@ def pod_problems(
         for index, container in enumerate(specs):
             yield from container_problems(container, volumes, f"{name}[{index}]", resources)
     for index, container in enumerate(init_containers):
-        if container.probes != Probes() or container.hooks != Hooks():
+        if not container.is_sidecar and (container.probes != Probes() or container.hooks != Hooks()):
             message = f"init container {container.id!r} runs to its end: it cannot have probes or hooks"
             yield SpecProblem(f"initContainers[{index}]", "init-probes", message)
 
@@ -110,6 +110,9 @@ def container_problems(
     pod_resources: ResourceLimits = ResourceLimits(),  # noqa: B008 - immutable
 ) -> Iterator[SpecProblem]:
     """Yield every problem of one container of a pod that declares `volumes` and has limits of its own."""
+    if spec.is_sidecar and not where.startswith("initContainers"):
+        message = f"container {spec.id!r} is a sidecar, which only an init container can be"
+        yield SpecProblem(where, "sidecar", message)
     yield from _rootfs_problems(spec, where)
     yield from process_problems(spec.process, where)
     if spec.process.terminal and spec.stdio.stderr != Stdio.NULL:

@@ -173,6 +173,30 @@ spec:
     assert firkin.run("pod", "check", *allowed, str(path)).code == 0
 
 
+def test_a_sidecar_speaks_beside_the_others_and_keeps_no_pod_running(
+    firkin: Command, busybox_image: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "pod.yaml"
+    path.write_text(
+        f"""
+apiVersion: v1
+kind: Pod
+metadata: {{name: pod-1}}
+spec:
+  restartPolicy: Never
+  initContainers:
+  - name: side
+    image: "{busybox_image}"
+    restartPolicy: Always
+    command: [sh, -c, "trap 'echo bye; exit 7' TERM; echo hello; sleep 1000 & wait"]
+  containers:
+  - {{name: main, image: "{busybox_image}", command: [sh, -c, "exit 3"]}}
+"""
+    )
+    done = firkin.run("pod", "run", str(path))
+    assert (done.code, done.stdout) == (3, b"side | hello\nside | bye\n")
+
+
 def test_pod_check_tells_what_becomes_of_each_field(firkin: Command, tmp_path: Path) -> None:
     path = tmp_path / "pod.yaml"
     path.write_text(

@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -35,6 +34,7 @@ and to standard error stays apart. A field of the manifest that firkin does not 
 Init containers run first, one after the other; what they wrote is shown when the others have started. A container
 that ended is started again, with longer and longer pauses, as restartPolicy says: Always where it is absent, as in
 Kubernetes. The pod ends when no container will be started again; write restartPolicy: Never for pods that end.
+Sidecars (init containers with restartPolicy: Always) run beside the others, keep no pod running, and end last.
 
 Ctrl-C or SIGTERM asks all containers to stop, and kills each after its grace period
 (terminationGracePeriodSeconds); a second one kills them at once.
@@ -164,12 +164,12 @@ def _show_init_outputs(pod: Pod) -> None:
                 click.echo(prefix[name] + line.rstrip(b"\n"), err=number == 2)
 
 
-async def _ended(containers: Iterable[Container], interruptions: Interruptions) -> dict[str, ExitStatus]:
-    """Show the output of all containers until each has ended."""
-    containers = tuple(containers)
+async def _ended(containers: tuple[Container, ...], interruptions: Interruptions) -> dict[str, ExitStatus]:
+    """Show the output of all containers until each has ended; sidecars are stopped once the others have."""
+    main = [container for container in containers if not container.spec.is_sidecar]
     return await interruptions.guarded(
         _shown(containers),
-        stop=lambda: asyncio.gather(*(container.stop() for container in containers)),
+        stop=lambda: asyncio.gather(*(container.stop() for container in main)),
         kill=lambda: asyncio.gather(*(container.kill(signal.SIGKILL) for container in containers)),
     )
 
@@ -194,5 +194,9 @@ async def _shown(containers: tuple[Container, ...]) -> dict[str, ExitStatus]:
                     return status
                 tell(f"container {name} ended ({status}) and was started again, as restartPolicy says")
 
-        waits = [group.create_task(followed(*pair)) for pair in zip(names, containers, strict=True)]
-    return {name: wait.result() for name, wait in zip(names, waits, strict=True)}
+        followers = {pair: group.create_task(followed(*pair)) for pair in zip(names, containers, strict=True)}
+        waits = {name: wait for (name, container), wait in followers.items() if not container.spec.is_sidecar}
+        await asyncio.wait(waits.values())
+        for container in reversed([one for one in containers if one.spec.is_sidecar]):
+            await container.stop()
+    return {name: wait.result() for name, wait in waits.items()}

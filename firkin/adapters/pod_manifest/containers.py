@@ -46,11 +46,9 @@ class PodContext(msgspec.Struct, frozen=True):
 
 def read_container(item: Field, pod: PodContext, *, is_init: bool) -> ManifestContainer | None:
     """Read one entry of `spec.containers` or `spec.initContainers`; None when something essential is wrong."""
-    if is_init and "restartPolicy" in item.entries():
-        message = "init containers that go on beside the others are not honoured: make it one of the containers"
-        item.entries()["restartPolicy"].problem("unsupported-value", message)
-    known = (*_FIELDS, "restartPolicy") if is_init else (*_FIELDS, *_MAIN_FIELDS)
-    fields = item.fields(known, _INERT)
+    is_sidecar = is_init and _goes_on(item.entries().get("restartPolicy"))
+    own = ("restartPolicy",) if is_init else ()
+    fields = item.fields((*_FIELDS, *own) if is_init and not is_sidecar else (*_FIELDS, *own, *_MAIN_FIELDS), _INERT)
     name = made(item.required(fields, "name"), ContainerId)
     image = made(item.required(fields, "image"), lambda text: _located_image(text, pod.source))
     _check_ports(fields.get("ports"))
@@ -71,8 +69,17 @@ def read_container(item: Field, pod: PodContext, *, is_init: bool) -> ManifestCo
         hooks=read_hooks(fields.get("lifecycle"), ports),
         terminal=_flag(fields.get("tty")),
         stdin=_flag(fields.get("stdin")),
+        is_sidecar=is_sidecar,
     )
     return None if name is None or image is None else container
+
+
+def _goes_on(field: Field | None) -> bool:
+    """Whether an init container is a sidecar."""
+    policy = None if field is None or field.is_null else field.text()
+    if field is not None and policy not in (None, "Always"):
+        field.problem("invalid-value", "an init container has restartPolicy Always, which makes it a sidecar, or none")
+    return policy == "Always"
 
 
 def _texts(field: Field | None) -> tuple[str, ...]:

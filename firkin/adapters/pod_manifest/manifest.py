@@ -60,6 +60,7 @@ class ManifestContainer(msgspec.Struct, frozen=True):
         security: its security context.
         probes, hooks: commands that are run in it.
         terminal, stdin: whether it wants a terminal, and standard input.
+        is_sidecar: whether it is an init container that goes on beside the others.
     """
 
     name: ContainerId
@@ -75,6 +76,7 @@ class ManifestContainer(msgspec.Struct, frozen=True):
     hooks: Hooks = Hooks()
     terminal: bool = False
     stdin: bool = False
+    is_sidecar: bool = False
 
 
 class PodManifest(msgspec.Struct, frozen=True):

@@ -130,6 +130,7 @@ def _container_spec(
         grace_seconds=manifest.grace_seconds,
         probes=container.probes,
         hooks=container.hooks,
+        is_sidecar=container.is_sidecar,
     )
 
 

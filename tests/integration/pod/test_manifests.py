@@ -445,3 +445,82 @@ async def test_a_container_that_must_not_be_root_is_refused_when_its_image_says_
         with pytest.raises(ManifestError, match="give runAsUser a number other than 0"):
             async with it.running(text):
                 pass
+
+
+async def test_a_sidecar_is_up_before_the_others_and_serves_them_to_their_end(
+    directory: Path, services_image: str, busybox_image: str
+) -> None:
+    text = """
+    apiVersion: v1
+    kind: Pod
+    metadata: {name: with-sidecar}
+    spec:
+      restartPolicy: Never
+      volumes:
+      - {name: pages, emptyDir: {medium: Memory}}
+      - {name: logs, emptyDir: {}}
+      initContainers:
+      - name: write
+        image: BUSYBOX
+        command: [sh, -c, "mkdir -p /pages/html && echo page > /pages/html/index.html"]
+        volumeMounts: [{name: pages, mountPath: /pages}]
+      - name: server
+        image: BUSYBOX
+        restartPolicy: Always
+        command: [sh, -c, "trap 'echo bye > /logs/end; exit 0' TERM; sleep 1; httpd -f -p 8080 -h /html & wait"]
+        ports: [{name: web, containerPort: 8080}]
+        startupProbe: {httpGet: {port: web, path: /index.html}, periodSeconds: 1, failureThreshold: 60}
+        volumeMounts:
+        - {name: pages, mountPath: /html, subPath: html, readOnly: true}
+        - {name: logs, mountPath: /logs, subPathExpr: $(WHO)/logs}
+        env: [{name: WHO, value: server}]
+      - name: fetch
+        image: BUSYBOX
+        command: [wget, -qO, /pages/fetched, "http://127.0.0.1:8080/index.html"]
+        volumeMounts: [{name: pages, mountPath: /pages}]
+      containers:
+      - name: main
+        image: BUSYBOX
+        command: [sh, -c, "cat /pages/fetched; wget -qO- http://127.0.0.1:8080/; cd /logs; find . -type d"]
+        volumeMounts: [{name: pages, mountPath: /pages}, {name: logs, mountPath: /logs}]
+    """
+    async with manifests(directory, services_image, busybox_image) as it, it.running(text) as pod:
+        assert (await pod.wait_container("main")).stdout == b"page\npage\n.\n./server\n./server/logs\n"
+        assert pod.container("server").ready
+        report = await pod.stop()
+        assert [(one.container_id, str(one.status)) for one in report.containers] == [
+            ("server", "exit code 0"),
+            ("main", "exit code 0"),
+        ]
+
+
+async def test_what_kubernetes_tells_a_pod_of_itself_is_in_its_files(
+    directory: Path, services_image: str, busybox_image: str
+) -> None:
+    text = """
+    apiVersion: v1
+    kind: ConfigMap
+    metadata: {name: settings}
+    data: {level: debug}
+    ---
+    apiVersion: v1
+    kind: Pod
+    metadata: {name: facts, labels: {app: web, tier: front}}
+    spec:
+      restartPolicy: Never
+      volumes:
+      - name: facts
+        projected:
+          sources:
+          - downwardAPI: {items: [{path: labels, fieldRef: {fieldPath: metadata.labels}}]}
+          - configMap: {name: settings, items: [{key: level, path: settings/level, mode: 0400}]}
+      containers:
+      - name: main
+        image: BUSYBOX
+        command: [sh, -c, "cd /facts; cat labels; echo; cat settings/level; stat -c ' %a' settings/level; touch x"]
+        volumeMounts: [{name: facts, mountPath: /facts}]
+    """
+    async with manifests(directory, services_image, busybox_image) as it, it.running(text) as pod:
+        output = await pod.wait_container("main")
+        assert output.stdout == b'app="web"\ntier="front"\ndebug 400\n'
+        assert b"Read-only file system" in output.stderr

@@ -12,7 +12,7 @@ from firkin.domain.errors import CommandNotFound, InitContainerFailed, PostStart
 from firkin.domain.events import ContainerReadinessChanged, ProbeFailed
 from firkin.domain.lifecycle import ContainerPhase, PodPhase
 from firkin.domain.pod_spec import PodBuilder, PodSpec
-from firkin.domain.probes import ExecAction, HttpGetAction, Probe, SleepAction
+from firkin.domain.probes import ExecAction, HttpGetAction, Probe, SleepAction, TcpSocketAction
 from firkin.domain.process import ExitStatus
 from firkin.domain.restarting import RestartPolicy
 
@@ -214,6 +214,97 @@ async def test_removing_a_container_ends_its_restarts() -> None:
             assert (await container.wait_finished()).success
         await asyncio.sleep(1000)
         assert pod.containers() == ()
+
+
+async def test_a_sidecar_comes_up_before_what_follows_and_ends_after_it() -> None:
+    journal = Journal()
+
+    def noting(process: MemoryProcess) -> None:
+        journal.notes.append((asyncio.get_running_loop().time(), f"{process.args[1]} began"))
+
+    async def service(process: MemoryProcess) -> int:
+        noting(process)
+        try:
+            await asyncio.sleep(20)
+            process.ports[80] = lambda path: 200
+            await asyncio.sleep(3600)
+        finally:
+            journal.notes.append((asyncio.get_running_loop().time(), f"{process.args[1]} ended"))
+        return 0
+
+    async def task(process: MemoryProcess) -> int:
+        noting(process)
+        return 0
+
+    world = World({"service": service, "task": task})
+    probe = Probe(TcpSocketAction(80), period_seconds=1, failure_threshold=60)
+    builder = (
+        PodBuilder("pod-1")
+        .init_container(world.container("first", "service", "first").sidecar().startup_probe(probe))
+        .init_container(world.container("prepare", "task", "prepare"))
+        .init_container(world.container("second", "service", "second").sidecar())
+        .container(world.container("main", "service", "main"))
+    )
+    async with world.runtime.spawn(builder.build()) as pod:
+        assert [container.id for container in pod.containers()] == ["first", "second", "main"]
+        report = await pod.stop(10)
+    assert journal.words == [
+        *("first began", "prepare began", "second began", "main began"),
+        *("main ended", "second ended", "first ended"),
+    ]
+    times = [time for time, _ in journal.notes]
+    assert times[1] - times[0] == pytest.approx(20, abs=1.5)
+    assert times[3] - times[1] < 0.5
+    assert [one.container_id for one in report.containers] == ["first", "second", "main"]
+    assert world.memory.leftovers() == []
+
+
+async def test_a_sidecar_is_started_again_whatever_the_pods_policy() -> None:
+    journal = Journal()
+    world = World({"once": journal.program(0, 0, 0, seconds=1)})
+    builder = PodBuilder("pod-1").init_container(world.container("side", "once", "side").sidecar())
+    async with world.runtime.spawn(builder.container(world.container("main")).build()) as pod:
+        assert await pod.container("side").wait_restarted()
+        assert await pod.container("side").wait_restarted()
+        assert pod.container("side").restart_count == 2
+        await pod.container("side").stop()
+        assert not await pod.container("side").wait_restarted()
+
+
+async def test_a_sidecar_that_does_not_come_up_is_tried_again_and_ends_with_its_pod() -> None:
+    world = World()
+    probe = Probe(ExecAction(("false",)), period_seconds=1, failure_threshold=3)
+    sidecar = world.container("side", "sleep").sidecar().startup_probe(probe)
+    spec = PodBuilder("pod-1").init_container(sidecar).container(world.container("main")).build()
+    spawning = asyncio.ensure_future(world.runtime.spawn(spec))
+    await asyncio.sleep(60)
+    assert not spawning.done()
+    spawning.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await spawning
+    assert world.memory.leftovers() == []
+
+
+async def test_a_sidecar_that_comes_up_late_is_waited_for_over_its_restarts() -> None:
+    journal = Journal()
+    world = World({"check": journal.program(1, 1, 1, 1, 0)})
+    probe = Probe(ExecAction(("check", "up")), period_seconds=1, failure_threshold=3)
+    sidecar = world.container("side", "sleep").sidecar().startup_probe(probe)
+    spec = PodBuilder("pod-1").init_container(sidecar).container(world.container("main")).build()
+    async with world.runtime.spawn(spec) as pod:
+        assert pod.container("side").restart_count == 1
+        assert pod.container("side").ready
+
+
+async def test_a_sidecar_that_ignores_its_end_is_killed_in_what_is_left_of_the_grace() -> None:
+    world = World()
+    builder = PodBuilder("pod-1").init_container(world.container("side", "stubborn").sidecar())
+    for main, seconds in (("sleep", 10), ("stubborn", 12)):
+        async with world.runtime.spawn(builder.container(world.container("main", main)).build()) as pod:
+            begun = asyncio.get_running_loop().time()
+            report = await pod.stop(10)
+            assert asyncio.get_running_loop().time() - begun == pytest.approx(seconds, abs=0.5)
+            assert [one.killed for one in report.containers] == [True, main == "stubborn"]
 
 
 async def test_a_pod_stops_while_a_container_pauses() -> None:

@@ -137,6 +137,7 @@ POD_PROBLEMS: list[tuple[str, str, PodBuilder]] = [
     ("duplicate-container", "containers", pod(container(), container(), container())),
     ("duplicate-container", "containers", pod(container()).init_container(container())),
     ("init-probes", "initContainers[0]", pod().init_container(container().post_start("true"))),
+    ("sidecar", "containers[0]", pod(container().sidecar())),
     ("zero-size", "emptyDirs[1].sizeLimit", pod().empty_dir(EmptyDirVolume.memory("m", size_limit=0))),
     ("limit", "limits.memory", pod().limits(memory=0)),
     ("duplicate-file", "emptyDirs[1].files", pod().empty_dir(files(("a", 0o644), ("a", 0o600)))),

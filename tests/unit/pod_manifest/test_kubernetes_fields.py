@@ -392,16 +392,35 @@ def test_what_is_not_honoured_of_a_field_that_is_known_is_told(field: str, where
     assert problems("", f"{field}\n") == [(f"spec.containers[0].{where}", code)]
 
 
-def test_an_init_container_has_no_probes_and_does_not_stay() -> None:
+def test_an_init_container_has_no_probes_unless_it_is_a_sidecar() -> None:
     spec = (
-        'initContainers: [{name: a, image: "oci:/x", restartPolicy: Always, livenessProbe: {}},'
+        'initContainers: [{name: a, image: "oci:/x", restartPolicy: OnFailure, livenessProbe: {}},'
         ' {name: main, image: "oci:/x"}]\n'
     )
     assert problems(spec) == [
         ("spec", "duplicate-container"),
-        ("spec.initContainers[0].restartPolicy", "unsupported-value"),
+        ("spec.initContainers[0].restartPolicy", "invalid-value"),
         ("spec.initContainers[0].livenessProbe", "unknown-field"),
     ]
+
+
+async def test_a_restartable_init_container_is_a_sidecar_with_probes_and_hooks() -> None:
+    manifest = loaded(
+        textwrap.dedent("""\
+            initContainers:
+            - name: proxy
+              image: oci:/image
+              restartPolicy: Always
+              ports: [{containerPort: 15000, name: admin}]
+              startupProbe: {tcpSocket: {port: admin}}
+              lifecycle: {preStop: {sleep: {seconds: 1}}}
+            - {name: one, image: "oci:/image"}
+            """)
+    )
+    sidecar, one = (await spec_of(manifest)).init_containers
+    assert (sidecar.is_sidecar, one.is_sidecar) == (True, False)
+    assert sidecar.probes.startup == Probe.tcp_socket(15000)
+    assert sidecar.hooks == Hooks(None, SleepAction(1))
 
 
 def test_a_check_tells_what_becomes_of_every_field() -> None:
