@@ -6,11 +6,11 @@ from libc.errno cimport errno
 # Whose doing the end was.
 cdef enum EndKind:
     RUNNING = 0
-    CLOSED
-    FRONT_END_GONE
-    FRONT_END_BROKEN
-    GUEST_BROKEN
-    HOST_FAILED
+    IS_CLOSED
+    IS_GONE
+    HAS_BROKEN_FRONT_END
+    HAS_BROKEN_GUEST
+    HAS_FAILED
 
 
 cdef enum Problem:
@@ -56,16 +56,20 @@ cdef inline int ended(End *end, EndKind kind, Problem problem, long long number)
 
 
 cdef inline int front_end_broke(End *end, Problem problem, long long number) noexcept nogil:
-    return ended(end, FRONT_END_BROKEN, problem, number)
+    return ended(end, HAS_BROKEN_FRONT_END, problem, number)
 
 
 cdef inline int guest_broke(End *end, Problem problem, long long number) noexcept nogil:
-    return ended(end, GUEST_BROKEN, problem, number)
+    return ended(end, HAS_BROKEN_GUEST, problem, number)
 
 
 cdef inline int host_failed(End *end) noexcept nogil:
     # After a system call that returned -1.
     if end.kind == RUNNING:
-        end.kind = HOST_FAILED
+        end.kind = HAS_FAILED
         end.error = errno
     return -1
+
+
+# A DeviceEnd, or None while it runs.
+cdef describe_end(const End *end)

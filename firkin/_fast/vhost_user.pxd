@@ -1,32 +1,16 @@
 # The back end of vhost-user: the messages by which a VMM lends a device its memory and its rings.
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint64_t
 
 from .device_end cimport End
 from .guest_memory cimport GuestMemory
+from .vhost_user_message cimport Message
 from .virtqueue cimport Virtqueue
 
 cdef enum:
     RINGS = 2
     RECEIVE_RING = 0
     TRANSMIT_RING = 1
-    MESSAGE_HEADER_BYTES = 12
-    PAYLOAD_MAX = 512
-    FILES_MAX = 8
-
-
-cdef packed struct MessageHeader:
-    uint32_t request
-    uint32_t flags
-    uint32_t size
-
-
-cdef struct Message:
-    MessageHeader header
-    uint8_t[PAYLOAD_MAX] payload
-    int[FILES_MAX] files
-    int file_count
-    size_t filled  # bytes of it that have arrived, header and payload
 
 
 cdef struct FrontEnd:

@@ -1,16 +1,8 @@
 import os
 from types import TracebackType
-from typing import Final, NamedTuple, Self
+from typing import NamedTuple, Self
 
-CLOSED: Final = "closed"
-FRONT_END_GONE: Final = "front end gone"
-FRONT_END_BROKEN: Final = "front end broken"
-GUEST_BROKEN: Final = "guest broken"
-HOST_FAILED: Final = "host failed"
-
-class DeviceEnd(NamedTuple):
-    kind: str
-    reason: str
+from .device_end import DeviceEnd
 
 class VsockStatistics(NamedTuple):
     open_streams: int

@@ -20,18 +20,12 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
-from .device_end cimport (
-    AVAILABLE_INDEX_JUMPED, BUFFER_TOO_SMALL, CHAIN_ENDLESS, CHAIN_TOO_LONG, CLOSED as END_CLOSED,
-    DESCRIPTOR_INDIRECT, DESCRIPTOR_OUTSIDE_MEMORY, DESCRIPTOR_UNKNOWN, DESCRIPTOR_WRONG_WAY,
-    FRONT_END_BROKEN as END_FRONT_END_BROKEN, FRONT_END_GONE as END_FRONT_END_GONE, GUEST_BROKEN as END_GUEST_BROKEN,
-    HOST_FAILED as END_HOST_FAILED, MEMORY_NOT_SEALED, MEMORY_TOO_SMALL, MESSAGE_MALFORMED, MESSAGE_TOO_EARLY,
-    MESSAGE_UNKNOWN, NOT_AN_EVENT, NO_PROBLEM, PACKET_TOO_SHORT, REPLY_NOT_TAKEN, RING_OUTSIDE_MEMORY,
-    RING_SIZE_REFUSED, RING_UNKNOWN, RUNNING, TOO_MANY_REGIONS, ended, host_failed,
-)
+from .device_end cimport IS_CLOSED, NO_PROBLEM, RUNNING, describe_end, ended, host_failed
 from .vhost_user cimport (
     FrontEnd, RECEIVE_RING, TRANSMIT_RING, free_front_end, make_front_end, take_messages,
 )
-from .vsock_host cimport accept_again, accept_from_host, connect_again, drop_all_streams, on_stream_event
+from .vsock_connections cimport RETRY_MILLISECONDS, accept_again, accept_from_host, connect_again
+from .vsock_host cimport drop_all_streams, on_stream_event
 from .vsock_receive cimport serve_receive
 from .vsock_relay cimport (
     CONNECTION_EVENT, EventKind, FRONT_END_EVENT, LISTENERS_MAX, LISTENER_EVENT, PATH_BYTES, REFUSALS_FOR_PACKETS,
@@ -44,52 +38,12 @@ from .vsock_syscalls cimport (
 )
 from .vsock_transmit cimport serve_transmit
 
-CLOSED = "closed"
-FRONT_END_GONE = "front end gone"
-FRONT_END_BROKEN = "front end broken"
-GUEST_BROKEN = "guest broken"
-HOST_FAILED = "host failed"
-
 cdef enum:
     EVENTS_A_TURN = 64
-    RETRY_MILLISECONDS = 5  # of a connection to a listener of the host whose queue is full
     FIRST_GUEST_CID = 3     # virtio 1.2, section 5.10.4: the ones below are reserved
     LONGEST_NAME = 22       # of a socket: "/guest-4294967295.sock"
     BACKLOG = 128
 
-cdef dict _KINDS = {
-    <int>END_CLOSED: CLOSED,
-    <int>END_FRONT_END_GONE: FRONT_END_GONE,
-    <int>END_FRONT_END_BROKEN: FRONT_END_BROKEN,
-    <int>END_GUEST_BROKEN: GUEST_BROKEN,
-    <int>END_HOST_FAILED: HOST_FAILED,
-}
-cdef dict _SENTENCES = {
-    <int>MESSAGE_MALFORMED: "the VMM sent a malformed vhost-user message (request {number})",
-    <int>MESSAGE_UNKNOWN: "the VMM sent vhost-user request {number}, which was not offered",
-    <int>MESSAGE_TOO_EARLY: "the VMM started a ring before it had described it",
-    <int>RING_UNKNOWN: "the VMM named ring {number}; a vsock device has two",
-    <int>RING_SIZE_REFUSED: "the VMM wants a ring of {number} descriptors",
-    <int>RING_OUTSIDE_MEMORY: "ring {number} lies outside the guest's memory, or is not aligned",
-    <int>TOO_MANY_REGIONS: "the VMM shares more than {number} regions of memory",
-    <int>MEMORY_NOT_SEALED: (
-        "the guest's memory at {number:#x} is not sealed against shrinking: it must be a memfd with F_SEAL_SHRINK"
-    ),
-    <int>MEMORY_TOO_SMALL: "the guest's memory at {number:#x} is larger than its file",
-    <int>NOT_AN_EVENT: "the VMM sent something other than an eventfd (request {number})",
-    <int>REPLY_NOT_TAKEN: "the VMM does not read its replies (request {number})",
-    <int>AVAILABLE_INDEX_JUMPED: "the guest offered more buffers than its ring has (index {number})",
-    <int>DESCRIPTOR_UNKNOWN: "the guest used descriptor {number}, which its ring does not have",
-    <int>DESCRIPTOR_OUTSIDE_MEMORY: "the guest's descriptor {number} points outside its memory",
-    <int>DESCRIPTOR_WRONG_WAY: "the guest's descriptor {number} has the wrong direction",
-    <int>DESCRIPTOR_INDIRECT: "the guest's descriptor {number} is indirect, which was not offered",
-    <int>CHAIN_ENDLESS: "the guest's chain at descriptor {number} never ends",
-    <int>CHAIN_TOO_LONG: "the guest's chain at descriptor {number} has too many pieces",
-    <int>BUFFER_TOO_SMALL: "the guest offered a buffer of {number} bytes, which holds no packet",
-    <int>PACKET_TOO_SHORT: "the guest's packet does not fit its buffer of {number} bytes",
-}
-
-DeviceEnd = collections.namedtuple("DeviceEnd", ["kind", "reason"])
 VsockStatistics = collections.namedtuple(
     "VsockStatistics",
     [
@@ -120,15 +74,17 @@ cdef class VsockDevice:
     cdef FrontEnd *_front_end
     cdef object _socket_path
     cdef object _directory
-    cdef object _directory_fd
     cdef object _front_end_listener
     cdef list _listeners
     cdef object _thread
-    cdef object _wake
-    cdef object _ended
+    cdef int _directory_fd
+    cdef int _wake
+    cdef int _ended
     cdef bint _is_closed
+    cdef bint _has_ended
 
     def __cinit__(self):
+        self._directory_fd = self._wake = self._ended = -1
         self._relay = <Relay *>calloc(1, sizeof(Relay))
         self._front_end = <FrontEnd *>calloc(1, sizeof(FrontEnd))
         if self._relay == NULL or self._front_end == NULL:
@@ -146,7 +102,6 @@ cdef class VsockDevice:
         uint32_t window_bytes=262144,
     ):
         cdef Relay *relay = self._relay
-        cdef int wake
         if self._directory is not None:
             raise RuntimeError("it is made already")
         if not FIRST_GUEST_CID <= guest_cid < 0xffffffff:
@@ -173,8 +128,7 @@ cdef class VsockDevice:
         relay.receive = &self._front_end.rings[<int>RECEIVE_RING]
         relay.transmit = &self._front_end.rings[<int>TRANSMIT_RING]
         self._set_host_path()
-        wake = self._wake
-        self._watch(wake, WAKE_EVENT, 0, EPOLLIN)
+        self._watch(self._wake, WAKE_EVENT, 0, EPOLLIN)
 
     def __dealloc__(self):
         # The thread holds a reference, so it has ended.
@@ -197,7 +151,7 @@ cdef class VsockDevice:
             OSError: the socket cannot be made, or there are too many of them.
         """
         cdef int index = self._relay.listener_count
-        self._expect_open()
+        self._expect_running()
         if index == LISTENERS_MAX:
             raise OSError(f"a device listens on no more than {LISTENERS_MAX} ports")
         name = f"guest-{guest_port}.sock"
@@ -215,7 +169,7 @@ cdef class VsockDevice:
             OSError: the socket cannot be made.
         """
         cdef int file
-        self._expect_open()
+        self._expect_running()
         if self._thread is not None:
             raise RuntimeError("it was started already")
         self._front_end_listener = _listening(self._socket_path)
@@ -238,17 +192,10 @@ cdef class VsockDevice:
         if self._thread is not None:
             os.eventfd_write(self._wake, 1)
             self._thread.join()
-        else:
-            ended(&self._relay.end, END_CLOSED, NO_PROBLEM, 0)
-        for name, listener in self._listeners:
-            listener.close()
-            _unlink(self._path_of(name))
-        if self._front_end_listener is not None:
-            self._front_end_listener.close()
-            _unlink(self._socket_path)
+        ended(&self._relay.end, IS_CLOSED, NO_PROBLEM, 0)
+        self._stop_listening()
+        self._has_ended = True
         self._release()
-        for file in (self._directory_fd, self._wake, self._ended):
-            os.close(file)
 
     def fileno(self):
         """A file that is readable once the device has ended; for an event loop, until `close`."""
@@ -274,17 +221,7 @@ cdef class VsockDevice:
     @property
     def end(self):
         """Why the device has ended; None while it has not."""
-        cdef int kind = <int>self._relay.end.kind
-        cdef int problem = <int>self._relay.end.problem
-        if kind == RUNNING or (self._thread is not None and self._thread.is_alive()):
-            return None
-        if kind == END_CLOSED:
-            return DeviceEnd(CLOSED, "it was closed")
-        if kind == END_FRONT_END_GONE:
-            return DeviceEnd(FRONT_END_GONE, "the VMM closed its connection")
-        if problem == NO_PROBLEM:
-            return DeviceEnd(_KINDS[kind], os.strerror(self._relay.end.error))
-        return DeviceEnd(_KINDS[kind], _SENTENCES[problem].format(number=self._relay.end.number))
+        return describe_end(&self._relay.end) if self._has_ended else None
 
     @property
     def thread_id(self):
@@ -294,6 +231,25 @@ cdef class VsockDevice:
     cdef int _expect_open(self) except -1:
         if self._is_closed:
             raise ValueError("the device is closed")
+        return 0
+
+    cdef int _expect_running(self) except -1:
+        self._expect_open()
+        if self._relay.end.kind != RUNNING:
+            raise ValueError(f"the device has ended: {describe_end(&self._relay.end).reason}")
+        return 0
+
+    cdef int _stop_listening(self) except -1:
+        # Who connects from now on is refused at once, and does not wait for an answer that never comes.
+        # What took their place since is not ours to remove.
+        while self._listeners:
+            name, listener = self._listeners.pop()
+            listener.close()
+            _unlink(self._path_of(name))
+        if self._front_end_listener is not None:
+            listener, self._front_end_listener = self._front_end_listener, None
+            listener.close()
+            _unlink(self._socket_path)
         return 0
 
     cdef _path_of(self, name):
@@ -323,6 +279,8 @@ cdef class VsockDevice:
             while self._turn(listener) == 0:
                 pass
             self._disconnect()
+        self._stop_listening()
+        self._has_ended = True
         os.eventfd_write(self._ended, 1)
 
     cdef int _turn(self, int listener) noexcept nogil:
@@ -333,8 +291,7 @@ cdef class VsockDevice:
         if self._front_end.has_restarted:
             self._front_end.has_restarted = False
             drop_all_streams(relay)
-        if relay.asking_host:
-            connect_again(relay)
+        connect_again(relay)
         if serve_transmit(relay) < 0 or serve_receive(relay) < 0:
             return -1
         accept_again(relay)
@@ -372,7 +329,7 @@ cdef class VsockDevice:
         elif kind == FRONT_END_EVENT:
             return self._connect(listener)
         elif kind == WAKE_EVENT:
-            return ended(&self._relay.end, END_CLOSED, NO_PROBLEM, 0)
+            return ended(&self._relay.end, IS_CLOSED, NO_PROBLEM, 0)
         # A kick has no other meaning than that it is time for a turn.
         return 0
 
@@ -403,6 +360,9 @@ cdef class VsockDevice:
         free(self._relay.refusals)
         self._relay.refusals = NULL
         close_file(&self._relay.epoll)
+        close_file(&self._directory_fd)
+        close_file(&self._wake)
+        close_file(&self._ended)
 
 
 cdef uint64_t _secret() except? 1:

@@ -10,15 +10,6 @@ cdef enum:
     END_OF_STREAM = 0
 
 
-# The guest has connected to a port of the host's.
-cdef void connect_to_host(Relay *relay, uint32_t guest_port, uint32_t host_port) noexcept nogil
-# Try once more those whose listener had no room.
-cdef void connect_again(Relay *relay) noexcept nogil
-# The host has connected: take what waits at a listener.
-cdef void accept_from_host(Relay *relay, int index) noexcept nogil
-# Once streams have ended: take what had to wait.
-cdef void accept_again(Relay *relay) noexcept nogil
-
 # Read into the pieces: how much, END_OF_STREAM, or NOTHING_YET.
 cdef ssize_t read_host(Relay *relay, int slot, iovec *pieces, int count) noexcept nogil
 # Give the host what the guest sent; what its socket does not take is held.

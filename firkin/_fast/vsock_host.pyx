@@ -4,123 +4,26 @@ Nothing here blocks, save the disk under a file that was handed over. Sockets ar
 that waits for its peer costs nothing.
 """
 
-from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, errno
+from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport uint32_t
-from libc.stdio cimport snprintf
 from libc.string cimport memcpy, memmove, memset
 
 from .byte_buffer cimport append, release
 from .vsock_packet cimport NO_MORE, RECEIVES_NO_MORE, SENDS_NO_MORE
-from .vsock_relay cimport Listener, PATH_BYTES, Relay, STREAM_EVENT, event_key, refuse
+from .vsock_relay cimport Relay, refuse
 from .vsock_streams cimport (
-    ASKING_GUEST, ASKING_HOST, DATA, DRAINING, FREE, NO_STREAM, OPEN, SEND_CREDIT_UPDATE, SEND_REQUEST, SEND_RESPONSE,
-    SEND_SHUTDOWN, Stream, add_stream, drop_stream, enqueue, free_host_port, held_bytes, notify_guest,
+    ASKING_GUEST, ASKING_HOST, DATA, DRAINING, FREE, OPEN, SEND_CREDIT_UPDATE, SEND_REQUEST, SEND_SHUTDOWN, Stream,
+    drop_stream, enqueue, held_bytes, notify_guest,
 )
 from .vsock_syscalls cimport (
-    AF_UNIX, CMSG_DATA, CMSG_FIRSTHDR, CMSG_LEN, EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP,
-    EPOLL_CTL_ADD, MSG_CMSG_CLOEXEC, MSG_DONTWAIT, MSG_NOSIGNAL, POSIX_FADV_SEQUENTIAL, SCM_RIGHTS, SHUT_RD, SHUT_WR,
-    SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, SO_SNDBUF, S_ISREG, accept4, close_file, cmsghdr,
-    connect, epoll_ctl, epoll_event, file_status, fstat, iovec, msghdr, open_socket, posix_fadvise, readv, recvmsg,
-    send, sendmsg, setsockopt, shutdown, sockaddr, sockaddr_un,
+    CMSG_DATA, CMSG_FIRSTHDR, CMSG_LEN, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, MSG_CMSG_CLOEXEC,
+    MSG_DONTWAIT, MSG_NOSIGNAL, POSIX_FADV_SEQUENTIAL, SCM_RIGHTS, SHUT_RD, SHUT_WR, SOL_SOCKET, S_ISREG, close_file,
+    cmsghdr, file_status, fstat, iovec, msghdr, posix_fadvise, readv, recvmsg, send, sendmsg, shutdown,
 )
 
 cdef enum:
-    CONNECT_ATTEMPTS = 1000
-    SOCKET_BUFFER_BYTES = 1048576
     CONTROL_BYTES = 64  # room for one file of SCM_RIGHTS
     FILE_REFUSED = -2
-
-
-cdef void connect_to_host(Relay *relay, uint32_t guest_port, uint32_t host_port) noexcept nogil:
-    cdef int socket = open_socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)
-    cdef int slot = NO_STREAM
-    if socket >= 0:
-        slot = add_stream(&relay.table, guest_port, host_port, socket)
-    if slot == NO_STREAM:
-        close_file(&socket)
-        relay.counters.streams_refused += 1
-        refuse(relay, guest_port, host_port)
-        return
-    relay.table.streams[slot].state = ASKING_HOST
-    relay.asking_host += 1
-    _connect(relay, slot)
-
-
-cdef void connect_again(Relay *relay) noexcept nogil:
-    cdef int slot
-    for slot in range(relay.table.limit):
-        if relay.table.streams[slot].state == ASKING_HOST:
-            _connect(relay, slot)
-
-
-cdef void _connect(Relay *relay, int slot) noexcept nogil:
-    # A unix socket is connected at once, or never; EAGAIN says that the listener's queue is full.
-    cdef Stream *stream = &relay.table.streams[slot]
-    cdef sockaddr_un address
-    memset(&address, 0, sizeof(address))
-    address.sun_family = AF_UNIX
-    memcpy(address.sun_path, relay.host_path, relay.host_path_size)
-    snprintf(
-        address.sun_path + relay.host_path_size, PATH_BYTES - relay.host_path_size, b"/host-%u.sock", stream.host_port
-    )
-    if connect(stream.socket, <const sockaddr *>&address, sizeof(address)) < 0:
-        stream.attempts += 1
-        if errno != EAGAIN or stream.attempts == CONNECT_ATTEMPTS:
-            relay.counters.streams_refused += 1
-            abort_stream(relay, slot)
-        return
-    relay.asking_host -= 1
-    stream.state = OPEN
-    relay.counters.streams_opened += 1
-    if _watch(relay, slot) < 0:
-        abort_stream(relay, slot)
-        return
-    notify_guest(&relay.table, slot, SEND_RESPONSE)
-
-
-cdef void accept_from_host(Relay *relay, int index) noexcept nogil:
-    # Those for whom there is no room, or no file, stay in the listener's queue until a stream has ended.
-    cdef Listener *listener = &relay.listeners[index]
-    cdef int socket
-    listener.has_waiting = True
-    while relay.table.first_free != NO_STREAM:
-        socket = accept4(listener.socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)
-        if socket >= 0:
-            _ask_guest(relay, listener.guest_port, socket)
-        elif errno != EINTR and errno != ECONNABORTED:
-            listener.has_waiting = errno != EAGAIN
-            return
-
-
-cdef void accept_again(Relay *relay) noexcept nogil:
-    cdef int index
-    if not relay.table.has_freed:
-        return
-    relay.table.has_freed = False
-    for index in range(relay.listener_count):
-        if relay.listeners[index].has_waiting:
-            relay.is_busy = True
-            accept_from_host(relay, index)
-
-
-cdef void _ask_guest(Relay *relay, uint32_t guest_port, int socket) noexcept nogil:
-    cdef uint32_t host_port = free_host_port(&relay.table, guest_port)
-    cdef int slot = add_stream(&relay.table, guest_port, host_port, socket)
-    relay.table.streams[slot].state = ASKING_GUEST
-    if _watch(relay, slot) < 0:
-        drop_stream(&relay.table, slot)
-        return
-    notify_guest(&relay.table, slot, SEND_REQUEST)
-
-
-cdef int _watch(Relay *relay, int slot) noexcept nogil:
-    cdef Stream *stream = &relay.table.streams[slot]
-    cdef epoll_event event
-    cdef int size = SOCKET_BUFFER_BYTES
-    setsockopt(stream.socket, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size))
-    event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET
-    event.data.u64 = event_key(STREAM_EVENT, stream.generation, slot)
-    return epoll_ctl(relay.epoll, EPOLL_CTL_ADD, stream.socket, &event)
 
 
 cdef ssize_t read_host(Relay *relay, int slot, iovec *pieces, int count) noexcept nogil:

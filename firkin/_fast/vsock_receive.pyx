@@ -4,29 +4,22 @@ Bytes are read from the host's socket or file straight into as many of the guest
 """
 
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy
 
-from .device_end cimport BUFFER_TOO_SMALL, guest_broke
-from .virtqueue cimport (
-    Chain, NO_CHAIN, SEGMENTS_MAX, is_running, look_at_chain, publish, use_chain, want_kicks,
-)
+from .virtqueue cimport is_running, publish, want_kicks
+from .vsock_batch cimport GATHERED, NO_BUFFER, TURN_BYTES, gather, give
 from .vsock_host cimport read_host
 from .vsock_packet cimport (
-    CREDIT_REQUEST, CREDIT_UPDATE, HEADER_BYTES, HOST_CID, Header, Operation, PAYLOAD, RECEIVES_NO_MORE, REQUEST,
-    RESET, RESPONSE, SENDS_NO_MORE, SHUTDOWN, STREAM_TYPE,
+    CREDIT_REQUEST, CREDIT_UPDATE, HOST_CID, Header, Operation, PAYLOAD, RECEIVES_NO_MORE, REQUEST, RESET, RESPONSE,
+    SENDS_NO_MORE, SHUTDOWN, STREAM_TYPE,
 )
 from .vsock_relay cimport BATCH_CHAINS, Batch, Refusal, Relay
 from .vsock_streams cimport (
-    DATA, NOTICES, NO_STREAM, OPEN, SEND_CREDIT_REQUEST, SEND_CREDIT_UPDATE, SEND_REQUEST, SEND_RESPONSE,
-    Stream, credit, dequeue, enqueue, enqueue_first, notify_guest,
+    DATA, NOTICES, NO_STREAM, OPEN, SEND_CREDIT_REQUEST, SEND_CREDIT_UPDATE, SEND_REQUEST, SEND_RESPONSE, Stream,
+    credit, dequeue, enqueue, enqueue_first, notify_guest,
 )
-from .vsock_syscalls cimport iovec
 
 cdef enum:
-    TURN_BYTES = 65536  # of one stream, before the next one has its turn
-    TURNS = 32          # of streams, before the guest's packets are looked at
-    NO_BUFFER = 0
-    GATHERED = 1
+    TURNS = 32  # of streams, before the guest's packets are looked at
 
 
 cdef int serve_receive(Relay *relay) noexcept nogil:
@@ -111,14 +104,14 @@ cdef int _send_packet(
 ) noexcept nogil:
     # A packet without payload; a stream tells its window along with it.
     cdef Header header
-    cdef int result = _gather(relay, 0, 1)
+    cdef int result = gather(relay, 0, 1)
     if result != GATHERED:
         return result
     _fill_header(relay, &header, guest_port, host_port, operation, stream)
     if operation == SHUTDOWN:
         header.flags = stream.host_ended
         stream.told_ended = stream.host_ended
-    _give(relay, 0, 0, &header)
+    give(relay, 0, 0, &header)
     return GATHERED
 
 
@@ -147,7 +140,10 @@ cdef int _send_data(Relay *relay) noexcept nogil:
         slot = dequeue(&relay.table, DATA)
         if slot == NO_STREAM:
             return GATHERED
-        result = _send_data_of(relay, slot) if _has_turn(relay, slot) else GATHERED
+        if not _has_turn(relay, slot):
+            relay.table.streams[slot].turn_left = 0
+            continue
+        result = _send_data_of(relay, slot)
         if result == NO_BUFFER:
             enqueue_first(&relay.table, slot, DATA)
         if result != GATHERED:
@@ -174,21 +170,27 @@ cdef bint _has_turn(Relay *relay, int slot) noexcept nogil:
 
 cdef int _send_data_of(Relay *relay, int slot) noexcept nogil:
     cdef Stream *stream = &relay.table.streams[slot]
-    cdef Batch *batch = &relay.batch
     cdef uint32_t generation = stream.generation
-    cdef uint32_t allowed = credit(stream)
     cdef ssize_t size
     cdef int result
-    if allowed > TURN_BYTES:
-        allowed = TURN_BYTES
-    result = _gather(relay, allowed, stream.batch)
+    if stream.turn_left == 0:
+        stream.turn_left = TURN_BYTES
+    result = gather(relay, min(credit(stream), stream.turn_left), stream.batch)
     if result != GATHERED:
         return result
-    size = read_host(relay, slot, batch.payloads, batch.payload_count)
+    size = read_host(relay, slot, relay.batch.payloads, relay.batch.payload_count)
+    if stream.generation != generation:
+        return GATHERED
     if size > 0:
         stream.batch = _hand_over(relay, stream, size)
-    # It may have ended meanwhile, or have had its last turn.
-    if stream.generation == generation and (stream.is_readable or stream.file >= 0):
+    # Who had too few buffers goes on when there are more, and keeps the turn; who had too few bytes has had it.
+    if size > 0 and <uint64_t>size == relay.batch.capacity:
+        stream.turn_left -= <uint32_t>size
+    else:
+        stream.turn_left = 0
+    if stream.turn_left:
+        enqueue_first(&relay.table, slot, DATA)
+    elif stream.is_readable or stream.file >= 0:
         enqueue(&relay.table, slot, DATA)
     return GATHERED
 
@@ -205,102 +207,8 @@ cdef int _hand_over(Relay *relay, Stream *stream, size_t size) noexcept nogil:
     while size:
         header.size = <uint32_t>size if size < batch.capacities[index] else batch.capacities[index]
         size -= header.size
-        _give(relay, index, header.size, &header)
+        give(relay, index, header.size, &header)
         index += 1
     if not was_filled:
         return index
     return index * 2 if index * 2 < BATCH_CHAINS else BATCH_CHAINS
-
-
-cdef int _gather(Relay *relay, uint32_t allowed, int chains) noexcept nogil:
-    # Look at buffers until they hold so many bytes, or are so many; the one after that stays as it is.
-    cdef Batch *batch = &relay.batch
-    cdef Chain chain
-    cdef int found
-    batch.chains = batch.header_count = batch.payload_count = 0
-    batch.capacity = 0
-    while batch.chains == 0 or (batch.chains < chains and batch.capacity < allowed):
-        found = look_at_chain(
-            relay.receive, relay.memory, <uint16_t>batch.chains, relay.segments,
-            SEGMENTS_MAX, &chain, &relay.end,
-        )
-        if found < 0:
-            return -1
-        if found == NO_CHAIN or not _add_to_batch(relay, &chain):
-            break
-        if chain.size <= HEADER_BYTES:
-            return guest_broke(&relay.end, BUFFER_TOO_SMALL, <long long>chain.size)
-    if batch.chains == 0:
-        return NO_BUFFER
-    _trim(batch, allowed)
-    return GATHERED
-
-
-cdef bint _add_to_batch(Relay *relay, const Chain *chain) noexcept nogil:
-    # Part the buffer into the header's pieces and the payload's; False when the batch has no room for it.
-    cdef Batch *batch = &relay.batch
-    cdef int headers = batch.header_count
-    cdef int payloads = batch.payload_count
-    cdef size_t header_left = HEADER_BYTES
-    cdef size_t taken
-    cdef iovec piece
-    cdef int index
-    for index in range(chain.count):
-        piece = relay.segments[index]
-        if headers == SEGMENTS_MAX or payloads == SEGMENTS_MAX:
-            return False
-        taken = piece.iov_len if piece.iov_len < header_left else header_left
-        if taken:
-            batch.headers[headers].iov_base = piece.iov_base
-            batch.headers[headers].iov_len = taken
-            headers += 1
-            header_left -= taken
-        if piece.iov_len > taken:
-            batch.payloads[payloads].iov_base = <char *>piece.iov_base + taken
-            batch.payloads[payloads].iov_len = piece.iov_len - taken
-            payloads += 1
-    batch.heads[batch.chains] = chain.head
-    batch.header_pieces[batch.chains] = headers - batch.header_count
-    batch.capacities[batch.chains] = _capacity(chain)
-    batch.capacity += batch.capacities[batch.chains]
-    batch.header_count = headers
-    batch.payload_count = payloads
-    batch.chains += 1
-    return True
-
-
-cdef uint32_t _capacity(const Chain *chain) noexcept nogil:
-    # No more than one turn gives is of interest.
-    if chain.size <= HEADER_BYTES:
-        return 0
-    return <uint32_t>min(chain.size - HEADER_BYTES, <uint64_t>TURN_BYTES)
-
-
-cdef void _trim(Batch *batch, uint64_t allowed) noexcept nogil:
-    # Let the payload's pieces hold no more than is allowed.
-    cdef uint64_t size = 0
-    cdef int index
-    if batch.capacity > allowed:
-        batch.capacity = allowed
-    for index in range(batch.payload_count):
-        if size + batch.payloads[index].iov_len >= allowed:
-            batch.payloads[index].iov_len = allowed - size
-            batch.payload_count = index + 1
-            return
-        size += batch.payloads[index].iov_len
-
-
-cdef void _give(Relay *relay, int index, uint32_t size, const Header *header) noexcept nogil:
-    # The batch's buffer `index` goes back to the guest, header first; always in the batch's order.
-    cdef Batch *batch = &relay.batch
-    cdef size_t written = 0
-    cdef int piece = 0
-    cdef int before
-    for before in range(index):
-        piece += batch.header_pieces[before]
-    while written < HEADER_BYTES:
-        memcpy(batch.headers[piece].iov_base, <const char *>header + written, batch.headers[piece].iov_len)
-        written += batch.headers[piece].iov_len
-        piece += 1
-    relay.counters.packets_to_guest += 1
-    use_chain(relay.receive, batch.heads[index], HEADER_BYTES + size)

@@ -78,6 +78,7 @@ cdef struct Relay:
     Listener[LISTENERS_MAX] listeners
     int listener_count
     int asking_host          # how many streams wait for room at a listener of the host
+    uint64_t asked_at        # when they last tried, in milliseconds
     bint is_busy             # there is more to do than one turn did
     char[PATH_BYTES] host_path
     size_t host_path_size

@@ -47,6 +47,7 @@ cdef struct Stream:
     bint has_asked
     bint is_readable        # the socket may have something
     int batch               # how many buffers the last read could fill
+    uint32_t turn_left      # bytes of its turn that are left to it; 0 when it has none
     # Guest to host: how far we let the guest go.
     uint32_t received
     uint32_t forwarded

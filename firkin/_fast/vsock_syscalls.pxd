@@ -3,6 +3,14 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from posix.types cimport mode_t, off_t
 
+from .syscalls cimport timespec
+
+
+cdef extern from "time.h" nogil:
+    enum:
+        CLOCK_MONOTONIC
+    int clock_gettime(int clock, timespec *now)
+
 
 cdef extern from "sys/uio.h" nogil:
     cdef struct iovec:
@@ -93,7 +101,7 @@ cdef extern from *:
 
 cdef extern from "fcntl.h" nogil:
     enum:
-        F_GET_SEALS, F_SEAL_SHRINK, POSIX_FADV_SEQUENTIAL
+        F_GETFL, F_GET_SEALS, F_SEAL_SHRINK, F_SETFL, O_NONBLOCK, POSIX_FADV_SEQUENTIAL
     int fcntl(int file, int command, ...)
     int posix_fadvise(int file, off_t offset, off_t size, int advice)
 

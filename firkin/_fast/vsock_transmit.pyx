@@ -8,7 +8,8 @@ from libc.string cimport memcpy
 
 from .device_end cimport PACKET_TOO_SHORT, guest_broke
 from .virtqueue cimport Chain, NO_CHAIN, SEGMENTS_MAX, is_running, look_at_chain, publish, use_chain, want_kicks
-from .vsock_host cimport abort_stream, connect_to_host, settle, write_host
+from .vsock_connections cimport connect_to_host
+from .vsock_host cimport abort_stream, settle, write_host
 from .vsock_packet cimport (
     CREDIT_REQUEST, CREDIT_UPDATE, HEADER_BYTES, HOST_CID, Header, NO_MORE, OPERATIONS, PAYLOAD, REQUEST, RESET,
     RESPONSE, SENDS_NO_MORE, SHUTDOWN, STREAM_TYPE,
@@ -204,5 +205,6 @@ cdef void _forget(Relay *relay, int slot) noexcept nogil:
         drop_stream(&relay.table, slot)
         return
     forget_ports(&relay.table, slot)
+    stream.notices = 0
     stream.guest_ended = NO_MORE
     stream.state = DRAINING

@@ -33,6 +33,10 @@ CONFIG = 1 << 9
 NEEDS_REPLY = 8
 
 
+class UnexpectedReply(Exception):
+    """The device answered something else."""
+
+
 class FrontEnd:
     """A connection to the device's socket."""
 
@@ -61,7 +65,8 @@ class FrontEnd:
 
     def reply(self, request: int) -> bytes:
         answered, flags, size = struct.unpack("<III", self._exactly(12))
-        assert (answered, flags) == (request, 1 | 4)
+        if (answered, flags) != (request, 1 | 4):
+            raise UnexpectedReply(answered, flags)
         return self._exactly(size)
 
     def ask_number(self, request: int) -> int:

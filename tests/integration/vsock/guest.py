@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import struct
 import time
 from collections import deque
 from collections.abc import Callable
@@ -71,7 +70,7 @@ class Guest:
         self.receive = Ring(self.memory)
         self.transmit = Ring(self.memory)
         self._arena = self.memory.allocate(_ARENA_BYTES)
-        self._outbox = self.memory.allocate(_ARENA_BYTES)
+        self.outbox = self.memory.allocate(_ARENA_BYTES)
         self._arena_free = [self._arena + 8192 * index for index in range(_ARENA_BYTES // 8192)]
         self.front_end.negotiate()
         self.front_end.share(self.memory)
@@ -125,9 +124,9 @@ class Guest:
     def send(self, packet: Packet, cuts: tuple[int, ...] = (HEADER_BYTES,)) -> None:
         """Send a packet, cut into descriptors at these places, and wait until the device has taken it."""
         data = packet.encode()
-        self.memory.write(self._outbox, data)
+        self.memory.write(self.outbox, data)
         bounds = [0, *(cut for cut in cuts if 0 < cut < len(data)), len(data)]
-        pieces = [Piece(self._outbox + a, b - a) for a, b in itertools.pairwise(bounds)]
+        pieces = [Piece(self.outbox + a, b - a) for a, b in itertools.pairwise(bounds)]
         self.transmit.add(pieces, writable=False)
         self.transmit.notify()
         while self.transmit.take_used() is None:
@@ -223,9 +222,3 @@ def connect(guest: Guest, guest_port: int, host_port: int) -> GuestStream:
     stream.say(REQUEST)
     stream.note(guest.expect(RESPONSE))
     return stream
-
-
-def used_index(ring: Ring) -> int:
-    (index,) = struct.unpack("<H", ring.memory.read(ring.used + 2, 2))
-    assert isinstance(index, int)
-    return index
