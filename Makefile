@@ -7,8 +7,9 @@
 # make bench   measure, beside peers
 # make bench-layers         measure how layers are applied, beside GNU tar, bsdtar, umoci and podman (20 minutes)
 # make bench-layers-short   a part of it; fails when firkin got slower beside GNU tar
-# make fuzz    apply random layers for FIRKIN_FUZZ_SECONDS, 1200 unless set
-# make asan    golden and random layers, with the kernels under AddressSanitizer and UndefinedBehaviorSanitizer
+# make fuzz    apply random layers for FIRKIN_FUZZ_SECONDS, 1200 unless set; then random guests drive the vsock device
+# make asan    golden and random layers, hostile and random guests, with the kernels under the address and the
+#              undefined behaviour sanitizers
 #
 # Everything but the Debian packages stays in this directory: .venv/, .demo/, .cache/.
 
@@ -100,6 +101,7 @@ FIRKIN_FUZZ_SECONDS ?= 1200
 fuzz: packages-test dev
 	mkdir -p build
 	$(SUDO) unshare --mount $(BIN)/python -m tests.fuzz --seconds $(FIRKIN_FUZZ_SECONDS) --case build/fuzz-case
+	$(BIN)/python -m tests.integration.vsock.fuzz --seconds $$(($(FIRKIN_FUZZ_SECONDS) / 4))
 
 # The kernels are built once more, in a copy, so that the ones in use stay as they are. Python's own allocator would
 # hide what is read or written beyond an end.
@@ -118,6 +120,8 @@ asan: packages-test dev
 		tests/integration/layers/test_hostile_layers.py
 	cd build/asan && $(SUDO) unshare --mount $(ASAN_PYTHON) -m tests.fuzz --seconds $(FIRKIN_ASAN_SECONDS) --memory-mib 0 \
 		--case ../fuzz-case
+	cd build/asan && $(ASAN_PYTHON) -m pytest -q tests/integration/vsock
+	cd build/asan && $(ASAN_PYTHON) -m tests.integration.vsock.fuzz --seconds $$(($(FIRKIN_ASAN_SECONDS) / 4))
 
 clean:
 	rm -rf build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info

@@ -164,6 +164,11 @@ class GuestStream:
     def say(self, operation: int, flags: int = 0, payload: bytes = b"") -> None:
         self.guest.send(self.packet(operation, flags, payload))
 
+    def write_cut(self, data: bytes, cuts: tuple[int, ...]) -> None:
+        """Send one packet, cut into descriptors at these places."""
+        self.guest.send(self.packet(PAYLOAD, payload=data), cuts)
+        self.sent += len(data)
+
     def note(self, packet: Packet) -> None:
         """Keep what a packet tells of the host's credit."""
         assert (packet.destination_port, packet.source_port) == (self.guest_port, self.host_port), packet

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +33,13 @@ def host_connection(directory: Path, port: int) -> socket.socket:
     connection.settimeout(DEADLINE_SECONDS)
     connection.connect(str(directory / f"guest-{port}.sock"))
     return connection
+
+
+def hand_over_zeros(connection: socket.socket, size: int) -> None:
+    """Hand the stream a file of so many zeros."""
+    with tempfile.TemporaryFile() as file:
+        file.truncate(size)
+        socket.send_fds(connection, [b"\0"], [file.fileno()])
 
 
 def read_to_end(connection: socket.socket) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import random
 import socket
-import tempfile
 import threading
 from collections import Counter
 from pathlib import Path
@@ -13,35 +12,19 @@ from pathlib import Path
 from firkin._fast.vsock import VsockDevice
 
 from .guest import WINDOW_BYTES, Guest, GuestStream, accept, connect
-from .host import accepted, host_connection, host_listener, read_to_end
+from .host import accepted, hand_over_zeros, host_connection, host_listener, read_to_end
 from .packets import CREDIT_REQUEST, CREDIT_UPDATE, NO_MORE, PAYLOAD, REQUEST, RESET, RESPONSE, SHUTDOWN
 from .rings import DEADLINE_SECONDS
 
 TURN_BYTES = 65536
 
 
-def fill(host: socket.socket) -> int:
-    """Send until nothing more is taken; how much was."""
-    host.setblocking(False)
-    sent = 0
-    try:
-        while True:
-            sent += host.send(bytes(65536))
-    except BlockingIOError:
-        host.settimeout(DEADLINE_SECONDS)
-    return sent
-
-
 def test_streams_with_much_to_send_get_equal_shares(device: VsockDevice, directory: Path, guest: Guest) -> None:
     device.listen(1024)
     size = 1 << 20
-    with tempfile.TemporaryFile() as file, contextlib.ExitStack() as stack:
-        file.truncate(size)
+    with contextlib.ExitStack() as stack:
         for _ in range(8):
-            host = stack.enter_context(host_connection(directory, 1024))
-            # Each stream has a position of its own in the file.
-            opened = stack.enter_context(open(f"/proc/self/fd/{file.fileno()}", "rb"))
-            socket.send_fds(host, [b"\0"], [opened.fileno()])
+            hand_over_zeros(stack.enter_context(host_connection(directory, 1024)), size)
         for request in [guest.expect(REQUEST) for _ in range(8)]:
             response = GuestStream(guest, 1024, request.source_port).packet(RESPONSE)
             guest.send(response._replace(buffer_size=1 << 30))
@@ -63,7 +46,7 @@ def test_a_guest_program_that_does_not_read_blocks_nobody_else(
     device.listen(1024)
     with host_connection(directory, 1024) as stuck, host_connection(directory, 1024) as free:
         streams = [accept(guest, 1024), accept(guest, 1024)]
-        fill(stuck)
+        hand_over_zeros(stuck, 2 * WINDOW_BYTES)
         received: Counter[int] = Counter()
         while guest.next_packet().operation != CREDIT_REQUEST:
             pass
@@ -193,7 +176,7 @@ def test_an_idle_device_does_not_wake(device: VsockDevice, directory: Path, gues
     device.listen(1024)
     with host_connection(directory, 1024) as host:
         accept(guest, 1024)
-        fill(host)
+        hand_over_zeros(host, 2 * WINDOW_BYTES)
         while guest.next_packet().operation != CREDIT_REQUEST:
             pass
         for _ in range(3):  # turns of the device
