@@ -14,6 +14,7 @@ from firkin.application.images import Images
 from firkin.application.runtime import Runtime
 from firkin.config import AnyImageSource, RuntimeConfig, load_config
 from firkin.ports.agent_connector import AgentConnector
+from firkin.ports.guest_image import GuestImages
 from firkin.ports.image_library import ImageLibrary
 from firkin.ports.image_source import ImageSource
 from firkin.ports.reclaimable_space import ReclaimableSpace
@@ -29,6 +30,9 @@ T = TypeVar("T")
 LAYER_CACHE = "layers"
 """Below the state directory: layers of archives, as files."""
 
+GUEST_IMAGES = "guest"
+"""Below the state directory: kernels and images of virtual machines."""
+
 # Each adapter is imported when it is chosen: what is not used costs no start-up time.
 
 
@@ -40,6 +44,21 @@ def _namespace_vmm(config: RuntimeConfig) -> Vmm:
         runtime=config.oci_runtime,
         search_path=_placed(config.search_path),
         allow_host_paths=config.allow_host_paths,
+    )
+
+
+def _guest_images(config: RuntimeConfig) -> GuestImages:
+    from firkin.adapters.guest_image_host import HostGuestImages
+
+    return HostGuestImages(_placed(config.state_dir) / GUEST_IMAGES, _placed(config.search_path))
+
+
+def _qemu_vmm(config: RuntimeConfig, images: GuestImages) -> Vmm:
+    from firkin.adapters.vmm_qemu import QemuSettings, QemuVmm
+
+    settings = QemuSettings(config.acceleration, config.cpus, config.memory, config.kernel)
+    return QemuVmm(
+        _placed(config.runtime_dir), images, _placed(config.search_path), settings, config.guest_build_progress
     )
 
 
@@ -124,10 +143,12 @@ class Wiring(containers.DeclarativeContainer):
 
     config = providers.Dependency(instance_of=RuntimeConfig)
     memory_world = providers.Singleton(_memory_world)
+    guest_images = providers.Singleton(_guest_images, config)
 
     vmm: providers.Provider[Vmm] = providers.Selector(
         config.provided.vmm,
         namespace=providers.Singleton(_namespace_vmm, config),
+        qemu=providers.Singleton(_qemu_vmm, config, guest_images),
         memory=providers.Singleton(_memory_vmm, memory_world),
     )
     store: providers.Provider[PodStore] = providers.Selector(
@@ -207,6 +228,11 @@ def reclaimable_spaces(config: RuntimeConfig, store: Path | None = None) -> tupl
 
     layers = CachedLayers(_placed(config.state_dir) / LAYER_CACHE, time.time)
     return _kept_library(config), layers, shared_templates(config, store)
+
+
+def guest_images(config: RuntimeConfig) -> GuestImages:
+    """What virtual machines boot from, of a configuration with its directories filled in."""
+    return _guest_images(config)
 
 
 def _kept_library(config: RuntimeConfig) -> OciImageLibrary:

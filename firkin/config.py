@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
 from msgspec.structs import replace
 
-from firkin.domain.errors import ConfigurationError
+from firkin.domain.errors import ConfigurationError, InvalidSize
 from firkin.domain.image import Platform
+from firkin.domain.size import Size
+from firkin.domain.vm_config import MINIMUM_MEMORY
 from firkin.ports.agent_connector import AgentConnector
 from firkin.ports.image_source import ImageSource
 from firkin.ports.store import PodStore
 from firkin.ports.vmm import Vmm
 
-VMM_NAMES = ("namespace", "memory")
+VMM_NAMES = ("namespace", "qemu", "memory")
 STORE_NAMES = ("ext4", "directory", "memory")
 IMAGE_SOURCE_NAMES = ("oci", "docker-archive", "image", "memory")
+ACCELERATIONS = ("auto", "kvm", "tcg")
 AGENT_NAMES = ("grpc", "memory")
 
 SYSTEM_CONFIG_FILE = Path("/etc/firkin.toml")
@@ -35,7 +38,8 @@ class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
     Each port is a name or any object that keeps the port's Protocol.
 
     Attributes:
-        vmm: who makes sandboxes: `namespace` (Linux namespaces), `memory` (a fake for tests).
+        vmm: who makes sandboxes: `namespace` (Linux namespaces), `qemu` (a virtual machine), `memory` (a fake for
+            tests).
         store: who makes pod stores: `ext4`, `directory`, `memory`.
         images: one image source or several, of `oci`, `docker-archive`, `image` (the user's image directory), `memory`;
             each serves the references of its scheme.
@@ -51,6 +55,12 @@ class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
         allow_host_paths: directories and files of the host that pods may mount (hostPath), with everything below;
             none unless given.
         platform: which images are chosen when an index offers several; None is this machine's.
+        acceleration: of virtual machines: `kvm`, `tcg` (QEMU alone, some thirty times slower), or `auto`: KVM once it
+            has been seen to run a machine here, else TCG.
+        cpus: processors of virtual machines whose pods do not say; None: two with KVM, one without.
+        memory: bytes of memory of virtual machines whose pods do not say, at least 128 MiB; None is 1 GiB.
+        kernel: kernel file of virtual machines whose pods do not say; None is Debian's for cloud machines.
+        guest_build_progress: told each step when a guest image has to be built, from another thread.
 
     Raises:
         ConfigurationError: a name that is none of the choices, or an object that lacks part of its Protocol.
@@ -67,6 +77,11 @@ class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
     start_concurrency: int = 8
     platform: Platform | None = None
     allow_host_paths: tuple[Path, ...] = ()
+    acceleration: str = "auto"
+    cpus: int | None = None
+    memory: Size | None = None
+    kernel: Path | None = None
+    guest_build_progress: Callable[[str], None] | None = None
 
     def __post_init__(self) -> None:
         _check_choice("vmm", self.vmm, VMM_NAMES, Vmm)
@@ -76,6 +91,10 @@ class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigurationError(f"images must name at least one source: {', '.join(IMAGE_SOURCE_NAMES)}")
         for source in self.image_sources:
             _check_choice("images", source, IMAGE_SOURCE_NAMES, ImageSource)
+        if self.acceleration not in ACCELERATIONS:
+            choices = ", ".join(ACCELERATIONS)
+            raise ConfigurationError(f"acceleration is {self.acceleration!r}; it must be one of {choices}")
+        _check_machine(self.cpus, self.memory)
         if self.start_concurrency < 1:
             raise ConfigurationError(f"start_concurrency is {self.start_concurrency}; it must be at least 1")
         for path in self.allow_host_paths:
@@ -110,6 +129,10 @@ class _FileSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     start_concurrency: int | None = None
     platform: str | None = None
     allow_host_paths: tuple[str, ...] | None = None
+    acceleration: str | None = None
+    cpus: int | None = None
+    memory: int | str | None = None
+    kernel: str | None = None
 
 
 def load_config(environment: Mapping[str, str] | None = None, defaults: RuntimeConfig | None = None) -> RuntimeConfig:
@@ -117,7 +140,7 @@ def load_config(environment: Mapping[str, str] | None = None, defaults: RuntimeC
 
     The file is $FIRKIN_CONFIG, or else the first that exists of $XDG_CONFIG_HOME/firkin/firkin.toml and
     /etc/firkin.toml; its keys are the fields of RuntimeConfig. Variables: FIRKIN_VMM, FIRKIN_STORE,
-    FIRKIN_STATE_DIR, FIRKIN_RUNTIME_DIR. What neither sets is as in `defaults`.
+    FIRKIN_STATE_DIR, FIRKIN_RUNTIME_DIR, FIRKIN_ACCELERATION, FIRKIN_KERNEL. What neither sets is as in `defaults`.
 
     Raises:
         ConfigurationError: the file cannot be read, has an unknown key, or something in it cannot be used.
@@ -128,16 +151,18 @@ def load_config(environment: Mapping[str, str] | None = None, defaults: RuntimeC
     choices: dict[str, object] = {
         name: value for name in settings.__struct_fields__ if (value := getattr(settings, name)) is not None
     }
-    for name in ("vmm", "store", "state_dir", "runtime_dir"):
+    for name in ("vmm", "store", "state_dir", "runtime_dir", "acceleration", "kernel"):
         if value := variables.get(f"FIRKIN_{name.upper()}"):
             choices[name] = value
-    for name in ("state_dir", "runtime_dir"):
+    for name in ("state_dir", "runtime_dir", "kernel"):
         if name in choices:
             choices[name] = Path(str(choices[name]))
     if settings.allow_host_paths is not None:
         choices["allow_host_paths"] = tuple(Path(path) for path in settings.allow_host_paths)
     if settings.platform is not None:
         choices["platform"] = Platform.parse(settings.platform)
+    if settings.memory is not None:
+        choices["memory"] = _memory(settings.memory)
     return replace(defaults or RuntimeConfig(), **choices).placed(variables)
 
 
@@ -156,6 +181,20 @@ def _check_choice(setting: str, value: object, names: tuple[str, ...], protocol:
             f"{setting} must be one of {', '.join(names)}, or an object that keeps the Protocol "
             f"{protocol.__name__}, which {value!r} does not"
         )
+
+
+def _check_machine(cpus: int | None, memory: Size | None) -> None:
+    if cpus is not None and cpus < 1:
+        raise ConfigurationError(f"cpus is {cpus}; it must be at least 1")
+    if memory is not None and memory < MINIMUM_MEMORY:
+        raise ConfigurationError(f"memory is {Size(memory)}; it must be at least {MINIMUM_MEMORY}")
+
+
+def _memory(setting: int | str) -> Size:
+    try:
+        return Size.parse(setting) if isinstance(setting, str) else Size(setting)
+    except InvalidSize as error:
+        raise ConfigurationError(f"memory: {error}") from error
 
 
 def _config_file(variables: Mapping[str, str]) -> Path | None:

@@ -14,6 +14,7 @@ from msgspec import UNSET, UnsetType
 from .digest import Digest
 from .errors import ImageInvalid
 from .image import ImageConfig, Platform
+from .json_decoding import decoded_json
 
 INDEX_TYPES = frozenset(
     ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
@@ -173,7 +174,7 @@ def decoded(data: bytes, document: type[Document], what: str, reference: str) ->
         ImageInvalid: the bytes are not JSON, or not such a document.
     """
     try:
-        return msgspec.json.decode(data, type=document, dec_hook=_converted)
+        return decoded_json(data, document, _converted)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ImageInvalid(reference, f"{what}: {error}") from error
     except RecursionError as error:

@@ -97,10 +97,18 @@ class Capabilities(msgspec.Struct, frozen=True):
 
 
 class SandboxExit(msgspec.Struct, frozen=True):
-    """How a sandbox ended."""
+    """How a sandbox ended.
+
+    Attributes:
+        console_tail: the last lines it wrote.
+        phase: of its life when it ended: `boot`, `running` or `stopping`; "" when nobody kept count.
+        exit_status: of the process that held it, negative for a signal; None when that is not known.
+    """
 
     reason: str
     console_tail: str = ""
+    phase: str = ""
+    exit_status: int | None = None
 
 
 class AgentInfo(msgspec.Struct, frozen=True):

@@ -30,12 +30,19 @@ class GuestAgent:
     """The agent without its wire."""
 
     def __init__(
-        self, host_directory: str, runtime: str, state_directory: str, bundle_directory: str, *, is_init: bool
+        self,
+        host: HostStreams,
+        host_directory: str,
+        runtime: str,
+        state_directory: str,
+        bundle_directory: str,
+        *,
+        is_init: bool,
     ) -> None:
         self.is_init = is_init
         self.reaper = Reaper()
         self.programs = Programs(self.reaper)
-        self.host = HostStreams(host_directory)
+        self.host = host
         self.proxies = Proxies(self.host, host_directory)
         self.process_namespace = ProcessNamespace(self.reaper)
         self.workers = Workers("filesystem", _FILESYSTEM_THREADS)

@@ -10,15 +10,32 @@ import socket
 from firkin.domain.errors import AgentError
 
 _TOKEN_BYTES = 16
-_CONNECT_SECONDS = 10.0
+CONNECT_SECONDS = 10.0
 _RETRY_SECONDS = 0.005
 
 
 class HostStreams:
-    """Connects to ports of the host."""
+    """Connects to ports of a host that shares a directory of unix sockets with the sandbox."""
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
+
+    def name(self, port: int) -> str:
+        """A port of the host, for messages."""
+        return f"{self._directory}/host-{port}.sock"
+
+    async def _dialled(self, port: int) -> socket.socket:
+        return await connected_socket(self.name(port))
+
+    def _dialled_blocking(self, port: int) -> socket.socket:
+        peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            peer.settimeout(CONNECT_SECONDS)
+            peer.connect(self.name(port))
+        except BaseException:
+            peer.close()
+            raise
+        return peer
 
     async def connect(self, port: int, token: bytes = b"") -> socket.socket:
         """Open a stream, non-blocking, whose first bytes are `token` when there is one.
@@ -26,24 +43,20 @@ class HostStreams:
         Raises:
             AgentError: the host does not listen on the port.
         """
-        path = f"{self._directory}/host-{port}.sock"
         if token and len(token) != _TOKEN_BYTES:
-            raise AgentError(
-                "open a stream", f"its token must have {_TOKEN_BYTES} bytes", path=path, errno=errno.EINVAL
-            )
-        peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            reason = f"its token must have {_TOKEN_BYTES} bytes"
+            raise AgentError("open a stream", reason, path=self.name(port), errno=errno.EINVAL)
         try:
-            peer.setblocking(False)
-            async with asyncio.timeout(_CONNECT_SECONDS):
-                await _connected(peer, path)
+            peer = await self._dialled(port)
+            try:
                 if token:
-                    await asyncio.get_running_loop().sock_sendall(peer, token)
-        except BaseException as error:
-            peer.close()
-            if isinstance(error, OSError):
-                reason = "the host does not accept the stream"
-                raise AgentError("open a stream", reason, path=path, errno=error.errno or 0) from error
-            raise
+                    async with asyncio.timeout(CONNECT_SECONDS):
+                        await asyncio.get_running_loop().sock_sendall(peer, token)
+            except BaseException:
+                peer.close()
+                raise
+        except OSError as error:
+            raise self._refused(port, error) from error
         return peer
 
     def connect_blocking(self, port: int, token: bytes) -> socket.socket:
@@ -52,18 +65,22 @@ class HostStreams:
         Raises:
             AgentError: the host does not listen on the port.
         """
-        path = f"{self._directory}/host-{port}.sock"
-        peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            peer.settimeout(_CONNECT_SECONDS)
-            peer.connect(path)
-            peer.sendall(token)
-            peer.settimeout(None)
+            peer = self._dialled_blocking(port)
+            try:
+                peer.settimeout(CONNECT_SECONDS)
+                peer.sendall(token)
+                peer.settimeout(None)
+            except BaseException:
+                peer.close()
+                raise
         except OSError as error:
-            peer.close()
-            reason = "the host does not accept the stream"
-            raise AgentError("open a stream", reason, path=path, errno=error.errno or 0) from error
+            raise self._refused(port, error) from error
         return peer
+
+    def _refused(self, port: int, error: OSError) -> AgentError:
+        reason = "the host does not accept the stream"
+        return AgentError("open a stream", reason, path=self.name(port), errno=error.errno or 0)
 
 
 async def connected_socket(path: str) -> socket.socket:
@@ -75,7 +92,7 @@ async def connected_socket(path: str) -> socket.socket:
     peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         peer.setblocking(False)
-        async with asyncio.timeout(_CONNECT_SECONDS):
+        async with asyncio.timeout(CONNECT_SECONDS):
             await _connected(peer, path)
     except BaseException:
         peer.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 
 import msgspec
@@ -38,6 +37,9 @@ class AgentOptions(msgspec.Struct, frozen=True):
 
 def parsed_options(arguments: Sequence[str]) -> AgentOptions:
     """Read the command line; a mistake ends the program with a sentence and exit code 2."""
+    # The agent of a virtual machine has none.
+    import argparse
+
     parser = argparse.ArgumentParser(
         prog="firkin vminitd", description="The guest agent: runs containers for a host that speaks its two services."
     )

@@ -12,6 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from firkin.domain.errors import InvalidArgument
+from firkin.domain.json_decoding import decoded_json
 from firkin.domain.users import ResolvedUser, resolved_user
 
 from .executables import Command
@@ -232,7 +233,7 @@ def _members(data: bytes | msgspec.Raw, what: str) -> _Members:
 
 def _decoded(data: bytes | msgspec.Raw, kind: type[_T], what: str) -> _T:
     try:
-        return msgspec.json.decode(data, type=kind)
+        return decoded_json(data, kind)
     except msgspec.MsgspecError as error:
         raise InvalidArgument(f"{what} is not as the OCI runtime specification has it: {error}") from error
 

@@ -24,13 +24,13 @@ STORE_MEDIUM = "/run/firkin/store-medium"
 CGROUP_ROOT = "/sys/fs/cgroup"
 
 # linux/mount.h
-_MS_NOSUID = 0x2
-_MS_NODEV = 0x4
-_MS_NOEXEC = 0x8
+MS_NOSUID = 0x2
+MS_NODEV = 0x4
+MS_NOEXEC = 0x8
 _MS_BIND = 0x1000
 _MS_REC = 0x4000
 _MS_PRIVATE = 0x40000
-_SECURE = _MS_NOSUID | _MS_NODEV | _MS_NOEXEC
+SECURE = MS_NOSUID | MS_NODEV | MS_NOEXEC
 
 # linux/sockios.h, linux/if.h, linux/magic.h
 _SIOCGIFFLAGS = 0x8913
@@ -55,25 +55,26 @@ def set_up_sandbox(
     Raises:
         OSError: a step was refused; its message says which.
     """
-    _mount("none", "/", "", _MS_REC | _MS_PRIVATE)
+    mount("none", "/", "", _MS_REC | _MS_PRIVATE)
     with _held(host_dir) as host, _held(store_directory) as store, held_host_paths(host_paths) as shown:
-        _mount("tmpfs", "/run", "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=755")
+        mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
         _bind(host, HOST_DIRECTORY)
         _bind(store, STORE_MEDIUM)
         for name, descriptor in shown.items():
             _bind(descriptor, str(HOST_PATHS.below(name)))
     if os.path.isdir("/dev/shm"):
-        _mount("tmpfs", "/dev/shm", "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=1777")
+        mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
     _show_own_cgroups()
-    with _step("set the host name"):
+    with step("set the host name"):
         socket.sethostname(host_name)
-    with _step("bring the loopback interface up"):
-        _bring_up("lo")
+    with step("bring the loopback interface up"):
+        bring_up("lo")
     return HOST_DIRECTORY
 
 
 @contextmanager
-def _step(what: str) -> Iterator[None]:
+def step(what: str) -> Iterator[None]:
+    """Name the step in the message of an OSError that the body raises."""
     try:
         yield
     except OSError as error:
@@ -86,7 +87,7 @@ def _held(directory: str | None) -> Iterator[int | None]:
     if directory is None:
         yield None
         return
-    with _step(f"open {directory}"):
+    with step(f"open {directory}"):
         descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield descriptor
@@ -94,8 +95,13 @@ def _held(directory: str | None) -> Iterator[int | None]:
         os.close(descriptor)
 
 
-def _mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
-    with _step(f"mount {kind or source} on {target}"):
+def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
+    """mount(2).
+
+    Raises:
+        OSError: its message names the filesystem and the place.
+    """
+    with step(f"mount {kind or source} on {target}"):
         arguments = (os.fsencode(text) for text in (source, target, kind))
         if _libc.mount(*arguments, ctypes.c_ulong(flags), os.fsencode(data)) != 0:
             code = ctypes.get_errno()
@@ -111,7 +117,7 @@ def _bind(descriptor: int | None, target: str) -> None:
         os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
         os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
     # A bind is recursive, because what the host mounted below a store belongs to the store.
-    _mount(f"/proc/self/fd/{descriptor}", target, "", _MS_BIND | _MS_REC)
+    mount(f"/proc/self/fd/{descriptor}", target, "", _MS_BIND | _MS_REC)
 
 
 def _show_own_cgroups() -> None:
@@ -120,16 +126,16 @@ def _show_own_cgroups() -> None:
         return
     is_version2 = _filesystem_magic(CGROUP_ROOT) == _CGROUP2_SUPER_MAGIC
     hierarchies = [] if is_version2 else _v1_hierarchies()
-    _mount("tmpfs", CGROUP_ROOT, "tmpfs", _SECURE, "mode=755")
+    mount("tmpfs", CGROUP_ROOT, "tmpfs", SECURE, "mode=755")
     if is_version2:
         # On the tmpfs, because the kernel refuses to mount a filesystem right on top of itself.
-        _mount("cgroup2", CGROUP_ROOT, "cgroup2", _SECURE)
-        _delegate_controllers()
+        mount("cgroup2", CGROUP_ROOT, "cgroup2", SECURE)
+        delegate_controllers()
     # In hybrid mode the v2 hierarchy is left out: it has no controllers, and crun refuses to run when it sees both.
     for controllers in hierarchies:
         name = controllers.removeprefix("name=")
         os.mkdir(f"{CGROUP_ROOT}/{name}", 0o755)
-        _mount("cgroup", f"{CGROUP_ROOT}/{name}", "cgroup", _SECURE, controllers)
+        mount("cgroup", f"{CGROUP_ROOT}/{name}", "cgroup", SECURE, controllers)
         for alias in controllers.split(",") if "," in controllers else ():
             os.symlink(name, f"{CGROUP_ROOT}/{alias}")
 
@@ -145,7 +151,7 @@ def _is_mounted(controllers: str) -> bool:
     return os.path.isdir(f"{CGROUP_ROOT}/{controllers.removeprefix('name=')}")
 
 
-def _delegate_controllers() -> None:
+def delegate_controllers() -> None:
     """Let the containers' control groups have every controller that the sandbox has.
 
     No process may be in a cgroup that hands controllers on, so this one moves aside if whoever started it
@@ -153,10 +159,10 @@ def _delegate_controllers() -> None:
     """
     if _read(f"{CGROUP_ROOT}/cgroup.procs"):
         os.makedirs(f"{CGROUP_ROOT}/init", exist_ok=True)
-        with _step("move init into a control group of its own"):
+        with step("move init into a control group of its own"):
             _write(f"{CGROUP_ROOT}/init/cgroup.procs", "0")
     for controller in _read(f"{CGROUP_ROOT}/cgroup.controllers").split():
-        with _step(f"hand the {controller} controller on to containers"):
+        with step(f"hand the {controller} controller on to containers"):
             _write(f"{CGROUP_ROOT}/cgroup.subtree_control", f"+{controller}")
 
 
@@ -184,7 +190,8 @@ def _filesystem_magic(path: str) -> int:
     return int(result.f_type)
 
 
-def _bring_up(interface: str) -> None:
+def bring_up(interface: str) -> None:
+    """Set the flag of an interface that lets it carry anything (netdevice(7))."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         name = interface.encode()
         answer = fcntl.ioctl(control, _SIOCGIFFLAGS, _IFREQ.pack(name, 0))

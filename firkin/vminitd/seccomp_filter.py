@@ -16,6 +16,8 @@ import platform
 
 import msgspec
 
+from firkin.domain.json_decoding import decoded_json
+
 ANNOTATION = "run.oci.seccomp_bpf_data"
 """crun(1): base64 of the filter that is used instead of `linux.seccomp`."""
 
@@ -68,7 +70,7 @@ def compiled_filter(profile: bytes) -> str | None:
     None when it is to be left to the runtime: it asks for more than this knows, or libseccomp is not installed.
     """
     try:
-        parsed = msgspec.json.decode(profile, type=_Profile)
+        parsed = decoded_json(profile, _Profile)
         library = _library()
         default = _action(parsed.default_action, parsed.default_errno_ret)
     except (msgspec.MsgspecError, OSError, ValueError):

@@ -10,6 +10,7 @@ import signal
 import socket
 import stat
 import sys
+from collections.abc import AsyncIterator
 
 import grpc.aio
 
@@ -18,6 +19,7 @@ from firkin.wire.agent_pb2_grpc import add_AgentServicer_to_server
 from firkin.wire.sandbox_context_pb2_grpc import add_SandboxContextServicer_to_server
 
 from .agent import GuestAgent, remove_control_groups
+from .host_streams import HostStreams
 from .options import AgentOptions
 from .services.agent_service import AgentService
 from .services.sandbox_context_service import SandboxContextService
@@ -38,7 +40,8 @@ def run_agent(options: AgentOptions) -> int:
     try:
         options = _prepared(options)
         _make_way(options.socket_path)
-        return asyncio.run(_serve(options))
+        asyncio.run(_serve(options))
+        return 0
     except OSError as error:
         print(f"vminitd: cannot start: {error}", file=sys.stderr, flush=True)
         return 1
@@ -89,10 +92,17 @@ def _make_way(socket_path: str) -> None:
     os.unlink(socket_path)
 
 
-async def _serve(options: AgentOptions) -> int:
+async def _serve(options: AgentOptions) -> None:
+    async with listening_agent(options, HostStreams(options.host_directory)) as ended:
+        await ended.wait()
+
+
+@contextlib.asynccontextmanager
+async def listening_agent(options: AgentOptions, host: HostStreams) -> AsyncIterator[asyncio.Event]:
+    """An agent that answers, until it is left; the event says that somebody wants it to end."""
     state = "/run/firkin" if options.is_init else f"/run/firkin-vminitd-{os.getpid()}"
     bundles = str(CONTAINER_BUNDLES) if options.is_init else f"{state}/bundles"
-    agent = GuestAgent(options.host_directory, options.runtime, state, bundles, is_init=options.is_init)
+    agent = GuestAgent(host, options.host_directory, options.runtime, state, bundles, is_init=options.is_init)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -107,9 +117,10 @@ async def _serve(options: AgentOptions) -> int:
     _listen(server, options.socket_path)
     await server.start()
     agent.is_listening()
-    await ended.wait()
-    await _end(server, agent, options)
-    return 0
+    try:
+        yield ended
+    finally:
+        await _end(server, agent, options)
 
 
 def _listen(server: grpc.aio.Server, socket_path: str) -> None:

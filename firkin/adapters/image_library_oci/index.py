@@ -13,6 +13,7 @@ import msgspec
 
 from firkin.domain.image_documents import Descriptor, Index, decoded
 from firkin.domain.image_names import kept_name
+from firkin.domain.json_decoding import decoded_json
 
 from .blobs import PARTIAL
 from .failures import translated
@@ -90,7 +91,7 @@ class LibraryIndex:
         self._write(self._without(name))
 
     def _without(self, name: str) -> tuple[msgspec.Raw, ...]:
-        raw = msgspec.json.decode(self.data(), type=_RawManifests).manifests or ()
+        raw = decoded_json(self.data(), _RawManifests).manifests or ()
         return tuple(one for one in raw if decoded(bytes(one), Descriptor, "index.json", self.reference).tag != name)
 
     def _write(self, manifests: tuple[msgspec.Raw, ...]) -> None:

@@ -12,6 +12,7 @@ from firkin.domain.errors import BlobCorrupt, ImageInvalid, ImageNotFound, Platf
 from firkin.domain.image import Platform
 from firkin.domain.image_documents import Config, decoded_config
 from firkin.domain.image_names import DockerName, shown_docker_name
+from firkin.domain.json_decoding import decoded_json
 
 from .archive import DockerArchive
 from .reference import ArchiveReference
@@ -87,7 +88,7 @@ def _images(archive: DockerArchive, reference: ArchiveReference) -> tuple[Archiv
             reason += " since version 1.10"
         raise ImageNotFound(reference.text, reason)
     try:
-        images = msgspec.json.decode(archive.document(MANIFEST), type=tuple[ArchivedImage, ...])
+        images = decoded_json(archive.document(MANIFEST), tuple[ArchivedImage, ...])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ImageInvalid(reference.text, f"{MANIFEST}: {error}") from error
     except RecursionError as error:

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from firkin.domain.errors import BootFailed
-
-from .console import Console
+from firkin.host_side.console import Console
 
 _INIT_POLL_SECONDS = 0.001
 _KILL_SECONDS = 5.0

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from firkin.domain.mounts import Mount
 from firkin.domain.reports import SandboxExit
+from firkin.host_side.console import Console
 
 from .cgroups import SandboxCgroups
-from .console import Console
 from .process import SandboxProcess
 
 

@@ -16,19 +16,19 @@ from firkin.domain.layout import POD_STORE_MOUNT
 from firkin.domain.mounts import Mount
 from firkin.domain.reports import Capabilities
 from firkin.domain.vm_config import VmConfig
+from firkin.host_side.console import Console
+from firkin.host_side.socket_directory import abandoned, socket_directory
 from firkin.ports.sandbox import Sandbox
 from firkin.ports.store import StoreMedium
 from firkin.ports.vmm import SandboxRequest
 
 from .cgroups import SandboxCgroups, hierarchies, remove_abandoned
-from .console import Console
 from .host_paths import located
 from .init_command import GUEST_STORE_MEDIUM, InitCommand, environment
 from .loop_device import attached
 from .process import SandboxProcess
 from .promises import capabilities
 from .sandbox import NamespaceSandbox
-from .socket_directory import abandoned, socket_directory
 
 DEFAULT_SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

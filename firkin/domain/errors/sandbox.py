@@ -26,6 +26,17 @@ class BootFailed(SandboxError):
         self.console_tail = console_tail
 
 
+class GuestImageFailed(SandboxError):
+    """What virtual machines boot from could not be made."""
+
+    code = "guest-image-failed"
+
+    def __init__(self, step: str, reason: str) -> None:
+        super().__init__(f"guest image cannot be made: failed to {step}: {reason}")
+        self.step = step
+        self.reason = reason
+
+
 class SandboxDied(SandboxError):
     """The sandbox ended while it was needed."""
 

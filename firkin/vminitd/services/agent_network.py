@@ -8,7 +8,6 @@ from firkin.domain.errors import InvalidArgument
 from firkin.domain.probes import GrpcAction, HttpGetAction, PortAction, TcpSocketAction, action_problem
 from firkin.wire import agent_pb2 as wire
 
-from ..port_checks import port_failure
 from .errors import answering
 
 _Context = ServicerContext[object, object]
@@ -23,6 +22,9 @@ class NetworkCalls:
             action = port_action_from(request)
             if (wrong := action_problem(action)) is not None:
                 raise InvalidArgument(f"a port cannot be asked so: {wrong}")
+            # With HTTP it is slow to load, and few pods probe.
+            from ..port_checks import port_failure
+
             failure = await port_failure(action, min(request.timeout_usec / 1e6, _LONGEST_SECONDS))
         return wire.CheckPortResponse(failure=failure or "")
 

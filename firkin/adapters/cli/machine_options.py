@@ -1,0 +1,77 @@
+"""`--vmm` and the options of virtual machines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import click
+
+from .size_type import SizeType
+
+if TYPE_CHECKING:
+    from firkin.domain.vm_config import VmConfig
+
+VMM_KINDS = ("namespace", "qemu")
+ACCELERATIONS = ("auto", "kvm", "tcg")
+_META = "firkin.machine"
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+class MachineOptions(NamedTuple):
+    """What the sandbox is to be; None is what is configured."""
+
+    vmm: str | None = None
+    acceleration: str | None = None
+    cpus: int | None = None
+    memory: int | None = None
+    kernel: Path | None = None
+
+    def vm_config(self) -> VmConfig:
+        """The part of it that a pod's spec holds."""
+        from firkin.domain.vm_config import VmConfig
+
+        return VmConfig(cpus=self.cpus, memory=self.memory, kernel=self.kernel)
+
+
+def _collected(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
+    chosen = ctx.meta.setdefault(_META, {})
+    chosen[parameter.name] = value
+
+
+_OPTIONS = (
+    click.Option(
+        ["--vmm"],
+        type=click.Choice(VMM_KINDS),
+        help="Kind of sandbox: namespace shares the host's kernel, qemu is a virtual machine.",
+    ),
+    click.Option(["--cpus"], type=click.IntRange(min=1), metavar="N", help="Processors of the sandbox."),
+    click.Option(["--memory"], type=SizeType(), metavar="SIZE", help="Memory of the sandbox, for example 512MiB."),
+    click.Option(
+        ["--kernel"],
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Kernel of the virtual machine instead of firkin's own.",
+    ),
+    click.Option(
+        ["--accel", "acceleration"],
+        type=click.Choice(ACCELERATIONS),
+        help="Acceleration of the virtual machine; auto takes KVM where it works.",
+    ),
+)
+
+
+def machine_options(command: click.Command) -> click.Command:
+    """Give a command the options; `chosen_machine` tells what was chosen."""
+    for option in _OPTIONS:
+        option.expose_value = False
+        option.callback = _collected
+        command.params.append(option)
+    return command
+
+
+def chosen_machine() -> MachineOptions:
+    """What the options of the command that runs now say."""
+    return MachineOptions(**click.get_current_context().meta.get(_META, {}))

@@ -1,0 +1,180 @@
+"""Keeps guest images by their content, and builds the one that is wanted when it is not there."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from firkin.domain.errors import PermissionMissing
+from firkin.domain.json_decoding import decoded_json
+from firkin.ports.guest_image import BuildProgress, GuestImage
+
+from .cpio import cpio_archive
+from .initramfs import add_on_demand_modules, initramfs
+from .interpreter import add_interpreter
+from .kernel import Kernel, debian_kernel, own_kernel
+from .kernel_modules import KernelModules
+from .programs import add_programs, add_shared_libraries
+from .root_filesystem import write_root_filesystem
+from .tree import GuestTree, fingerprint
+
+_KERNEL, _INITRAMFS, _ROOT = "vmlinuz", "initramfs", "root.erofs"
+# Of what this adapter puts into an image; counts up when that changes without any file of the host changing.
+_FORMAT = "1"
+
+
+class _Recipe(msgspec.Struct, frozen=True):
+    """Of what an image was made: as long as none of it changes, the image is the one that would be made again."""
+
+    key: str
+    looked_at: tuple[str, ...]
+    fingerprint: str
+
+
+class HostGuestImages:
+    """Keeps the port GuestImages with a directory."""
+
+    def __init__(self, directory: Path, search_path: str) -> None:
+        """Touch nothing yet.
+
+        Args:
+            directory: where images and kernels are kept.
+            search_path: PATH on which programs are looked up, those for the image among them.
+        """
+        self._directory = directory.absolute()
+        self._search_path = search_path
+
+    async def image(self, kernel: Path | None = None, progress: BuildProgress | None = None) -> GuestImage:
+        """The image for this version of firkin, built when it is not there yet.
+
+        Raises:
+            GuestImageFailed: it cannot be built.
+            MissingTool, PermissionMissing, UnsupportedFeature: the machine lacks something.
+        """
+        return await asyncio.to_thread(self._image, kernel, progress or _told_nobody)
+
+    def _image(self, kernel_path: Path | None, progress: BuildProgress) -> GuestImage:
+        try:
+            self._directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+            kernel = own_kernel(kernel_path) if kernel_path is not None else None
+            kernel = kernel or debian_kernel(self._directory / "kernels", self._search_path, progress)
+            recipe_path = self._directory / "recipes" / _recipe_name(kernel, self._search_path)
+            return self._kept(recipe_path, kernel) or self._built(recipe_path, kernel, progress)
+        except PermissionError as error:
+            remedy = "choose a state directory that you may write to"
+            raise PermissionMissing(f"keep guest images in {str(self._directory)!r}", remedy) from error
+
+    def _kept(self, recipe_path: Path, kernel: Kernel) -> GuestImage | None:
+        recipe = _read_recipe(recipe_path)
+        if recipe is None or fingerprint(map(Path, recipe.looked_at)) != recipe.fingerprint:
+            return None
+        return self._whole(recipe.key, kernel)
+
+    def _whole(self, key: str, kernel: Kernel) -> GuestImage | None:
+        place = self._directory / "images" / key
+        if not place.is_dir():
+            return None
+        return GuestImage(key, place / _KERNEL, kernel.version, place / _INITRAMFS, place / _ROOT)
+
+    def _built(self, recipe_path: Path, kernel: Kernel, progress: BuildProgress) -> GuestImage:
+        images = self._directory / "images"
+        images.mkdir(mode=0o755, exist_ok=True)
+        with _locked(images):
+            # Somebody else may have built it meanwhile.
+            if (image := self._kept(recipe_path, kernel)) is not None:
+                return image
+            progress("looking for what goes into the guest image")
+            root, first_root = self._trees(kernel)
+            looked_at = root.looked_at | first_root.looked_at | {kernel.path}
+            seen = fingerprint(looked_at)
+            key = hashlib.sha256(
+                f"{_FORMAT}\0{root.digest(sys.version)}\0{first_root.digest()}\0{_file_digest(kernel.path)}".encode()
+            ).hexdigest()[:32]
+            image = self._whole(key, kernel)
+            if image is None:
+                self._build(images / key, kernel, root, first_root, progress)
+                image = self._whole(key, kernel)
+            assert image is not None
+            _write_recipe(recipe_path, _Recipe(key, tuple(sorted(map(str, looked_at))), seen))
+            self._remove_outdated()
+            return image
+
+    def _remove_outdated(self) -> None:
+        """Remove what no recipe makes any more; a machine that runs from it keeps its files open."""
+        recipes = (_read_recipe(path) for path in (self._directory / "recipes").glob("*.json"))
+        wanted = {recipe.key for recipe in recipes if recipe is not None}
+        for place in (self._directory / "images").iterdir():
+            if place.name not in wanted:
+                shutil.rmtree(place, ignore_errors=True)
+
+    def _trees(self, kernel: Kernel) -> tuple[GuestTree, GuestTree]:
+        modules = KernelModules(kernel.modules)
+        root = GuestTree()
+        add_interpreter(root)
+        add_programs(root, self._search_path)
+        add_shared_libraries(root, self._search_path)
+        add_on_demand_modules(root, modules)
+        return root, initramfs(modules, self._search_path)
+
+    def _build(
+        self, place: Path, kernel: Kernel, root: GuestTree, first_root: GuestTree, progress: BuildProgress
+    ) -> None:
+        """Build aside, and give the image its name whole."""
+        with tempfile.TemporaryDirectory(prefix=".building-", dir=place.parent) as building:
+            aside = Path(building) / "image"
+            aside.mkdir(mode=0o755)
+            progress("packing the guest's kernel and drivers")
+            shutil.copyfile(kernel.path, aside / _KERNEL)
+            (aside / _INITRAMFS).write_bytes(cpio_archive(first_root))
+            progress("packing the guest's root filesystem")
+            write_root_filesystem(root, aside / _ROOT, self._search_path)
+            aside.rename(place)
+
+
+def _told_nobody(_step: str) -> None:
+    return
+
+
+def _recipe_name(kernel: Kernel, search_path: str) -> str:
+    parts = (_FORMAT, sys.executable, sys.version, __file__, str(kernel.path), search_path)
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32] + ".json"
+
+
+def _read_recipe(path: Path) -> _Recipe | None:
+    try:
+        return decoded_json(path.read_bytes(), _Recipe)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def _write_recipe(path: Path, recipe: _Recipe) -> None:
+    path.parent.mkdir(mode=0o755, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.write_bytes(msgspec.json.encode(recipe))
+    aside.rename(path)
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """One build at a time (flock(2)); the kernel lets go of it when a builder dies."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,95 @@
+"""The command line of a virtual machine (qemu(1))."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from firkin.domain.size import Size
+from firkin.ports.guest_image import GuestImage
+
+GUEST_CID = 3
+ROOT_SERIAL = "firkin-root"
+STORE_SERIAL = "firkin-store"
+
+# Nothing that nobody asked for: no graphics, no network, no firmware of devices, no configuration of the user's.
+_BARE = ("-nodefaults", "-no-user-config", "-display", "none", "-nic", "none", "-no-reboot")
+# What QEMU may not do once the machine runs, in case a guest breaks out of it.
+_CONFINED = ("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny")
+_KERNEL_PARAMETERS = (
+    "console=ttyS0",
+    "quiet",
+    # A panic ends the machine at once (with -no-reboot), and so does the end of the agent, its init.
+    "panic=-1",
+    "reboot=t",
+    # The kernel tests its cryptography at every boot: a tenth of it without KVM.
+    "cryptomgr.notests",
+)
+
+
+class Disk(msgspec.Struct, frozen=True):
+    """A raw file as a virtio disk; `serial` (at most 20 bytes) is how the guest finds it."""
+
+    path: Path
+    serial: str
+    read_only: bool = False
+
+
+class Machine(msgspec.Struct, frozen=True):
+    """Everything that a QEMU is told.
+
+    Attributes:
+        accelerator: "kvm" or "tcg".
+        vsock_socket: where the vhost-user back end of the vsock device listens.
+        monitor_socket: where somebody listens for QEMU's monitor protocol.
+        host_name: of the guest.
+    """
+
+    name: str
+    image: GuestImage
+    accelerator: str
+    cpus: int
+    memory: Size
+    disks: Sequence[Disk]
+    vsock_socket: Path
+    monitor_socket: Path
+    host_name: str
+    command_line_extra: Sequence[str] = ()
+
+    def arguments(self) -> list[str]:
+        """What follows the program's name."""
+        mebibytes = -(-int(self.memory) // Size.mib(1))
+        processor = "host" if self.accelerator == "kvm" else "max"
+        parameters = (*_KERNEL_PARAMETERS, f"firkin.host_name={self.host_name}", *self.command_line_extra)
+        return [
+            *_BARE,
+            *_CONFINED,
+            *("-name", f"firkin-{self.name}"),
+            *("-machine", f"q35,accel={self.accelerator},memory-backend=memory,usb=off,smm=off,hpet=off"),
+            *("-cpu", processor, "-smp", str(self.cpus), "-m", f"{mebibytes}M"),
+            # A shared file, because the vsock device, another thread of firkin's, writes into the guest's buffers.
+            *("-object", f"memory-backend-memfd,id=memory,size={mebibytes}M,share=on"),
+            *("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"),
+            *("-chardev", f"socket,id=monitor,path={_escaped(self.monitor_socket)}", "-mon", "monitor,mode=control"),
+            *("-chardev", f"socket,id=vsock,path={_escaped(self.vsock_socket)}"),
+            *("-device", "vhost-user-vsock-pci,chardev=vsock"),
+            *(argument for disk in self.disks for argument in _disk_arguments(disk)),
+            *("-kernel", str(self.image.kernel), "-initrd", str(self.image.initramfs)),
+            *("-append", " ".join(parameters)),
+        ]
+
+
+def _disk_arguments(disk: Disk) -> list[str]:
+    # Whoever opens a store holds firkin's own lock on it.
+    file = {"driver": "file", "filename": str(disk.path), "discard": "unmap", "locking": "off"}
+    block = {"driver": "raw", "node-name": disk.serial, "read-only": disk.read_only, "discard": "unmap", "file": file}
+    device = {"driver": "virtio-blk-pci", "drive": disk.serial, "serial": disk.serial}
+    return ["-blockdev", json.dumps(block), "-device", json.dumps(device)]
+
+
+def _escaped(path: Path) -> str:
+    """As a value in a list of options, where a comma is doubled."""
+    return str(path).replace(",", ",,")

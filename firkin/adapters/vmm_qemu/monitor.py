@@ -1,0 +1,61 @@
+"""QEMU's monitor (QMP): why a machine stopped, and asking QEMU to quit."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+from qemu.qmp import EventListener, QMPClient, QMPError
+
+# QEMU documentation, ShutdownCause: what it says, and what it means for a machine of firkin's.
+_CAUSES = {
+    "guest-shutdown": "the guest switched itself off",
+    "guest-reset": "the guest's kernel panicked, or its init ended",
+    "guest-panic": "the guest's kernel panicked",
+    "host-qmp-quit": "it was told to quit",
+    "host-signal": "QEMU was sent a signal",
+}
+_DISCONNECT_SECONDS = 2.0
+
+
+class Monitor:
+    """Listens for QEMU's connection; an asynchronous context manager."""
+
+    def __init__(self, name: str, path: Path) -> None:
+        self._client = QMPClient(name)
+        self._path = path
+        self._shutdown = EventListener("SHUTDOWN")
+        self._client.register_listener(self._shutdown)
+
+    async def __aenter__(self) -> Monitor:
+        await self._client.start_server(str(self._path))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        # What is left to say on a connection whose other end has gone is of no interest.
+        with contextlib.suppress(QMPError, EOFError, OSError, TimeoutError):
+            async with asyncio.timeout(_DISCONNECT_SECONDS):
+                await self._client.disconnect()
+        self._path.unlink(missing_ok=True)
+
+    async def connected(self) -> None:
+        """Wait until QEMU has made the machine and answers.
+
+        Raises:
+            QMPError: what connected does not speak the protocol.
+        """
+        await self._client.accept()
+
+    async def quit(self) -> None:
+        """Ask QEMU to flush its disks and exit; returns when it has heard."""
+        with contextlib.suppress(QMPError, EOFError, OSError):
+            await self._client.execute("quit")
+
+    def shutdown_cause(self) -> str:
+        """Why the machine stopped, as far as QEMU has told; "" when it has not."""
+        reasons = []
+        for event in self._shutdown.clear():
+            data = event.get("data")
+            reasons.append(str(data.get("reason")) if isinstance(data, dict) else "")
+        return _CAUSES.get(reasons[0], reasons[0]) if reasons else ""

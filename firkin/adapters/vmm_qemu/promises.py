@@ -1,0 +1,23 @@
+"""What a virtual machine enforces; touches nothing."""
+
+from __future__ import annotations
+
+from firkin.domain.reports import Capabilities, Capability, Promise
+
+
+def capabilities() -> Capabilities:
+    """Every promise, in the order of a report."""
+    enforced = (
+        ("process isolation", ""),
+        ("network isolation", "loopback only"),
+        ("kernel isolation", "the machine has a kernel of its own"),
+        ("seccomp", "by the OCI runtime, when it is built with libseccomp"),
+        ("memory limit", ""),
+        ("cpu limit", ""),
+        ("pids limit", ""),
+        ("memory emptyDir size limit", "by its tmpfs"),
+        ("disk emptyDir size limit", "by a filesystem image of its own"),
+        ("store size limit", "by the ext4 image"),
+        ("store trim", "unused blocks go back to the host's file"),
+    )
+    return Capabilities("qemu", tuple(Capability(name, Promise.ENFORCED, reason) for name, reason in enforced))

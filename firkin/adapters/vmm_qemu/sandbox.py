@@ -1,0 +1,140 @@
+"""A running virtual machine."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from pathlib import Path
+
+import msgspec
+
+from firkin._fast import vsock
+from firkin.domain.boot_timing import BootTiming
+from firkin.domain.mounts import Mount
+from firkin.domain.reports import SandboxExit
+from firkin.host_side.console import Console
+
+from .guest_line import GuestLine
+from .monitor import Monitor
+from .process import QemuProcess
+
+AGENT_PORT = 1024
+_QUIT_SECONDS = 2.0
+# When QEMU exits, its vsock device goes first.
+_FOLLOWS_SECONDS = 1.0
+
+
+class MachineParts(msgspec.Struct, frozen=True):
+    """What a machine consists of on the host; whoever made them closes them."""
+
+    process: QemuProcess
+    console: Console
+    monitor: Monitor
+    line: GuestLine
+    device: vsock.VsockDevice
+
+
+class QemuSandbox:
+    """Keeps the port Sandbox."""
+
+    def __init__(self, socket_directory: Path, store_mount: Mount, parts: MachineParts, started: float) -> None:
+        """`started` is when QEMU was, by `time.monotonic`."""
+        self._socket_directory = socket_directory
+        self._store_mount = store_mount
+        self._parts = parts
+        self._started = started
+        self._phase = "boot"
+        self._broken = ""
+        self._exit: SandboxExit | None = None
+        self._boot_timing: BootTiming | None = None
+        parts.line.when_listening(self._agent_listens)
+
+    @property
+    def id(self) -> str:
+        """Unique on this host while the sandbox lives."""
+        return self._socket_directory.name
+
+    @property
+    def socket_directory(self) -> Path:
+        """Private directory of unix sockets."""
+        return self._socket_directory
+
+    @property
+    def store_mount(self) -> Mount:
+        """The mount by which the agent gets the pod store."""
+        return self._store_mount
+
+    @property
+    def boot_timing(self) -> BootTiming | None:
+        """Where the time of the boot went; None until the agent listens."""
+        return self._boot_timing
+
+    @property
+    def qemu_pid(self) -> int:
+        """The process that holds the machine."""
+        return self._parts.process.pid
+
+    def _agent_listens(self) -> None:
+        # Only now does the agent's socket appear: nobody dials a machine that is still booting.
+        self._parts.device.listen(AGENT_PORT)
+        self._phase = "running"
+        self._boot_timing = BootTiming.from_marks(self._started, time.monotonic(), self._parts.line.phases or {})
+
+    async def watch_device(self) -> None:
+        """End the machine when its vsock device ends first: nobody could speak with it any more."""
+        ended = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        descriptor = self._parts.device.fileno()
+        loop.add_reader(descriptor, ended.set)
+        try:
+            await ended.wait()
+        finally:
+            loop.remove_reader(descriptor)
+        end = self._parts.device.end
+        if end is None or end.kind == vsock.CLOSED or await self._parts.process.ends_within(_FOLLOWS_SECONDS):
+            return
+        self._broken = f"its vsock device ended ({end.kind}: {end.reason})"
+        self._parts.process.kill()
+
+    async def wait_ended(self) -> SandboxExit:
+        """Wait until the machine has ended."""
+        await self._parts.process.wait_ended()
+        return self._recorded_exit()
+
+    async def stop(self, grace_seconds: float) -> SandboxExit:
+        """Hang up: the guest unmounts and switches itself off. After the grace QEMU is told to quit, then killed."""
+        if self._exit is None and self._parts.process.exit_status is None:
+            self._phase = "stopping"
+        reached = self._parts.line.is_connected
+        self._parts.line.close()
+        if not (reached and await self._parts.process.ends_within(grace_seconds)):
+            await self._quit()
+        return self._recorded_exit()
+
+    async def _quit(self) -> None:
+        """Let QEMU flush its disks if it still listens; the guest gets no say."""
+        try:
+            async with asyncio.timeout(_QUIT_SECONDS):
+                await self._parts.monitor.quit()
+                await self._parts.process.wait_ended()
+        except TimeoutError:
+            await self._parts.process.close()
+
+    def _recorded_exit(self) -> SandboxExit:
+        if self._exit is None:
+            status = self._parts.process.exit_status
+            cause = self._broken or self._parts.monitor.shutdown_cause()
+            said = f"its QEMU {_ending(status)} in the phase {self._phase!r}"
+            reason = f"{cause}; {said}" if cause else said
+            tail = self._parts.console.tail.replace("\r", "")
+            self._exit = SandboxExit(reason, tail, self._phase, status)
+        return self._exit
+
+
+def _ending(status: int | None) -> str:
+    if status is None:
+        return "does not end"
+    if status < 0:
+        return f"was killed by {signal.Signals(-status).name}"
+    return f"exited with status {status}"

@@ -1,0 +1,209 @@
+"""Boots virtual machines."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import msgspec
+from qemu.qmp import QMPError
+
+from firkin._fast import vsock
+from firkin.application.task_scope import TaskScope, finished
+from firkin.domain.container_spec import ResourceLimits
+from firkin.domain.errors import BootFailed, MissingTool, UnsupportedFeature
+from firkin.domain.layout import POD_STORE_MOUNT
+from firkin.domain.mounts import Mount
+from firkin.domain.reports import Capabilities
+from firkin.domain.size import Size
+from firkin.host_side.console import Console
+from firkin.host_side.socket_directory import abandoned, socket_directory
+from firkin.ports.guest_image import BuildProgress, GuestImage, GuestImages
+from firkin.ports.sandbox import Sandbox
+from firkin.ports.vmm import SandboxRequest
+
+from .acceleration import KVM, Acceleration, best_acceleration
+from .guest_line import GuestLine
+from .machine import GUEST_CID, ROOT_SERIAL, STORE_SERIAL, Disk, Machine
+from .monitor import Monitor
+from .process import QemuProcess
+from .promises import capabilities
+from .sandbox import MachineParts, QemuSandbox
+
+DEFAULT_SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+DEFAULT_MEMORY = Size.gib(1)
+_PROGRAM = "qemu-system-x86_64"
+_STOP_SECONDS = 5.0
+_CPUS_WITH_KVM = 2
+
+
+AUTO = "auto"
+
+
+class QemuSettings(msgspec.Struct, frozen=True):
+    """What machines are like unless a pod's own config says otherwise.
+
+    Attributes:
+        acceleration: `kvm`, `tcg`, or `auto`: KVM once it has been seen to run a machine here, else TCG.
+        cpus: processors; None: two with KVM, one without, where each costs time at boot.
+        memory: bytes; None is 1 GiB. The host gives it as the guest uses it.
+        kernel: kernel file; None is Debian's for cloud machines.
+    """
+
+    acceleration: str = AUTO
+    cpus: int | None = None
+    memory: Size | None = None
+    kernel: Path | None = None
+
+
+class QemuVmm:
+    """Keeps the port Vmm with QEMU; needs neither root nor KVM."""
+
+    def __init__(
+        self,
+        runtime_dir: Path,
+        images: GuestImages,
+        search_path: str = DEFAULT_SEARCH_PATH,
+        settings: QemuSettings | None = None,
+        progress: BuildProgress | None = None,
+    ) -> None:
+        """Touch nothing yet.
+
+        Args:
+            runtime_dir: holds one short-lived directory of sockets per machine; at most about 75 bytes long.
+            images: what machines boot from.
+            search_path: PATH on which QEMU is looked up.
+            settings: what a pod's own config leaves open.
+            progress: told what building a guest image does, when one has to be built.
+        """
+        self._runtime_dir = runtime_dir.absolute()
+        self._images = images
+        self._search_path = search_path
+        self._settings = settings or QemuSettings()
+        self._progress = progress
+
+    def capabilities(self) -> Capabilities:
+        """What a virtual machine enforces."""
+        return capabilities()
+
+    @asynccontextmanager
+    async def booted(self, request: SandboxRequest) -> AsyncIterator[Sandbox]:
+        """Start a machine; its agent needs a few seconds more to answer.
+
+        Raises:
+            BootFailed: QEMU did not start.
+            GuestImageFailed: there is nothing to boot from.
+            UnsupportedFeature: the store is a directory of the host, which a machine cannot see.
+            MissingTool: QEMU is not installed.
+        """
+        if request.store.is_directory:
+            reason = "a virtual machine cannot see a directory of the host; choose an ext4 store"
+            raise UnsupportedFeature("a directory store", reason)
+        if request.host_paths:
+            raise UnsupportedFeature("hostPath", "a virtual machine sees no files of its host")
+        if request.limits != ResourceLimits():
+            raise UnsupportedFeature("pod limits", "a virtual machine has the limits of its own size")
+        qemu = self._tool(_PROGRAM, "running virtual machines", "qemu-system-x86")
+        setpriv = self._tool("setpriv", "running virtual machines", "util-linux")
+        image = await self._images.image(request.config.kernel or self._settings.kernel, self._progress)
+        acceleration = await self._acceleration(qemu, image)
+        async with _undone_whole() as stack:
+            self._tidy_up()
+            directory = stack.enter_context(socket_directory(self._runtime_dir, request.pod_id))
+            device = vsock.VsockDevice(directory / "vsock.sock", GUEST_CID, directory)
+            stack.callback(device.close)
+            device.start()
+            monitor = await stack.enter_async_context(Monitor(directory.name, directory / "monitor.sock"))
+            line = GuestLine(directory)
+            stack.callback(line.close)
+            console = Console(request.config.boot_log)
+            stack.callback(console.close)
+            machine = Machine(
+                name=directory.name,
+                image=image,
+                accelerator=acceleration.name,
+                cpus=request.config.cpus or self._settings.cpus or _default_cpus(acceleration),
+                memory=request.config.memory or self._settings.memory or DEFAULT_MEMORY,
+                disks=(Disk(image.root, ROOT_SERIAL, True), Disk(request.store.path, STORE_SERIAL)),
+                vsock_socket=directory / "vsock.sock",
+                monitor_socket=directory / "monitor.sock",
+                host_name=request.host_name,
+                command_line_extra=request.config.command_line_extra,
+            )
+            started = time.monotonic()
+            process = QemuProcess([qemu, *machine.arguments()], console, self._search_path, setpriv)
+            stack.push_async_callback(process.close)
+            await _came_up(process, monitor, console, request.config.boot_timeout_seconds)
+            parts = MachineParts(process, console, monitor, line, device)
+            sandbox = QemuSandbox(directory, _store_mount(request), parts, started)
+            watching = TaskScope()
+            stack.push_async_callback(watching.aclose)
+            watching.start(sandbox.watch_device(), f"watch the vsock device of {sandbox.id}")
+            stack.push_async_callback(sandbox.stop, _STOP_SECONDS)
+            yield sandbox
+
+    async def _acceleration(self, qemu: str, image: GuestImage) -> Acceleration:
+        wanted = self._settings.acceleration
+        if wanted == AUTO:
+            return await best_acceleration(qemu, image, image.root.with_name("kvm-probe.json"))
+        return Acceleration(wanted)
+
+    def _tool(self, name: str, purpose: str, package: str) -> str:
+        found = shutil.which(name, path=self._search_path)
+        if found is None:
+            raise MissingTool(name, purpose, package)
+        return found
+
+    def _tidy_up(self) -> None:
+        """Remove what machines of crashed hosts left: their QEMUs died with them."""
+        with abandoned(self._runtime_dir) as directories:
+            for directory in directories:
+                shutil.rmtree(directory, ignore_errors=True)
+
+
+def _default_cpus(acceleration: Acceleration) -> int:
+    return min(_CPUS_WITH_KVM, os.cpu_count() or 1) if acceleration.name == KVM else 1
+
+
+@asynccontextmanager
+async def _undone_whole() -> AsyncIterator[AsyncExitStack]:
+    """A stack whose unwinding no cancellation tears in half."""
+    stack = AsyncExitStack()
+    try:
+        yield stack
+    finally:
+        await finished(TaskScope().start(stack.aclose(), "end the sandbox"))
+
+
+def _store_mount(request: SandboxRequest) -> Mount:
+    # noinit_itable: a sparse image reads as zeros already. discard would trim at every removal; the pod trims at once.
+    options = ("rw", "noatime", "noinit_itable")
+    return Mount(POD_STORE_MOUNT, request.store.filesystem, f"/dev/disk/by-id/virtio-{STORE_SERIAL}", options)
+
+
+async def _came_up(process: QemuProcess, monitor: Monitor, console: Console, timeout_seconds: float) -> None:
+    """Wait until QEMU has made the machine.
+
+    Raises:
+        BootFailed: it exited first, or took too long.
+    """
+    scope = TaskScope()
+    try:
+        connected = scope.start(monitor.connected(), "wait for QEMU's monitor")
+        ended = scope.start(process.wait_ended(), "wait for QEMU's end")
+        done, _ = await asyncio.wait({connected, ended}, timeout=timeout_seconds, return_when=asyncio.FIRST_COMPLETED)
+        if not done:
+            raise BootFailed("start QEMU", f"it made no machine within {timeout_seconds:g} s", console.tail)
+        if connected not in done:
+            raise BootFailed("start QEMU", f"it exited with status {process.exit_status}", console.tail)
+        try:
+            await connected
+        except (QMPError, OSError, EOFError) as error:
+            raise BootFailed("start QEMU", f"its monitor does not answer: {error}", console.tail) from error
+    finally:
+        await scope.aclose()

@@ -1,0 +1,71 @@
+"""Makes a booted kernel into a sandbox: what vminitd does first as the init of a virtual machine.
+
+The initramfs has mounted the read-only root, and /proc, /sys and /dev in it. A failing step raises OSError whose
+message names it; vminitd then ends, and with it the machine.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from .sandbox_init import (
+    CGROUP_ROOT,
+    MS_NODEV,
+    MS_NOEXEC,
+    MS_NOSUID,
+    SECURE,
+    bring_up,
+    delegate_controllers,
+    mount,
+    step,
+)
+
+PROGRAM_DIRECTORY = "/usr/bin"
+_HOST_NAME_PARAMETER = "firkin.host_name="
+_DISKS = "/dev/disk/by-id"
+
+
+def set_up_machine() -> None:
+    """Mount what every sandbox has, and give disks, loopback interface and the machine itself their names.
+
+    Raises:
+        OSError: a step was refused; its message says which.
+    """
+    os.environ["PATH"] = PROGRAM_DIRECTORY
+    mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
+    mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
+    for directory, kind, options in (("pts", "devpts", "gid=5,mode=620,ptmxmode=666"), ("shm", "tmpfs", "mode=1777")):
+        os.makedirs(f"/dev/{directory}", mode=0o755, exist_ok=True)
+        mount(kind, f"/dev/{directory}", kind, MS_NOSUID | (MS_NOEXEC if kind == "devpts" else MS_NODEV), options)
+    mount("cgroup2", CGROUP_ROOT, "cgroup2", SECURE)
+    delegate_controllers()
+    with step("name the disks"):
+        _name_disks()
+    with step("set the host name"):
+        socket.sethostname(_host_name())
+    with step("bring the loopback interface up"):
+        bring_up("lo")
+
+
+def _host_name() -> str:
+    with open("/proc/cmdline") as file:
+        parameters = file.read().split()
+    named = [word.removeprefix(_HOST_NAME_PARAMETER) for word in parameters if word.startswith(_HOST_NAME_PARAMETER)]
+    return named[-1] if named else "firkin"
+
+
+def _name_disks() -> None:
+    """Make /dev/disk/by-id/virtio-SERIAL for every virtio disk with a serial, as udev would."""
+    os.makedirs(_DISKS, mode=0o755)
+    for name in os.listdir("/sys/block"):
+        serial = _serial(name)
+        if serial:
+            os.symlink(f"/dev/{name}", f"{_DISKS}/virtio-{serial}")
+
+
+def _serial(block: str) -> str:
+    if not block.startswith("vd"):
+        return ""
+    with open(f"/sys/block/{block}/serial") as file:
+        return file.read().strip().replace("/", "_")
