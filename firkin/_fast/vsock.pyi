@@ -2,7 +2,18 @@ import os
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from .device_end import DeviceEnd
+from .device_end import CLOSED, FRONT_END_BROKEN, FRONT_END_GONE, GUEST_BROKEN, HOST_FAILED, DeviceEnd
+
+__all__ = [
+    "CLOSED",
+    "FRONT_END_BROKEN",
+    "FRONT_END_GONE",
+    "GUEST_BROKEN",
+    "HOST_FAILED",
+    "DeviceEnd",
+    "VsockDevice",
+    "VsockStatistics",
+]
 
 class VsockStatistics(NamedTuple):
     open_streams: int

@@ -38,6 +38,19 @@ from .vsock_syscalls cimport (
 )
 from .vsock_transmit cimport serve_transmit
 
+from .device_end import CLOSED, FRONT_END_BROKEN, FRONT_END_GONE, GUEST_BROKEN, HOST_FAILED, DeviceEnd
+
+__all__ = [
+    "CLOSED",
+    "FRONT_END_BROKEN",
+    "FRONT_END_GONE",
+    "GUEST_BROKEN",
+    "HOST_FAILED",
+    "DeviceEnd",
+    "VsockDevice",
+    "VsockStatistics",
+]
+
 cdef enum:
     EVENTS_A_TURN = 64
     FIRST_GUEST_CID = 3     # virtio 1.2, section 5.10.4: the ones below are reserved

@@ -20,8 +20,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from firkin._fast.device_end import CLOSED, FRONT_END_BROKEN, GUEST_BROKEN
-from firkin._fast.vsock import VsockDevice
+from firkin._fast.vsock import CLOSED, FRONT_END_BROKEN, GUEST_BROKEN, VsockDevice
 
 from .front_end import GET_CONFIG, SET_VRING_CALL, FrontEnd, UnexpectedReply
 from .memory import GuestMemory

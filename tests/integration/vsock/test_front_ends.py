@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from firkin._fast.device_end import CLOSED, FRONT_END_BROKEN, FRONT_END_GONE
-from firkin._fast.vsock import VsockDevice
+from firkin._fast.vsock import CLOSED, FRONT_END_BROKEN, FRONT_END_GONE, VsockDevice
 
 from .front_end import (
     GET_CONFIG,

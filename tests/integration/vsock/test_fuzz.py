@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from firkin._fast.device_end import CLOSED
+from firkin._fast.vsock import CLOSED
 
 from .fuzz import run_case
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from firkin._fast.device_end import GUEST_BROKEN
-from firkin._fast.vsock import VsockDevice
+from firkin._fast.vsock import GUEST_BROKEN, VsockDevice
 
 from .guest import Guest, GuestStream, accept, connect
 from .host import accepted, host_connection, host_listener
