@@ -22,7 +22,7 @@ export DEBIAN_FRONTEND := noninteractive
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 PACKAGES_DEMO := crun e2fsprogs umoci skopeo mmdebstrap busybox-static util-linux mount
-PACKAGES_TEST := $(PACKAGES_DEMO) buildah erofs-utils iproute2 libarchive-tools qemu-system-x86 zstd
+PACKAGES_TEST := $(PACKAGES_DEMO) buildah catatonit erofs-utils iproute2 libarchive-tools podman qemu-system-x86 zstd
 
 # Sandboxes of namespaces are made by root.
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)

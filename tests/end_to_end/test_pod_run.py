@@ -205,7 +205,7 @@ apiVersion: v1
 kind: Pod
 metadata: {name: pod-1}
 spec:
-  hostNetwork: true
+  activeDeadlineSeconds: 5
   containers:
   - name: main
     image: oci:x
@@ -216,8 +216,8 @@ spec:
     lines = [line.split(maxsplit=3) for line in done.stdout.decode().splitlines()]
     assert done.code == 1
     assert ["3", "metadata.name", "honoured"] in lines
-    assert ["5", "spec.hostNetwork", "refused", "firkin does not honour this field"] in lines
+    assert ["5", "spec.activeDeadlineSeconds", "refused", "firkin does not honour this field"] in lines
     assert lines[-1][:2] == ["9", "spec.containers[0].imagePullPolicy"]
     assert lines[-1][3].startswith("effect")
-    path.write_text(path.read_text().replace("  hostNetwork: true\n", ""))
+    path.write_text(path.read_text().replace("  activeDeadlineSeconds: 5\n", ""))
     assert firkin.run("pod", "check", "--json", str(path)).code == 0

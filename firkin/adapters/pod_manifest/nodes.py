@@ -54,8 +54,9 @@ class Problems:
             for line, one in self._found
         ]
         refused = {one.where for one in wrong}
-        kept = [one for one in self._reports if one.where not in refused]
-        return tuple(sorted([*kept, *wrong], key=lambda one: (one.line, one.where)))
+        # What is said of a value goes before what is said of the field.
+        kept = {(one.line, one.where): one for one in self._reports if one.where not in refused}
+        return tuple(sorted([*kept.values(), *wrong], key=lambda one: (one.line, one.where)))
 
     def add(self, line: int, where: str, code: str, message: str) -> None:
         """Note a problem; `line` counts from 1."""
@@ -96,6 +97,10 @@ class Field:
     def is_null(self) -> bool:
         """True for a value that is written as null, or not at all."""
         return self._node.tag == _TAG + "null"
+
+    def is_text(self, text: str) -> bool:
+        """True for exactly this string; nothing is noted."""
+        return isinstance(self._node, yaml.ScalarNode) and self._node.tag == _TAG + "str" and self._node.value == text
 
     def text(self) -> str | None:
         """A string."""
@@ -173,6 +178,10 @@ class Field:
         """Note that the field has its effect."""
         self._problems.report(self._line, self.where, "honoured")
 
+    def without_effect(self, reason: str) -> None:
+        """Note that the field, with this value, changes nothing."""
+        self._problems.report(self._line, self.where, "without effect", reason)
+
     def _told(self) -> None:
         """Note so for a field that has no fields of its own."""
         is_list_of_objects = isinstance(self._node, yaml.SequenceNode) and any(
@@ -190,7 +199,7 @@ class Field:
         stated = self._known_fields(names | inert.keys())
         for name, field in stated.items():
             if name in inert:
-                self._problems.report(field._line, field.where, "without effect", inert[name])
+                field.without_effect(inert[name])
             else:
                 field._told()
         return {name: field for name, field in stated.items() if name in names}

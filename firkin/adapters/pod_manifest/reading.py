@@ -14,6 +14,7 @@ from .documents import DataDocument, Documents, read_config_map, read_secret
 from .environment import PodFacts
 from .manifest import DEFAULT_GRACE_SECONDS, ManifestContainer, PodManifest
 from .nodes import Field, FieldReport, Problems, composed, made
+from .pod_fields import POD_INERT, POD_METADATA_INERT, POD_SWITCHES, check_switches
 from .security import read_pod_security
 from .surroundings import read_surroundings
 from .volumes import read_volumes
@@ -25,11 +26,8 @@ _RESTART_POLICIES = {
     "OnFailure": RestartPolicy.ON_FAILURE,
     "Always": RestartPolicy.ALWAYS,
 }
-_POD_INERT = {
-    "enableServiceLinks": "there are no services",
-    "automountServiceAccountToken": "there are no service accounts",
-}
-_METADATA_INERT = {"creationTimestamp": "there is no server that it would matter to"}
+_STATUS_INERT = {"status": "it is what a server said of the pod"}
+_WITH_TEMPLATE = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "CronJob")
 _POD_FIELDS = (
     "initContainers", "containers", "volumes", "hostname", "terminationGracePeriodSeconds", "restartPolicy",
     "securityContext", "hostAliases", "dnsConfig", "dnsPolicy", "shareProcessNamespace",
@@ -70,7 +68,7 @@ def _loaded(text: str, source: str, problems: Problems, allow_host_paths: Sequen
     pods: list[Field] = []
     config_maps: dict[str, DataDocument] = {}
     secrets: dict[str, DataDocument] = {}
-    for root in composed(text, problems):
+    for root in (one for document in composed(text, problems) for one in _members(document)):
         match _kind(root):
             case "Pod":
                 pods.append(root)
@@ -85,6 +83,19 @@ def _loaded(text: str, source: str, problems: Problems, allow_host_paths: Sequen
             problems.add(1, "manifest", "missing-field", "there is no Pod in it")
         return None
     return _pod(pods[0], source, Documents(config_maps, secrets), allow_host_paths)
+
+
+def _members(document: Field) -> list[Field]:
+    """The documents of a List, or the document itself."""
+    entries = document.entries() if document.is_object else {}
+    kind, version = entries.get("kind"), entries.get("apiVersion")
+    if kind is None or version is None or not (kind.is_text("List") and version.is_text("v1")):
+        return [document]
+    fields = document.fields(
+        ("apiVersion", "kind", "items"), {"metadata": "there is no server that it would matter to"}
+    )
+    items = document.required(fields, "items")
+    return [] if items is None else items.items()
 
 
 def _collect(root: Field, kind: str, document: DataDocument | None, documents: dict[str, DataDocument]) -> None:
@@ -113,21 +124,24 @@ def _kind(root: Field) -> str | None:
         return stated[1]
     at = version if stated[1] in ("Pod", "ConfigMap", "Secret") else kind
     message = f"{stated[0]} {stated[1]} cannot be run: firkin runs a v1 Pod, with v1 ConfigMaps and Secrets beside it"
+    if stated[1] in _WITH_TEMPLATE:
+        message += f"; the Pod of a {stated[1]} is its spec.template, with a name"
     at.problem("unsupported-value", message)
     return None
 
 
 def _pod(root: Field, source: str, documents: Documents, allow_host_paths: Sequence[str]) -> PodManifest | None:
-    fields = root.fields(("apiVersion", "kind", "metadata", "spec"))
+    fields = root.fields(("apiVersion", "kind", "metadata", "spec"), _STATUS_INERT)
     metadata = root.required(fields, "metadata")
     spec = root.required(fields, "spec")
     if metadata is None or spec is None:
         return None
-    names = metadata.fields(("name", "namespace", "labels", "annotations"), _METADATA_INERT)
+    names = metadata.fields(("name", "namespace", "labels", "annotations"), POD_METADATA_INERT)
     name = made(metadata.required(names, "name"), PodId)
     namespace = made(names.get("namespace"), str) or "default"
     labels, annotations = (_texts(names.get(kind)) for kind in ("labels", "annotations"))
-    stated = spec.fields(_POD_FIELDS, _POD_INERT)
+    stated = spec.fields((*_POD_FIELDS, *POD_SWITCHES), POD_INERT)
+    check_switches(stated)
     security, sysctls = read_pod_security(stated.get("securityContext"))
     surroundings = read_surroundings(
         stated.get("hostAliases"), stated.get("dnsConfig"), stated.get("dnsPolicy"), sysctls

@@ -42,9 +42,10 @@ def _check_policy(field: Field | None, dns: DnsConfig | None) -> None:
     policy = None if field is None else field.text()
     if field is None or policy is None:
         return
-    if policy != "None":
-        message = "only None is honoured, with a dnsConfig: there is neither a cluster nor a node to ask"
-        field.problem("unsupported-value", message)
+    if policy in ("ClusterFirst", "Default"):
+        field.without_effect("there is neither a cluster nor a node to ask: names are looked up as dnsConfig says")
+    elif policy != "None":
+        field.problem("unsupported-value", "only None, ClusterFirst and Default are honoured")
     elif dns is None or not dns.nameservers:
         field.problem("invalid-value", "dnsPolicy None needs a dnsConfig with a nameserver")
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firkin.adapters.pod_manifest import MANIFEST_MAX_BYTES, PodManifest, load_manifest
+from firkin.adapters.pod_manifest import MANIFEST_MAX_BYTES, PodManifest, check_manifest, load_manifest
 from firkin.domain.container_spec import ResourceLimits
 from firkin.domain.guest_path import GuestPath
 from firkin.domain.ids import VolumeName
@@ -173,12 +173,49 @@ def test_a_container_field_that_is_not_honoured_is_named(field: str) -> None:
 
 @pytest.mark.parametrize(
     "field",
-    ["ephemeralContainers: []", "hostNetwork: true", "hostPID: false", "nodeName: x", "affinity: {}",
-     "serviceAccountName: x", "activeDeadlineSeconds: 5", "hostUsers: false"],
+    ["ephemeralContainers: []", "activeDeadlineSeconds: 5", "subdomain: x", "runtimeClassName: x", "hostMounts: []",
+     "resources: {}"],
 )  # fmt: skip
 def test_a_pod_field_that_is_not_honoured_is_named(field: str) -> None:
     where = f"spec.{field.partition(':')[0]}"
     assert problems(f"{HEAD}  {field}\n{CONTAINER}") == [(where, "unknown-field")]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "refused"),
+    [
+        ("hostNetwork: false", "hostNetwork: true"),
+        ("hostPID: false", "hostPID: true"),
+        ("hostIPC: false", "hostIPC: true"),
+        ("hostUsers: true", "hostUsers: false"),
+        ("setHostnameAsFQDN: false", "setHostnameAsFQDN: true"),
+    ],
+)
+def test_what_would_open_a_pod_is_refused_and_its_default_may_be_said(allowed: str, refused: str) -> None:
+    assert loaded(f"  {allowed}\n{CONTAINER}") == loaded(CONTAINER)
+    where = f"spec.{refused.partition(':')[0]}"
+    assert problems(f"{HEAD}  {refused}\n{CONTAINER}") == [(where, "unsupported-value")]
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        *("nodeName: x", "nodeSelector: {disk: ssd}", "affinity: {nodeAffinity: {}}", "tolerations: [{key: a}]"),
+        *("serviceAccountName: x", "imagePullSecrets: [{name: x}]", "priorityClassName: x", "schedulerName: x"),
+        *("enableServiceLinks: false", "automountServiceAccountToken: false", "topologySpreadConstraints: []"),
+        *("dnsPolicy: ClusterFirst", "dnsPolicy: Default"),
+    ],
+)
+def test_what_a_single_machine_has_no_use_for_is_said_to_be_without_effect(field: str) -> None:
+    assert loaded(f"  {field}\n{CONTAINER}") == loaded(CONTAINER)
+    told = {report.where: report for report in check_manifest(f"{HEAD}  {field}\n{CONTAINER}", "pod.yaml")}
+    report = told[f"spec.{field.partition(':')[0]}"]
+    assert (report.verdict, bool(report.detail)) == ("without effect", True)
+
+
+def test_what_a_server_wrote_into_a_manifest_is_without_effect() -> None:
+    text = HEAD.replace("name: pod", "name: pod\n  uid: x\n  resourceVersion: '1'\n  creationTimestamp: null")
+    assert load_manifest(f"{text}{CONTAINER}status: {{phase: Running}}\n", "pod.yaml") == loaded(CONTAINER)
 
 
 @pytest.mark.parametrize(
@@ -361,7 +398,10 @@ def test_a_name_that_is_no_id_is_told(name: str) -> None:
         ("[" + "1," * 30_000 + "]", "manifest", "too-long"),
         ("apiVersion: apps/v1\nkind: Deployment\nspec: {}", "kind", "unsupported-value"),
         ("apiVersion: v2\nkind: Pod", "apiVersion", "unsupported-value"),
-        ("apiVersion: v1\nkind: List\nitems: []", "kind", "unsupported-value"),
+        ("apiVersion: v1\nkind: List\nitems: []", "manifest", "missing-field"),
+        ("apiVersion: v1\nkind: List\n", "manifest", "missing-field"),
+        ("apiVersion: v1\nkind: List\nitems: [{apiVersion: v1, kind: Service}]", "items[0].kind", "unsupported-value"),
+        ("apiVersion: v1\nkind: List\nitems: []\nmore: 1", "more", "unknown-field"),
         ("kind: Pod", "manifest", "missing-field"),
         ("apiVersion: v1\nkind: Pod\nmetadata: {}", "manifest", "missing-field"),
         ("apiVersion: v1\nkind: Pod\nmetadata: {}\nspec: {}", "metadata", "missing-field"),
@@ -377,7 +417,7 @@ def test_a_name_that_is_no_id_is_told(name: str) -> None:
             "spec.terminationGracePeriodSeconds",
             "invalid-value",
         ),
-        (f"{HEAD}{CONTAINER}status: {{}}\n", "status", "unknown-field"),
+        (f"{HEAD}{CONTAINER}state: {{}}\n", "state", "unknown-field"),
     ],
 )  # fmt: skip
 def test_what_is_no_pod_of_this_kind_is_told(text: str, where: str, code: str) -> None:
@@ -405,7 +445,7 @@ def test_all_problems_are_told_from_top_to_end_with_their_lines() -> None:
 """
     assert problems(text) == [
         ("spec.restartPolicy", "invalid-value"),
-        ("spec.hostNetwork", "unknown-field"),
+        ("spec.hostNetwork", "unsupported-value"),
         ("spec.containers[0].env[0].value", "wrong-type"),
         ("spec.containers[0].env[1].valueFrom.fieldRef.fieldPath", "invalid-value"),
         ("spec.containers[0].devices", "unknown-field"),

@@ -48,7 +48,7 @@ async def test_names_settings_and_shared_processes_reach_the_pod() -> None:
         ("dnsConfig: {nameservers: [dns.test]}", "spec.dnsConfig.nameservers", "invalid-value"),
         ("dnsConfig: {options: [{value: x}]}", "spec.dnsConfig.options[0]", "missing-field"),
         ("dnsConfig: {server: x}", "spec.dnsConfig.server", "unknown-field"),
-        ("dnsPolicy: ClusterFirst", "spec.dnsPolicy", "unsupported-value"),
+        ("dnsPolicy: ClusterFirstWithHostNet", "spec.dnsPolicy", "unsupported-value"),
         ("dnsPolicy: 'None'", "spec.dnsPolicy", "invalid-value"),
         ("shareProcessNamespace: 'yes'", "spec.shareProcessNamespace", "wrong-type"),
         (
