@@ -1,0 +1,201 @@
+"""What the files of vectors hold; `schema.json` is made from this."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+HERE = Path(__file__).parent
+
+Case = TypeVar("Case")
+Json = dict[str, Any]
+
+
+class Vectors(msgspec.Struct, Generic[Case], frozen=True, forbid_unknown_fields=True):
+    """One file: what its cases are about, and the cases."""
+
+    about: str
+    cases: tuple[Case, ...]
+
+
+class NameCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A text, whether it is accepted, and why not.
+
+    Attributes:
+        why: one of the reasons in docs/rules.md; "" for what is accepted.
+    """
+
+    value: str
+    accepted: bool
+    why: str = ""
+
+
+class NamesFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The three kinds of names."""
+
+    about: str
+    ids: tuple[NameCase, ...]
+    guest_paths: tuple[NameCase, ...]
+    relative_paths: tuple[NameCase, ...]
+
+
+class MemberCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A tar member's name, and where it is in the rootfs; None when it is refused. The rootfs itself is ""."""
+
+    name: str
+    path: str | None
+
+
+class LayoutCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where something of a pod lies."""
+
+    what: str
+    arguments: dict[str, str]
+    path: str
+
+
+class DigestCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A text, and whether it is a digest."""
+
+    value: str
+    accepted: bool
+
+
+class ContentCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Bytes, and their digest."""
+
+    content_base64: str
+    digest: str
+
+
+class ChainCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The diff ids of an image, lowest first, and the chain ids of its layers."""
+
+    diff_ids: tuple[str, ...]
+    chain_ids: tuple[str, ...]
+
+
+class DigestsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Digests and chain ids."""
+
+    about: str
+    texts: tuple[DigestCase, ...]
+    contents: tuple[ContentCase, ...]
+    chains: tuple[ChainCase, ...]
+
+
+class ContainerOverrides(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a user asks of a container, beside its image."""
+
+    command: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    working_dir: str | None = None
+    user: str | None = None
+    read_only_rootfs: bool = False
+    add_capabilities: tuple[str, ...] = ()
+    drop_capabilities: tuple[str, ...] = ()
+    memory_bytes: int | None = None
+    cpus: float | None = None
+    pids: int | None = None
+    terminal: tuple[int, int] | None = None
+    bind_mounts: tuple[tuple[str, str], ...] = ()
+
+
+class RuntimeSpecCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An image's config (the object `config` of the document), overrides, and the OCI runtime spec.
+
+    The seccomp filter is left out of `runtime_spec`.
+    """
+
+    name: str
+    image_config: Json
+    overrides: ContainerOverrides
+    host_name: str
+    rootfs: str
+    runtime_spec: Json
+
+
+class TreeNode(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A path of a tree; `names` are all paths of the same file, `mtime_ns` is None where nothing says it."""
+
+    kind: str
+    mode: int
+    uid: int = 0
+    gid: int = 0
+    content_sha256: str = ""
+    target: str = ""
+    mtime_ns: int | None = None
+    names: tuple[str, ...] = ()
+
+
+class WhiteoutCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Layers (tar archives, lowest first), and the tree that they become below the rootfs; None when one is refused."""
+
+    name: str
+    layers_base64: tuple[str, ...]
+    tree: dict[str, TreeNode] | None
+
+
+class TransitionCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A phase, an event, and the phase that follows; None when that may not happen."""
+
+    machine: str
+    phase: str
+    event: str
+    next: str | None
+
+
+class ErrorCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A class of errors, its stable code, what it is a kind of, and what a command line exits with."""
+
+    name: str
+    code: str
+    base: str
+    retryable: bool
+    exit_code: int
+
+
+class ManifestCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A manifest in YAML, and the main fields of the pod that it describes; None when it is refused.
+
+    Every image is `memory:image`, whose config has the entrypoint `/entry`, the command `image-command` and the user
+    `app`.
+    """
+
+    name: str
+    manifest: str
+    pod: Json | None
+
+
+FILES: dict[str, Any] = {
+    "names.json": NamesFile,
+    "tar_members.json": Vectors[MemberCase],
+    "layout.json": Vectors[LayoutCase],
+    "digests.json": DigestsFile,
+    "runtime_specs.json": Vectors[RuntimeSpecCase],
+    "whiteouts.json": Vectors[WhiteoutCase],
+    "lifecycle.json": Vectors[TransitionCase],
+    "errors.json": Vectors[ErrorCase],
+    "manifests.json": Vectors[ManifestCase],
+}
+
+
+def read(name: str) -> Any:
+    """The vectors of a file."""
+    return msgspec.json.decode((HERE / name).read_bytes(), type=FILES[name])
+
+
+def schema() -> bytes:
+    """A JSON schema with a definition per file."""
+    names = list(FILES)
+    schemas, components = msgspec.json.schema_components([FILES[name] for name in names])
+    document = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "firkin's test vectors: `files` says which definition is for which file",
+        "files": dict(zip(names, schemas, strict=True)),
+        "$defs": components,
+    }
+    text = msgspec.json.encode(document).replace(b"#/$defs/", b"#/$defs/")
+    return msgspec.json.format(text, indent=2) + b"\n"
