@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import inspect
 import os
 import stat
 import subprocess
@@ -124,10 +123,6 @@ def test_codes_of_errors_stay() -> None:
         kind = getattr(errors, case.name)
         assert (kind.code, kind.retryable, kind.exit_code) == (case.code, case.retryable, case.exit_code)
         assert kind.__bases__[0].__name__ == case.base
-    known = {
-        name for name, kind in vars(errors).items() if inspect.isclass(kind) and issubclass(kind, errors.FirkinError)
-    }
-    assert known == {case.name for case in read("errors.json").cases}, "run `python -m generators.test_vectors`"
 
 
 @pytest.mark.parametrize("case", read("runtime_specs.json").cases, ids=lambda case: case.name)
