@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .application.empty_dir_write import PendingEmptyDirFileWrite as PendingEmptyDirFileWrite
     from .application.pod import Pod as Pod
     from .application.pod_events import EventStream as EventStream
+    from .application.port_forwarding import ForwardedPort as ForwardedPort
     from .application.runtime import Runtime as Runtime
     from .bootstrap import open_runtime as open_runtime
     from .config import RuntimeConfig as RuntimeConfig
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from .domain.output_log import LogEntry as LogEntry
     from .domain.pod_spec import PodBuilder as PodBuilder
     from .domain.pod_spec import PodSpec as PodSpec
+    from .domain.port_forwards import PortForward as PortForward
     from .domain.probes import ExecAction as ExecAction
     from .domain.probes import GrpcAction as GrpcAction
     from .domain.probes import HttpGetAction as HttpGetAction
@@ -78,6 +80,7 @@ _HOMES = {
     "ExecAction": "domain.probes",
     "ExitStatus": "domain.process",
     "FirkinError": "domain.errors",
+    "ForwardedPort": "application.port_forwarding",
     "GrpcAction": "domain.probes",
     "GuestPath": "domain.guest_path",
     "HostEntry": "domain.name_resolution",
@@ -97,6 +100,7 @@ _HOMES = {
     "PodId": "domain.ids",
     "PodSpec": "domain.pod_spec",
     "PodStoreSpec": "domain.store_spec",
+    "PortForward": "domain.port_forwards",
     "PreparedContainerAdd": "application.container_add",
     "ProcessEntry": "domain.statistics",
     "Probe": "domain.probes",

@@ -32,6 +32,9 @@ class TinySandbox:
         self.store_mount = Mount.bind(str(request.store.path), POD_STORE_MOUNT)
         self._process = process
 
+    async def expose_guest_port(self, port: int) -> None:
+        """The guest shares the directory of the sockets."""
+
     async def wait_ended(self) -> SandboxExit:
         """Wait for the process; asyncio lets many wait, and tells the code again after the end."""
         return SandboxExit(f"exit code {await self._process.wait()}")

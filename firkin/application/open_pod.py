@@ -23,6 +23,7 @@ from firkin.ports.store import StoreMedium, TemplateHolder
 
 from .container_record import ContainerTable
 from .pod_events import PodEvents
+from .port_forwarding import PortForwards
 from .task_scope import TaskScope
 from .templates import Templates
 
@@ -59,6 +60,7 @@ class OpenPod:
         self.agent_info = AgentInfo("")
         self.scope = scope
         self.events = PodEvents()
+        self.port_forwards = PortForwards(spec.id, agent)
         self.lifecycle = pod_lifecycle(spec.id)
         self.lifecycle.observe(self.events.pod_phase)
         self.containers = ContainerTable(spec.id, self.events)

@@ -8,11 +8,12 @@ from types import TracebackType
 from typing import Self
 
 from firkin.domain.container_spec import PodContainerSpec
-from firkin.domain.errors import ContainerNotFound, ContainerNotPending, RemovalIncomplete
+from firkin.domain.errors import ContainerNotFound, ContainerNotPending, InvalidPodSpec, RemovalIncomplete
 from firkin.domain.guest_path import GuestPath
 from firkin.domain.ids import ContainerId, PodId
 from firkin.domain.lifecycle import PodPhase
 from firkin.domain.pod_spec import PodSpec
+from firkin.domain.port_forwards import LOOPBACK, PortForward, port_forward_problems
 from firkin.domain.process import ExitStatus, Output
 from firkin.domain.reports import AgentInfo, StopReport, StoreUsage
 from firkin.domain.statistics import ContainerStatistics, StoreBreakdown
@@ -27,6 +28,7 @@ from .open_pod import MountedPodStore, OpenPod
 from .opening import Opening
 from .pod_events import EventStream
 from .pod_life import PodLife, StopRequest
+from .port_forwarding import ForwardedPort
 from .running_process import DEFAULT_CAPTURE_BYTES
 from .task_scope import joined
 
@@ -212,6 +214,30 @@ class Pod:
             InvalidId, VolumeNotFound, PodNotRunning: it cannot be told.
         """
         return await empty_dir_usage(self._pod, volume)
+
+    def forward(self, container_port: int, host_port: int = 0, host_address: str = LOOPBACK) -> Opening[ForwardedPort]:
+        """Let connections to a TCP port of the host go to a port that a container listens on.
+
+        `await` it to have it as long as the pod runs, or `async with` to have it for a block. A `host_port` of 0 is
+        any free one, which the result tells. `host_address` "0.0.0.0" or "::" is reachable from other machines.
+
+        Raises:
+            InvalidPodSpec: a port or the address is none.
+            HostPortUnavailable: the host does not let it be listened on.
+            PodNotRunning: the pod is stopping, stopped or failed.
+            UnsupportedFeature: the guest agent cannot forward.
+        """
+        return Opening(lambda: self._forwarded(PortForward(container_port, host_port, host_address)))
+
+    async def _forwarded(self, forward: PortForward) -> ForwardedPort:
+        if problems := tuple(port_forward_problems((forward,), "portForwards")):
+            raise InvalidPodSpec(self.id, problems)
+        self._pod.require_usable()
+        return await self._pod.port_forwards.opened(forward)
+
+    def forwarded_ports(self) -> tuple[ForwardedPort, ...]:
+        """The ports of the host that lead to the pod's now, those of its spec first."""
+        return self._pod.port_forwards.open
 
     async def trim_store(self) -> int:
         """Give the store's unused blocks back to the host; returns the bytes that were trimmed."""

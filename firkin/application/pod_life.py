@@ -141,6 +141,7 @@ class PodLife:
         store = MountedPodStore(spec.pod_store, medium)
         pod = OpenPod(spec, store, sandbox, agent, scope, ports.templates, ports.start_concurrency)
         stack.push_async_callback(scope.aclose)
+        stack.push_async_callback(pod.port_forwards.aclose)
         pod.template_holder = ports.store if isinstance(ports.store, TemplateHolder) else None
         pod.progress = self._progress
         pod.lifecycle.apply(PodEvent.BOOT_BEGUN)
@@ -152,6 +153,8 @@ class PodLife:
         await write_volume_files(pod)
         pod.lifecycle.apply(PodEvent.VOLUMES_PREPARED)
         scope.start(_watch(pod), f"watch sandbox of {spec.id}")
+        for forward in spec.port_forwards:
+            await pod.port_forwards.opened(forward)
         await run_init_containers(pod)
         await start_initial_containers(pod)
         pod.lifecycle.apply(PodEvent.CONTAINERS_STARTED)

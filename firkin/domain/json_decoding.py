@@ -31,5 +31,8 @@ def decoded_json(
     if decoder is None:
         with _preparing:
             decoder = _decoders.setdefault(kind, msgspec.json.Decoder(kind, dec_hook=convert))
-    decoded: _T = decoder.decode(data)
+    try:
+        decoded: _T = decoder.decode(data)
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(f"JSON is not UTF-8: {error}") from error
     return decoded

@@ -13,6 +13,7 @@ from .errors import InvalidPodSpec
 from .host_paths import HostPathVolume
 from .ids import PodId
 from .name_resolution import DnsConfig, HostEntry
+from .port_forwards import LOOPBACK, PortForward, port_forward_problems
 from .restarting import RestartPolicy
 from .store_spec import PodStoreSpec
 from .surroundings import Surroundings, surroundings_problems
@@ -38,6 +39,7 @@ class PodSpec(msgspec.Struct, frozen=True):
         restart_policy: what becomes of a container that ended.
         host_paths: what of the host its containers may mount; the runtime's configuration has to allow it.
         resources: what all containers together may use; the sandbox's own limits, `vm_config`, also hold its agent.
+        port_forwards: ports of the host that lead to the pod's, from before its containers start until its end.
     """
 
     id: PodId
@@ -52,6 +54,7 @@ class PodSpec(msgspec.Struct, frozen=True):
     init_containers: tuple[PodContainerSpec, ...] = ()
     restart_policy: RestartPolicy = RestartPolicy.NEVER
     host_paths: tuple[HostPathVolume, ...] = ()
+    port_forwards: tuple[PortForward, ...] = ()
 
     if TYPE_CHECKING:
 
@@ -69,6 +72,7 @@ class PodSpec(msgspec.Struct, frozen=True):
             init_containers: Iterable[PodContainerSpec] = (),
             restart_policy: RestartPolicy | str = RestartPolicy.NEVER,
             host_paths: Iterable[HostPathVolume] = (),
+            port_forwards: Iterable[PortForward] = (),
         ) -> None: ...
 
     @property
@@ -83,6 +87,7 @@ class PodSpec(msgspec.Struct, frozen=True):
         force_setattr(self, "containers", tuple(self.containers))
         force_setattr(self, "init_containers", tuple(self.init_containers))
         force_setattr(self, "restart_policy", RestartPolicy(self.restart_policy))
+        force_setattr(self, "port_forwards", tuple(self.port_forwards))
 
 
 class PodBuilder:
@@ -168,6 +173,11 @@ class PodBuilder:
         """Set kernel settings that belong to a pod: net.*, kernel.shm*, kernel.msg*, kernel.sem, fs.mqueue.*."""
         return self._surrounded(sysctls=(*self._spec.surroundings.sysctls, *settings.items()))
 
+    def forward_port(self, container_port: int, host_port: int = 0, host_address: str = LOOPBACK) -> Self:
+        """Let connections to a TCP port of the host (0: any free one) go to a port that a container listens on."""
+        forward = PortForward(container_port, host_port, host_address)
+        return self._with(replace(self._spec, port_forwards=(*self._spec.port_forwards, forward)))
+
     def share_process_namespace(self, enabled: bool = True) -> Self:
         """Let the containers see, and signal, each other's processes; process 1 is then none of theirs."""
         return self._with(replace(self._spec, shares_processes=enabled))
@@ -199,16 +209,17 @@ def validate_pod(spec: PodSpec) -> None:
     Raises:
         InvalidPodSpec: with every problem there is.
     """
-    surroundings = surroundings_problems(spec.surroundings, "", of_pod=True)
-    problems = tuple(surroundings) + tuple(
-        pod_problems(
+    problems = (
+        *surroundings_problems(spec.surroundings, "", of_pod=True),
+        *port_forward_problems(spec.port_forwards, "portForwards"),
+        *pod_problems(
             spec.volumes,
             spec.containers,
             spec.vm_config,
             spec.host_name,
             spec.resources,
             init_containers=spec.init_containers,
-        )
+        ),
     )
     if problems:
         raise InvalidPodSpec(spec.id, problems)

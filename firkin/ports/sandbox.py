@@ -31,6 +31,10 @@ class Sandbox(Protocol):
         """The mount by which the agent gets the pod store, in the sandbox's own names."""
         ...
 
+    async def expose_guest_port(self, port: int) -> None:
+        """Let the host connect to `guest-<port>.sock` as soon as the guest listens on the port; twice is fine."""
+        ...
+
     async def wait_ended(self) -> SandboxExit:
         """Wait until the sandbox has ended, and tell why; may be awaited by many, and after the end."""
         ...

@@ -27,6 +27,7 @@ from firkin.domain.mounts import Mount
 from firkin.domain.name_resolution import DnsConfig, HostEntry
 from firkin.domain.output_log import LogEntry
 from firkin.domain.pod_spec import PodBuilder, PodSpec
+from firkin.domain.port_forwards import PortForward
 from firkin.domain.probes import ExecAction, GrpcAction, HttpGetAction, Probe, SleepAction, TcpSocketAction
 from firkin.domain.process import ExitStatus, Output, Stdio
 from firkin.domain.reports import Capabilities, StopReport
@@ -42,6 +43,7 @@ from .handles import (
     Container,
     DetachedContainer,
     EventStream,
+    ForwardedPort,
     Images,
     InputStream,
     OutputStream,
@@ -71,6 +73,7 @@ __all__ = [
     "ExecAction",
     "ExitStatus",
     "FirkinError",
+    "ForwardedPort",
     "GrpcAction",
     "GuestPath",
     "HostEntry",
@@ -93,6 +96,7 @@ __all__ = [
     "PodId",
     "PodSpec",
     "PodStoreSpec",
+    "PortForward",
     "PreparedContainerAdd",
     "Probe",
     "Process",

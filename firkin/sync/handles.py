@@ -25,6 +25,7 @@ from firkin.application.output_streams import InputStream as AsyncInputStream
 from firkin.application.output_streams import OutputStream as AsyncOutputStream
 from firkin.application.pod import Pod as AsyncPod
 from firkin.application.pod_events import EventStream as AsyncEventStream
+from firkin.application.port_forwarding import ForwardedPort as AsyncForwardedPort
 from firkin.application.running_process import DEFAULT_CAPTURE_BYTES
 from firkin.application.runtime import Runtime as AsyncRuntime
 from firkin.bootstrap import open_runtime as async_open_runtime
@@ -39,6 +40,7 @@ from firkin.domain.lifecycle import ContainerPhase, PodPhase
 from firkin.domain.mounts import Mount
 from firkin.domain.output_log import LogEntry
 from firkin.domain.pod_spec import PodSpec
+from firkin.domain.port_forwards import LOOPBACK
 from firkin.domain.process import ContainerStartupTiming, ExitStatus, Output, Stdio
 from firkin.domain.reports import AgentInfo, Capabilities, SandboxExit, StopReport, StoreUsage
 from firkin.domain.statistics import ContainerStatistics, ProcessEntry, StoreBreakdown
@@ -657,6 +659,26 @@ class Pod:
         """
         return self._thread.awaited(lambda: self._twin.empty_dir_usage(volume))
 
+    def forward(self, container_port: int, host_port: int = 0, host_address: str = LOOPBACK) -> ForwardedPort:
+        """Let connections to a TCP port of the host go to a port that a container listens on.
+
+        `await` it to have it as long as the pod runs, or `with` to have it for a block. A `host_port` of 0 is
+        any free one, which the result tells. `host_address` "0.0.0.0" or "::" is reachable from other machines.
+
+        Raises:
+            InvalidPodSpec: a port or the address is none.
+            HostPortUnavailable: the host does not let it be listened on.
+            PodNotRunning: the pod is stopping, stopped or failed.
+            UnsupportedFeature: the guest agent cannot forward.
+        """
+        return ForwardedPort(
+            self._thread, self._thread.awaited(lambda: self._twin.forward(container_port, host_port, host_address))
+        )
+
+    def forwarded_ports(self) -> tuple[ForwardedPort, ...]:
+        """The ports of the host that lead to the pod's now, those of its spec first."""
+        return tuple(ForwardedPort(self._thread, each) for each in self._thread.called(self._twin.forwarded_ports))
+
     def trim_store(self) -> int:
         """Give the store's unused blocks back to the host; returns the bytes that were trimmed."""
         return self._thread.awaited(self._twin.trim_store)
@@ -753,6 +775,45 @@ class EventStream:
     def aclose(self) -> None:
         """Stop listening; twice is fine."""
         self._thread.awaited(self._twin.aclose)
+
+
+class ForwardedPort:
+    """A port of the host that leads to one of the pod's, until it is closed or the pod ends."""
+
+    def __init__(self, thread: LoopThread, twin: AsyncForwardedPort) -> None:
+        self._thread = thread
+        self._twin = twin
+
+    @property
+    def host_address(self) -> str:
+        """The address that the host listens on."""
+        return self._twin.host_address
+
+    @property
+    def host_port(self) -> int:
+        """The port that the host listens on; a real one, also when any was asked for."""
+        return self._twin.host_port
+
+    @property
+    def container_port(self) -> int:
+        """The port of the pod that it leads to."""
+        return self._twin.container_port
+
+    def aclose(self) -> None:
+        """Listen no more, and end every connection; twice is fine."""
+        self._thread.awaited(self._twin.aclose)
+
+    def __enter__(self) -> Self:
+        self._thread.awaited(self._twin.__aenter__)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._thread.awaited(lambda: self._twin.__aexit__(kind, error, trace))
+
+    def __repr__(self) -> str:
+        return repr(self._twin)
 
 
 class Images:
@@ -921,6 +982,10 @@ class Sandbox:
     def store_mount(self) -> Mount:
         """The mount by which the agent gets the pod store, in the sandbox's own names."""
         return self._twin.store_mount
+
+    def expose_guest_port(self, port: int) -> None:
+        """Let the host connect to `guest-<port>.sock` as soon as the guest listens on the port; twice is fine."""
+        self._thread.awaited(lambda: self._twin.expose_guest_port(port))
 
     def wait_ended(self) -> SandboxExit:
         """Wait until the sandbox has ended, and tell why; any number of threads may wait, also after the end."""

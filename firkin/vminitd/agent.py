@@ -43,7 +43,7 @@ class GuestAgent:
         self.reaper = Reaper()
         self.programs = Programs(self.reaper)
         self.host = host
-        self.proxies = Proxies(self.host, host_directory)
+        self.proxies = Proxies(self.host)
         self.process_namespace = ProcessNamespace(self.reaper)
         self.workers = Workers("filesystem", _FILESYSTEM_THREADS)
         self.template_workers = Workers("template", _TEMPLATE_THREADS)

@@ -9,9 +9,11 @@ import socket
 
 from firkin.domain.errors import AgentError
 
+from .filesystem.failures import translating
+from .unix_sockets import CONNECT_SECONDS, Remove, connected_socket, listening_socket
+
 _TOKEN_BYTES = 16
-CONNECT_SECONDS = 10.0
-_RETRY_SECONDS = 0.005
+_AGENT_PORT = 1024
 
 
 class HostStreams:
@@ -23,6 +25,22 @@ class HostStreams:
     def name(self, port: int) -> str:
         """A port of the host, for messages."""
         return f"{self._directory}/host-{port}.sock"
+
+    def listening(self, port: int) -> tuple[socket.socket, Remove]:
+        """Listen on a port of the sandbox, for the host alone.
+
+        Raises:
+            AgentError: EADDRINUSE: somebody listens on it.
+        """
+        path = f"{self._directory}/guest-{port}.sock"
+        if port == _AGENT_PORT or os.path.lexists(path):
+            raise port_in_use(port, path)
+        with translating("listen for the host", path):
+            return listening_socket(path, 0o600)
+
+    def is_host(self, peer: socket.socket) -> bool:
+        """Whether a connection to such a port comes from the host; nobody else finds the directory."""
+        return True
 
     async def _dialled(self, port: int) -> socket.socket:
         return await connected_socket(self.name(port))
@@ -83,29 +101,6 @@ class HostStreams:
         return AgentError("open a stream", reason, path=self.name(port), errno=error.errno or 0)
 
 
-async def connected_socket(path: str) -> socket.socket:
-    """Connect to a unix socket; the result is non-blocking.
-
-    Raises:
-        OSError: nobody listens there, or nobody accepts in time (TimeoutError).
-    """
-    peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        peer.setblocking(False)
-        async with asyncio.timeout(CONNECT_SECONDS):
-            await _connected(peer, path)
-    except BaseException:
-        peer.close()
-        raise
-    return peer
-
-
-async def _connected(peer: socket.socket, path: str) -> None:
-    # A unix socket never connects "in progress": EAGAIN means that the listener's queue is full just now.
-    while True:
-        status = peer.connect_ex(path)
-        if status == 0:
-            return
-        if status != errno.EAGAIN:
-            raise OSError(status, os.strerror(status), path)
-        await asyncio.sleep(_RETRY_SECONDS)
+def port_in_use(port: int, where: str) -> AgentError:
+    """What is wrong with listening on `port`."""
+    return AgentError("listen for the host", f"port {port} is in use", path=where, errno=errno.EADDRINUSE)

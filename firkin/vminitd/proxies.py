@@ -5,38 +5,37 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import os
-import secrets
 import socket
-import stat
 import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
 
 from firkin.domain.errors import AgentError, InvalidArgument, PathRefused
 
-from .filesystem.beneath import Resolution, open_beneath, opened_directory, refusing
+from .filesystem.beneath import refusing
 from .filesystem.failures import translating
-from .host_streams import HostStreams, connected_socket
+from .host_streams import HostStreams
 from .relays import Relay
+from .tcp_ports import connected_port, tcp_port
+from .unix_sockets import Remove, checked_socket_path, connected_to_socket, listening_socket
 
 _PORT_MAXIMUM = 2**32 - 2
-_AGENT_PORT = 1024
-_BACKLOG = 128
 _DESCRIPTORS_SHORT_SECONDS = 0.1
-_KERNEL_DIRECTORIES = ("/proc", "/sys", "/dev")
 
 Dial = Callable[[], Awaitable[socket.socket]]
+Takes = Callable[[socket.socket], bool]
 
 
 class Proxy:
     """A listening socket; each of its connections is relayed to a connection of its own that `dial` opens."""
 
-    def __init__(self, listener: socket.socket, dial: Dial, remove: Callable[[], None]) -> None:
+    def __init__(self, listener: socket.socket, dial: Dial, remove: Remove, takes: Takes | None = None) -> None:
+        """`takes` tells which connections are taken; all are when it is None."""
         self._loop = asyncio.get_running_loop()
         self._listener = listener
         self._dial = dial
         self._remove = remove
+        self._takes = takes
         self._dialling: set[asyncio.Task[None]] = set()
         self._relays: set[Relay] = set()
         self._is_closed = False
@@ -77,6 +76,9 @@ class Proxy:
             print(f"vminitd: a proxy cannot accept: {error}", file=sys.stderr, flush=True)
             self._loop.remove_reader(self._listener)
             self._loop.call_later(_DESCRIPTORS_SHORT_SECONDS, self._accept_again)
+            return
+        if self._takes is not None and not self._takes(near):
+            near.close()
             return
         near.setblocking(False)
         task = self._loop.create_task(self._connect(near))
@@ -127,9 +129,8 @@ def _forget(running: set[Relay], relay: Relay, _: asyncio.Future[None]) -> None:
 class Proxies:
     """The proxies of a sandbox, by their ids."""
 
-    def __init__(self, host: HostStreams, host_directory: str) -> None:
+    def __init__(self, host: HostStreams) -> None:
         self._host = host
-        self._host_directory = host_directory
         self._table: dict[str, Proxy] = {}
         self._stopped: list[Proxy] = []
 
@@ -144,26 +145,23 @@ class Proxies:
         """
         self._check(proxy_id, port)
         with translating("listen for proxy", guest_path), refusing(guest_path):
-            listener, remove = _listening(guest_path, permissions)
+            listener, remove = listening_socket(guest_path, permissions)
         self._table[proxy_id] = Proxy(listener, lambda: self._host.connect(port), remove)
 
     def out_of(self, proxy_id: str, port: int, guest_path: str) -> None:
         """Listen on `port` of the sandbox for the host; each connection goes to the socket `guest_path`.
 
-        The path is resolved at every connection, without following a symlink.
+        The path is resolved at every connection, without following a symlink. `tcp:<port>` is a TCP port of the
+        sandbox's loopback instead.
 
         Raises:
             InvalidArgument, PathRefused: port or path cannot be used.
             AgentError: EEXIST: there is a proxy of this id or on this port, which goes on.
         """
         self._check(proxy_id, port)
-        _checked_path(guest_path)
-        path = f"{self._host_directory}/guest-{port}.sock"
-        if port == _AGENT_PORT or os.path.lexists(path):
-            raise AgentError("listen for proxy", f"port {port} is in use", path=path, errno=errno.EADDRINUSE)
-        with translating("listen for proxy", path):
-            listener, remove = _listening(path, 0o600)
-        self._table[proxy_id] = Proxy(listener, lambda: _connected_to(guest_path), remove)
+        dial = _dial_of(guest_path)
+        listener, remove = self._host.listening(port)
+        self._table[proxy_id] = Proxy(listener, dial, remove, self._host.is_host)
 
     def stop(self, proxy_id: str) -> None:
         """End a proxy; its connections go on. An unknown one is ended already."""
@@ -189,67 +187,9 @@ class Proxies:
             raise AgentError("make proxy", f"there is a proxy {proxy_id!r}", errno=errno.EEXIST)
 
 
-def _checked_path(path: str) -> tuple[str, str]:
-    if not path.startswith("/") or "\0" in path or os.path.normpath(path) != path or path == "/":
-        raise PathRefused(path, "the path of a socket must be absolute and normalised")
-    if any(path == root or path.startswith(f"{root}/") for root in _KERNEL_DIRECTORIES):
-        raise PathRefused(path, "the kernel's own directories hold no sockets")
-    return os.path.split(path)
-
-
-def _listening(path: str, permissions: int) -> tuple[socket.socket, Callable[[], None]]:
-    """A socket that listens at `path`, and how to take its name away again."""
-    parent, name = _checked_path(path)
-    os.makedirs(parent, 0o755, exist_ok=True)
-    with opened_directory("/") as root, contextlib.ExitStack() as undo:
-        directory = open_beneath(root, parent.lstrip("/") or ".", os.O_PATH | os.O_DIRECTORY, Resolution.NO_SYMLINKS)
-        undo.callback(os.close, directory)
-        _refuse_other_files(directory, name, path)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        undo.callback(listener.close)
-        unfinished = f".firkin-{secrets.token_hex(8)}"
-        # By the directory's descriptor: a unix socket's path has at most 107 bytes.
-        listener.bind(f"/proc/self/fd/{directory}/{unfinished}")
-        undo.callback(_unlink_quietly, unfinished, directory)
-        os.chmod(unfinished, permissions & 0o777, dir_fd=directory)
-        listener.listen(_BACKLOG)
-        os.rename(unfinished, name, src_dir_fd=directory, dst_dir_fd=directory)
-        identity = _identity(os.stat(name, dir_fd=directory, follow_symlinks=False))
-        undo.pop_all()
-
-    def remove() -> None:
-        try:
-            with contextlib.suppress(OSError):
-                if _identity(os.stat(name, dir_fd=directory, follow_symlinks=False)) == identity:
-                    os.unlink(name, dir_fd=directory)
-        finally:
-            os.close(directory)
-
-    return listener, remove
-
-
-def _identity(status: os.stat_result) -> tuple[int, int]:
-    return status.st_dev, status.st_ino
-
-
-def _refuse_other_files(directory: int, name: str, path: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        if not stat.S_ISSOCK(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
-            raise AgentError("listen for proxy", "something that is no socket is there", path=path, errno=errno.EEXIST)
-
-
-def _unlink_quietly(name: str, directory: int) -> None:
-    with contextlib.suppress(OSError):
-        os.unlink(name, dir_fd=directory)
-
-
-async def _connected_to(path: str) -> socket.socket:
-    with opened_directory("/") as root:
-        with refusing(path):
-            found = open_beneath(root, path.lstrip("/"), os.O_PATH | os.O_NOFOLLOW, Resolution.NO_SYMLINKS)
-        try:
-            if not stat.S_ISSOCK(os.fstat(found).st_mode):
-                raise PathRefused(path, "it is no socket")
-            return await connected_socket(f"/proc/self/fd/{found}")
-        finally:
-            os.close(found)
+def _dial_of(target: str) -> Dial:
+    port = tcp_port(target)
+    if port is not None:
+        return partial(connected_port, port)
+    checked_socket_path(target)
+    return partial(connected_to_socket, target)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 import sys
 from collections.abc import Iterator
 
 from .host_line import AGENT_PORT, HOST_CID
-from .host_streams import CONNECT_SECONDS, HostStreams, connected_socket
+from .host_streams import HostStreams, port_in_use
 from .proxies import relay_both_ways
 from .relays import Relay
+from .unix_sockets import CONNECT_SECONDS, Remove, connected_socket
 
-_BACKLOG = 32
+_BACKLOG = 128
 
 
 class VsockStreams(HostStreams):
@@ -22,6 +24,27 @@ class VsockStreams(HostStreams):
     def name(self, port: int) -> str:
         """A port of the host, for messages."""
         return f"vsock:{HOST_CID}:{port}"
+
+    def listening(self, port: int) -> tuple[socket.socket, Remove]:
+        """Listen on a port of the machine."""
+        listener = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
+        try:
+            listener.bind((socket.VMADDR_CID_ANY, port))
+            listener.listen(_BACKLOG)
+        except OSError as error:
+            listener.close()
+            if error.errno == errno.EADDRINUSE:
+                raise port_in_use(port, f"vsock:{port}") from error
+            raise
+        return listener, _has_no_name
+
+    def is_host(self, peer: socket.socket) -> bool:
+        """False for a process of a container that dials its own machine."""
+        try:
+            cid: int = peer.getpeername()[0]
+        except OSError:
+            return False
+        return cid == HOST_CID
 
     async def _dialled(self, port: int) -> socket.socket:
         peer = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
@@ -43,6 +66,10 @@ class VsockStreams(HostStreams):
             peer.close()
             raise
         return peer
+
+
+def _has_no_name() -> None:
+    """A port is given back when its socket is closed."""
 
 
 class AgentDoor:

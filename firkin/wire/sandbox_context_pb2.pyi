@@ -1437,6 +1437,7 @@ class ProxyVsockRequest(_message.Message):
     id: _builtins.str
     vsock_port: _builtins.int
     guestPath: _builtins.str
+    """Of a unix socket. For OUT_OF, firkin's agent also takes "tcp:<port>": a TCP port of the sandbox's loopback."""
     guestSocketPermissions: _builtins.int
     action: Global___ProxyVsockRequest.Action.ValueType
     def __init__(

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import contextlib
+import re
 import signal
+import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -140,3 +144,42 @@ def test_verbose_tells_on_standard_error_what_happens(firkin: Command, busybox_i
     assert done[:2] == (0, b"out\n")
     assert "container runs as process" in done.stderr
     assert "exit code 0; the pod was removed in" in done.stderr
+
+
+def test_a_port_of_the_host_leads_to_the_command_and_is_told(firkin: Command, busybox_image: str) -> None:
+    with firkin.started(
+        "run", "--grace", "0", "-p", "8080", busybox_image, "httpd", "-f", "-p", "8080", "-h", "/etc"
+    ) as process:
+        assert process.stderr is not None
+        told = process.stderr.readline().decode()
+        found = re.fullmatch(r"firkin: port 8080 of the pod is 127\.0\.0\.1:(\d+) here\n", told)
+        assert found is not None, told
+        assert b"root:" in answer_of(int(found[1]), "/passwd")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 137
+
+
+def answer_of(port: int, path: str) -> bytes:
+    """What a server answers to GET, once somebody listens: until then connections are closed at once."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as peer, contextlib.suppress(ConnectionError):
+            peer.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+            if answer := b"".join(iter(lambda: peer.recv(65536), b"")):
+                return answer
+    raise AssertionError(f"nobody answered on port {port}")
+
+
+@pytest.mark.parametrize("ports", ["53:53/udp", "0", "localhost:80:80", "8000-8010:80"])
+def test_ports_that_cannot_be_forwarded_are_refused_at_once(firkin: Command, busybox_image: str, ports: str) -> None:
+    done = firkin.run("run", "-p", ports, busybox_image, "true")
+    assert done.code == 125
+    assert f"port forward '{ports}' is invalid" in done.stderr
+
+
+def test_a_port_in_use_is_an_error_that_names_it(firkin: Command, busybox_image: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = firkin.run("run", "-p", f"{port}:80", busybox_image, "true")
+    assert done.code == 125
+    assert f"cannot listen on port {port} of 127.0.0.1: Address already in use" in done.error()

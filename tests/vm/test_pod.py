@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,16 @@ from tests.machine_state import MachineState, settled_state
 from .machines import machine_runtime, small_machine
 
 pytestmark = pytest.mark.real_time
+
+
+async def _answered(port: firkin.ForwardedPort, question: bytes) -> bytes:
+    """What a server of the pod answers, without a network card."""
+    reader, writer = await asyncio.open_connection(port.host_address, port.host_port)
+    writer.write(question)
+    try:
+        return await reader.read()
+    finally:
+        writer.close()
 
 
 async def test_containers_share_volumes_and_network_on_a_kernel_of_their_own_and_leave_nothing(
@@ -28,8 +39,11 @@ async def test_containers_share_volumes_and_network_on_a_kernel_of_their_own_and
             "until [ -s /shared/file ]; do sleep 0.05; done; cat /shared/file;"
             "until nc 127.0.0.1 7000 </dev/null; do sleep 0.05; done",
         )
+        web = shell("web", bundle, "exec httpd -f -p 8080 -h /etc")
         spec = (
             firkin.PodBuilder("pod-1", small_machine(tmp_path / "boot.log"))
+            .container(web)
+            .forward_port(8080)
             .empty_dir(firkin.EmptyDirVolume.memory("shared", firkin.Size.mib(1)))
             .container(server.empty_dir_mount("shared", "/shared"))
             .container(client.empty_dir_mount("shared", "/shared", read_only=True))
@@ -37,6 +51,9 @@ async def test_containers_share_volumes_and_network_on_a_kernel_of_their_own_and
         )
         async with runtime.spawn(spec) as pod:
             output = (await pod.wait_container("client")).stdout
+            passwords = await _answered(pod.forwarded_ports()[0], b"GET /passwd HTTP/1.0\r\n\r\n")
+            assert b"root:" in passwords
+            assert await _answered(await pod.forward(8081), b"nobody listens") == b""
             assert (await pod.wait_container("server")).status.success
             report = await pod.stop()
         assert report.clean, report

@@ -15,6 +15,7 @@ from pathlib import Path
 from firkin.domain.errors import AgentError, DeadlineExceeded, Outcome
 
 FIRST_PORT = 0x10000000
+FIRST_GUEST_PORT = 0x20000000
 TOKEN_BYTES = 16
 
 _SUN_PATH_BYTES = 108
@@ -57,10 +58,10 @@ class SocketDirectory:
 
 
 class PortAllocator:
-    """Numbers from 0x10000000 on, as every host of this contract counts; the lowest free one comes first."""
+    """Numbers from `first` on, 0x10000000 as every host of this contract; the lowest free one comes first."""
 
-    def __init__(self) -> None:
-        self._next = FIRST_PORT
+    def __init__(self, first: int = FIRST_PORT) -> None:
+        self._next = first
         self._free: list[int] = []
 
     def allocate(self) -> int:

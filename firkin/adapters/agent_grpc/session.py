@@ -17,7 +17,7 @@ from firkin.domain.errors import AgentUnreachable, FirkinError, Outcome, Sandbox
 from firkin.domain.process import StdioOptions
 from firkin.ports.sandbox import Sandbox
 
-from .bulk_listener import BulkListener, PortAllocator, SocketDirectory
+from .bulk_listener import FIRST_GUEST_PORT, BulkListener, PortAllocator, SocketDirectory
 from .death_watch import DeathWatch
 from .errors import CallKind, error_detail, translated
 from .process_streams import StdioListeners, StreamTable
@@ -50,6 +50,8 @@ class AgentSession:
         streams: the open streams of processes.
         stall_seconds: how long a materialisation may make no progress.
         copy_turns: bounds the copies under way, each of which holds a thread at both ends.
+        sandbox: the agent's.
+        guest_ports: numbers of ports that the guest is to listen on for the host.
     """
 
     def __init__(self, sandbox: Sandbox, deadline_seconds: float, stall_seconds: float) -> None:
@@ -58,6 +60,8 @@ class AgentSession:
         self.streams = StreamTable()
         self._deadline_seconds = deadline_seconds
         self.copy_turns = asyncio.Semaphore(_CONCURRENT_COPIES)
+        self.sandbox = sandbox
+        self.guest_ports = PortAllocator(FIRST_GUEST_PORT)
         self._death = DeathWatch(sandbox)
         self._ports = PortAllocator()
         self._directory = SocketDirectory(sandbox.socket_directory)
@@ -72,6 +76,10 @@ class AgentSession:
     def has_agent_socket(self) -> bool:
         """Whether the agent's socket file has appeared."""
         return self._directory.has(AGENT_SOCKET)
+
+    def guest_socket(self, guest_port: int) -> str:
+        """Where the host connects to a port of the guest; valid while the session is open."""
+        return self._directory.socket_path(f"guest-{guest_port}.sock")
 
     async def redial(self) -> None:
         """Start over with a new channel: gRPC waits longer and longer between attempts of its own."""

@@ -13,12 +13,14 @@ import click
 
 from .interruption import Interrupted, Interruptions
 from .pod_end import tell, tell_end
+from .port_option import port_option, tell_ports
 from .services import CliServices
 from .store_choice import StoreChoice, StoreChoiceType
 
 if TYPE_CHECKING:
     from firkin.application.container import Container
     from firkin.application.pod import Pod
+    from firkin.domain.port_forwards import PortForward
     from firkin.domain.process import ExitStatus
 
 _RUN_HELP = """Run all containers of a Kubernetes Pod manifest until they end; `-` reads it from standard input.
@@ -27,6 +29,7 @@ _RUN_HELP = """Run all containers of a Kubernetes Pod manifest until they end; `
   firkin pod run examples/hello-pod.yaml
   firkin pod run -v --store ext4:2GiB pod.yaml
   firkin pod run --allow-host-path /srv/site pod.yaml      a hostPath volume may show /srv/site and what is below
+  firkin pod run -p 8080:80 pod.yaml
 
 Each line of output begins with the name of the container that wrote it; what containers write to standard output
 and to standard error stays apart. A field of the manifest that firkin does not honour is an error that names it.
@@ -60,6 +63,7 @@ class _RunOptions(NamedTuple):
 
     store: StoreChoice
     allow_host_paths: tuple[Path, ...]
+    port_forwards: tuple[PortForward, ...]
     verbose: bool
 
 
@@ -75,16 +79,22 @@ def command() -> None: ...
     help="Kind of store: directory (the default; images stay unpacked for the next pod), or ext4[:SIZE] (its own).",
 )
 @_allow_host_paths
+@port_option
 @click.option("-v", "--verbose", is_flag=True, help="Tell on standard error what happens and how long it takes.")
 @click.argument("manifest", metavar="POD.yaml")
 @click.pass_obj
 def run(
-    services: CliServices, store: StoreChoice, allow_host_paths: tuple[Path, ...], verbose: bool, manifest: str
+    services: CliServices,
+    store: StoreChoice,
+    allow_host_paths: tuple[Path, ...],
+    port_forwards: tuple[PortForward, ...],
+    verbose: bool,
+    manifest: str,
 ) -> int:
     source = "<stdin>" if manifest == "-" else manifest
     text = _decoded(sys.stdin.buffer.read() if manifest == "-" else Path(manifest).read_bytes(), source)
     interruptions = Interruptions()
-    options = _RunOptions(store, allow_host_paths, verbose)
+    options = _RunOptions(store, allow_host_paths, port_forwards, verbose)
     try:
         return asyncio.run(interruptions.run(_run(text, source, options, services, interruptions)))
     except Interrupted as interrupted:
@@ -135,14 +145,18 @@ def check(services: CliServices, allow_host_paths: tuple[Path, ...], as_json: bo
 async def _run(
     text: str, source: str, options: _RunOptions, services: CliServices, interruptions: Interruptions
 ) -> int:
+    from msgspec.structs import replace
+
     from .template_progress import TemplateProgressDisplay
 
     store, allowed = options.store, options.allow_host_paths
     async with services.open_runtime(store=store.kind, allow_host_paths=allowed) as runtime:
         spec = await services.read_pod(text, source, runtime.images.resolve, store.spec(), allowed)
+        spec = replace(spec, port_forwards=(*spec.port_forwards, *options.port_forwards))
         with TemplateProgressDisplay(plain_lines=True) as display:
             async with runtime.spawn(spec, progress=display) as pod:
                 display.close()
+                tell_ports(pod, spec.port_forwards, verbose=options.verbose)
                 if options.verbose:
                     tell(f"pod {pod.id}: {len(pod.containers())} containers run")
                 _show_init_outputs(pod)

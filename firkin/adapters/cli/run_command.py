@@ -15,6 +15,7 @@ import click
 from .detach_keys import DEFAULT_DETACH_KEYS, DetachKeys, DetachKeysType
 from .interruption import Interrupted, Interruptions
 from .pod_end import tell, tell_end
+from .port_option import port_option, tell_ports
 from .services import CliServices
 from .store_choice import StoreChoice, StoreChoiceType
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from firkin.domain.container_spec import PodContainerSpec
     from firkin.domain.image import ImageBundle
     from firkin.domain.pod_spec import PodSpec
+    from firkin.domain.port_forwards import PortForward
     from firkin.domain.process import ExitStatus
 
     from .template_progress import TemplateProgressDisplay
@@ -40,6 +42,7 @@ IMAGE or right after it; everything from the first word of CMD on is the command
   echo hello | firkin run oci:images:busybox cat
   firkin run -e GREETING=hello -w /tmp -u nobody oci:images:debian -- sh -c 'echo $GREETING; id; pwd'
   firkin run -it oci:images:debian bash                    a shell on this terminal
+  firkin run -p 8080:80 oci:images:nginx                   127.0.0.1:8080 leads to the container's port 80
   firkin run --store ext4:2GiB oci:images:debian -- sh     a root filesystem with a hard limit
 
 The store keeps what the image unpacks to. `directory`, the default here, is the machine's shared store: an image is
@@ -74,6 +77,7 @@ class RunOptions(NamedTuple):
     verbose: bool
     tty: bool
     detach_keys: bytes
+    port_forwards: tuple[PortForward, ...]
 
 
 class _NoTerminal(click.ClickException):
@@ -160,6 +164,7 @@ class _Variable(click.ParamType[tuple[str, str]]):
     show_default=True,
     help='With -t, the keys that end the attachment and stop the command; "" for none.',
 )
+@port_option
 @click.option("-v", "--verbose", is_flag=True, help="Tell on standard error what happens and how long it takes.")
 @click.argument("image")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
@@ -179,6 +184,7 @@ def command(
     verbose: bool,
     tty: bool,
     detach_keys: bytes,
+    port_forwards: tuple[PortForward, ...],
 ) -> int:
     if tty and not os.isatty(0):
         raise _NoTerminal
@@ -196,6 +202,7 @@ def command(
         verbose,
         tty,
         detach_keys,
+        port_forwards,
     )
     interruptions = Interruptions()
     try:
@@ -218,6 +225,7 @@ async def _run(options: RunOptions, services: CliServices, interruptions: Interr
         with TemplateProgressDisplay(plain_lines=options.verbose) as display:
             # Output of a container on a terminal must not come before that is raw, which follows the progress.
             async with runtime.spawn(replace(spec, containers=()) if options.tty else spec, progress=display) as pod:
+                tell_ports(pod, options.port_forwards, verbose=options.verbose)
                 run = _run_on_terminal if options.tty else _run_on_streams
                 status = await run(pod, spec.containers[0], options, interruptions, display)
                 report = await pod.stop()
@@ -281,6 +289,8 @@ def _pod_spec(options: RunOptions, bundle: ImageBundle) -> PodSpec:
 
     pod_id = options.name if options.name is not None else f"run-{secrets.token_hex(4)}"
     builder = PodBuilder(pod_id, pod_store=options.store.spec()).container(_container_spec(options, bundle))
+    for forward in options.port_forwards:
+        builder = builder.forward_port(forward.container_port, forward.host_port, forward.host_address)
     return (builder.hostname(options.hostname) if options.hostname else builder).build()
 
 

@@ -29,7 +29,7 @@ from firkin.domain.process import ExitStatus, ProcessRef, Stdio, StdioOptions
 from firkin.domain.reports import AgentInfo, StoreUsage
 from firkin.domain.terminal import TerminalSize
 from firkin.ports.agent_containers import ContainerLaunch, OverlayRequest
-from firkin.ports.agent_network import PORT_CHECKS
+from firkin.ports.agent_network import PORT_CHECKS, PORT_FORWARDS
 from firkin.ports.agent_pods import PodPreparation
 from firkin.ports.agent_processes import ProcessLaunch, ProcessStreams, StartedProcess
 from firkin.ports.agent_templates import ProgressCallback, TemplateProgress, TemplateResult
@@ -98,7 +98,7 @@ class MemoryAgent(MemoryAgentFiles, MemoryAgentStatistics, MemoryAgentEvents, Me
     async def info(self) -> AgentInfo:
         """Who it is."""
         async with self._call("info"):
-            return AgentInfo("memory", _FEATURES | {PORT_CHECKS}, runtime="coroutines")
+            return AgentInfo("memory", _FEATURES | {PORT_CHECKS, PORT_FORWARDS}, runtime="coroutines")
 
     async def prepare_pod(self, preparation: PodPreparation) -> None:
         """Make the pod's files, without any that an earlier pod left."""

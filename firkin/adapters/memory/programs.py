@@ -12,6 +12,9 @@ from firkin.domain.terminal import TerminalSize
 
 from .pipes import MemoryPipe
 
+ConnectionHandler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+"""Serves one connection."""
+
 
 class MemoryProcess:
     """A process, from the inside: what a program in memory may use.
@@ -23,6 +26,7 @@ class MemoryProcess:
         resized: set whenever the terminal gets another size; what SIGWINCH is to a real process.
         ignored: signals that do nothing to it; SIGKILL cannot be among them.
         ports: those that it listens on, and with which status it answers a GET request of a path.
+        servers: what it does with a connection to a port, and closes itself.
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class MemoryProcess:
         self.resized = asyncio.Event()
         self.ignored: set[int] = set()
         self.ports: dict[int, Callable[[str], int]] = {}
+        self.servers: dict[int, ConnectionHandler] = {}
         self.started_unix_seconds = time.time()
         self.exit: asyncio.Future[ExitStatus] = asyncio.get_running_loop().create_future()
         self._signal: int | None = None

@@ -52,6 +52,9 @@ class MemorySandbox:
         """Call `callback` once it has ended."""
         self._ended.add_done_callback(lambda _: callback())
 
+    async def expose_guest_port(self, port: int) -> None:
+        """Nothing is there to be exposed."""
+
     async def wait_ended(self) -> SandboxExit:
         """Wait for the end."""
         return await asyncio.shield(self._ended)

@@ -11,6 +11,7 @@ from firkin.domain.container_spec import ResourceLimits
 from firkin.domain.ids import ContainerId
 from firkin.domain.validation import Volume
 
+from .container_ports import named_ports, read_port_forwards
 from .environment import PodFacts, read_environment
 from .manifest import ManifestContainer, PodSecurity
 from .mounts import read_mounts
@@ -29,8 +30,6 @@ _INERT = {
     "terminationMessagePath": "there is no server that would show the message",
     "terminationMessagePolicy": "there is no server that would show the message",
 }
-_PORTS_INERT = "containers of a pod reach each other's ports on localhost, declared or not; nobody else does"
-_PORT_INERT = dict.fromkeys(("name", "containerPort", "protocol"), _PORTS_INERT)
 _REQUESTS_INERT = "a single machine has nothing to schedule by requests"
 _SCHEMES_OF_FILES = ("oci", "docker-archive")
 
@@ -51,8 +50,8 @@ def read_container(item: Field, pod: PodContext, *, is_init: bool) -> ManifestCo
     fields = item.fields((*_FIELDS, *own) if is_init and not is_sidecar else (*_FIELDS, *own, *_MAIN_FIELDS), _INERT)
     name = made(item.required(fields, "name"), ContainerId)
     image = made(item.required(fields, "image"), lambda text: _located_image(text, pod.source))
-    _check_ports(fields.get("ports"))
-    ports = _named_ports(fields.get("ports"))
+    port_forwards = read_port_forwards(fields.get("ports"))
+    ports = named_ports(fields.get("ports"))
     resources = _resources(fields.get("resources"))
     environment = read_environment(fields, pod.facts, resources)
     container = ManifestContainer(
@@ -67,6 +66,7 @@ def read_container(item: Field, pod: PodContext, *, is_init: bool) -> ManifestCo
         security=read_security(fields.get("securityContext"), pod.security),
         probes=read_probes(fields, ports),
         hooks=read_hooks(fields.get("lifecycle"), ports),
+        port_forwards=port_forwards,
         terminal=_flag(fields.get("tty")),
         stdin=_flag(fields.get("stdin")),
         is_sidecar=is_sidecar,
@@ -106,29 +106,6 @@ def _absolute(path: str) -> str:
     if path and not path.startswith("/"):
         raise ValueError(f"working directory {path!r} is not absolute")
     return path
-
-
-def _check_ports(field: Field | None) -> None:
-    for item in [] if field is None else field.items():
-        fields = item.fields(("hostPort", "hostIP"), _PORT_INERT)
-        for refused in fields.values():
-            refused.problem("unsupported-value", "firkin publishes no port of a pod on the host")
-
-
-def _named_ports(field: Field | None) -> dict[str, int]:
-    """The numbers of the ports that have names."""
-    ports: dict[str, int] = {}
-    for item in [] if field is None or not field.is_list else field.items():
-        entries = item.entries() if item.is_object else {}
-        name, number = (entries.get(key) for key in ("name", "containerPort"))
-        if name is None or number is None or name.is_null or number.is_null:
-            continue
-        text, port = name.text(), number.integer()
-        if text in ports:
-            name.problem("duplicate-port", f"another port has the name {text!r}")
-        if text is not None and port is not None:
-            ports[text] = port
-    return ports
 
 
 def _resources(field: Field | None) -> ResourceLimits:

@@ -8,6 +8,7 @@ import msgspec
 
 from firkin.domain.container_spec import ResourceLimits
 from firkin.domain.ids import ContainerId, PodId
+from firkin.domain.port_forwards import PortForward
 from firkin.domain.probes import Hooks, Probes
 from firkin.domain.restarting import RestartPolicy
 from firkin.domain.surroundings import Surroundings
@@ -59,6 +60,7 @@ class ManifestContainer(msgspec.Struct, frozen=True):
         resources: its limits.
         security: its security context.
         probes, hooks: commands that are run in it.
+        port_forwards: ports of the host that lead to its own.
         terminal, stdin: whether it wants a terminal, and standard input.
         is_sidecar: whether it is an init container that goes on beside the others.
     """
@@ -74,6 +76,7 @@ class ManifestContainer(msgspec.Struct, frozen=True):
     security: SecurityContext = SecurityContext()
     probes: Probes = Probes()
     hooks: Hooks = Hooks()
+    port_forwards: tuple[PortForward, ...] = ()
     terminal: bool = False
     stdin: bool = False
     is_sidecar: bool = False

@@ -66,6 +66,8 @@ async def pod_spec(
         spec = _container_spec(container, manifest, bundle, streams)
         is_init = where.startswith("spec.initContainers")
         builder = builder.init_container(spec) if is_init else builder.container(spec)
+        for forward in container.port_forwards:
+            builder = builder.forward_port(forward.container_port, forward.host_port, forward.host_address)
     if problems:
         raise ManifestError(manifest.source, tuple(problems))
     return builder.build()

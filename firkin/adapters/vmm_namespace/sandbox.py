@@ -45,6 +45,9 @@ class NamespaceSandbox:
         """The mount by which the agent gets the pod store."""
         return self._store_mount
 
+    async def expose_guest_port(self, port: int) -> None:
+        """The guest makes the socket itself, in the directory that it shares with the host."""
+
     async def wait_ended(self) -> SandboxExit:
         """Wait until the sandbox has ended; its reason has unshare's exit status, which is vminitd's."""
         await self._process.wait_ended()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from firkin._fast import vsock
+from firkin._fast import device_end, vsock
 from firkin.domain.boot_timing import BootTiming
 from firkin.domain.mounts import Mount
 from firkin.domain.reports import SandboxExit
@@ -46,6 +46,7 @@ class QemuSandbox:
         self._started = started
         self._phase = "boot"
         self._broken = ""
+        self._exposed_ports: set[int] = set()
         self._exit: SandboxExit | None = None
         self._boot_timing: BootTiming | None = None
         parts.line.when_listening(self._agent_listens)
@@ -81,6 +82,12 @@ class QemuSandbox:
         self._phase = "running"
         self._boot_timing = BootTiming.from_marks(self._started, time.monotonic(), self._parts.line.phases or {})
 
+    async def expose_guest_port(self, port: int) -> None:
+        """Let the device have a socket for the port, until it ends."""
+        if port not in self._exposed_ports:
+            self._parts.device.listen(port)
+            self._exposed_ports.add(port)
+
     async def watch_device(self) -> None:
         """End the machine when its vsock device ends first: nobody could speak with it any more."""
         ended = asyncio.Event()
@@ -92,7 +99,7 @@ class QemuSandbox:
         finally:
             loop.remove_reader(descriptor)
         end = self._parts.device.end
-        if end is None or end.kind == vsock.CLOSED or await self._parts.process.ends_within(_FOLLOWS_SECONDS):
+        if end is None or end.kind == device_end.CLOSED or await self._parts.process.ends_within(_FOLLOWS_SECONDS):
             return
         self._broken = f"its vsock device ended ({end.kind}: {end.reason})"
         self._parts.process.kill()

@@ -14,6 +14,18 @@ class RuntimeClosed(FirkinError):
         super().__init__("the runtime is closed")
 
 
+class HostPortUnavailable(FirkinError):
+    """The host does not let firkin listen where a port is to be forwarded from."""
+
+    code = "host-port-unavailable"
+
+    def __init__(self, address: str, port: int, reason: str) -> None:
+        super().__init__(f"cannot listen on port {port} of {address}: {reason}")
+        self.address = address
+        self.port = port
+        self.reason = reason
+
+
 class PodExists(FirkinError):
     """A pod of this id is running on this store."""
 

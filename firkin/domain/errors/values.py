@@ -59,6 +59,17 @@ class InvalidSize(InvalidArgument):
         self.value = value
 
 
+class InvalidPortForward(InvalidArgument):
+    """A text that does not say which port of the host leads to which port of a pod."""
+
+    code = "invalid-port-forward"
+
+    def __init__(self, value: str, reason: str) -> None:
+        super().__init__(f"port forward {value!r} is invalid: {reason}")
+        self.value = value
+        self.reason = reason
+
+
 class InvalidTerminalSize(InvalidArgument):
     """A terminal with a side that is negative or more than 65535."""
 

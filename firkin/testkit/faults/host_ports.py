@@ -67,6 +67,10 @@ class FaultySandbox:
         """The sandbox's own."""
         return self._sandbox.store_mount
 
+    async def expose_guest_port(self, port: int) -> None:
+        """Expose it; no fault changes that."""
+        await self._sandbox.expose_guest_port(port)
+
     async def wait_ended(self) -> SandboxExit:
         """Wait for its end; no fault changes that."""
         return await self._sandbox.wait_ended()

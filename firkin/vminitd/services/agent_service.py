@@ -42,6 +42,7 @@ FEATURES = (
     "events",
     "one-call-start",
     "port-checks",
+    "port-forwards",
     "process-list",
     "shared-process-namespace",
     "statistics",

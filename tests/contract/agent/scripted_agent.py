@@ -48,6 +48,8 @@ class FakeSandbox:
     def store_mount(self) -> Mount:
         return Mount.bind("/store", POD_STORE_MOUNT)
 
+    async def expose_guest_port(self, port: int) -> None: ...
+
     async def wait_ended(self) -> SandboxExit:
         return await asyncio.shield(self._ended)
 

@@ -44,3 +44,8 @@ def test_what_is_no_such_value_is_an_error_of_msgspec() -> None:
         decoded_json(b"[1]", list[str])
     with pytest.raises(msgspec.DecodeError):
         decoded_json(b"[", list[str])
+
+
+def test_text_that_is_not_utf8_is_no_json() -> None:
+    with pytest.raises(msgspec.DecodeError, match="not UTF-8"):
+        decoded_json(b'["\xa8"]', list[str])

@@ -10,6 +10,7 @@ from firkin.adapters.pod_manifest import PodManifest, check_manifest, load_manif
 from firkin.domain.host_paths import HostPathKind, HostPathVolume
 from firkin.domain.image import ImageBundle, ImageConfig
 from firkin.domain.pod_spec import PodSpec
+from firkin.domain.port_forwards import PortForward
 from firkin.domain.probes import ExecAction, GrpcAction, Hooks, HttpGetAction, Probe, Probes, SleepAction
 from firkin.domain.restarting import RestartPolicy
 from firkin.domain.volumes import EmptyDirMount, EmptyDirVolume, VolumeFile
@@ -327,6 +328,21 @@ async def test_init_containers_probes_hooks_and_the_restart_policy_reach_the_spe
     )
 
 
+async def test_host_ports_become_forwards_to_the_host_alone_unless_an_address_is_given() -> None:
+    spec = await spec_of(
+        loaded(
+            "",
+            """
+            ports:
+            - {containerPort: 80, hostPort: 8080, name: http, protocol: TCP}
+            - {containerPort: 443, hostPort: 8443, hostIP: 0.0.0.0}
+            - {containerPort: 9090}
+            """,
+        )
+    )
+    assert spec.port_forwards == (PortForward(80, 8080), PortForward(443, 8443, "0.0.0.0"))
+
+
 async def test_probes_of_ports_by_number_or_by_name_reach_the_spec() -> None:
     manifest = loaded(
         "",
@@ -383,7 +399,11 @@ async def test_probes_of_ports_by_number_or_by_name_reach_the_spec() -> None:
         ("livenessProbe: {exec: {command: [x]}, periodSeconds: 0}", "livenessProbe.periodSeconds", "invalid-value"),
         ("lifecycle: {preStop: {tcpSocket: {port: 1}}}", "lifecycle.preStop.tcpSocket", "unsupported-value"),
         ("lifecycle: {preStop: {sleep: {seconds: -1}}}", "lifecycle.preStop.sleep.seconds", "invalid-value"),
-        ("ports: [{containerPort: 80, hostPort: 80}]", "ports[0].hostPort", "unsupported-value"),
+        ("ports: [{containerPort: 80, hostPort: 0}]", "ports[0].hostPort", "invalid-value"),
+        ("ports: [{containerPort: 80, hostPort: 80, hostIP: here}]", "ports[0].hostIP", "invalid-value"),
+        ("ports: [{containerPort: 80, hostIP: 0.0.0.0}]", "ports[0].hostIP", "invalid-value"),
+        ("ports: [{containerPort: 53, hostPort: 53, protocol: UDP}]", "ports[0].protocol", "unsupported-value"),
+        ("ports: [{hostPort: 80}]", "ports[0]", "missing-field"),
         ("resources: {limits: {ephemeral-storage: 1Gi}}", "resources.limits.ephemeral-storage", "unsupported-value"),
         ("resources: {requests: {memory: lots}}", "resources.requests.memory", "invalid-value"),
     ],
