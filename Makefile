@@ -7,6 +7,7 @@
 # make bench   measure, beside peers
 # make bench-layers         measure how layers are applied, beside GNU tar, bsdtar, umoci and podman (20 minutes)
 # make bench-layers-short   a part of it; fails when firkin got slower beside GNU tar
+# make bench-vsock          measure the vsock device in a machine, beside one in Python and QEMU's user network
 # make fuzz    apply random layers for FIRKIN_FUZZ_SECONDS, 1200 unless set; then random guests drive the vsock device
 # make asan    golden and random layers, hostile and random guests, with the kernels under the address and the
 #              undefined behaviour sanitizers
@@ -16,7 +17,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: demo test check build wire sync bench bench-layers bench-layers-short fuzz asan clean packages-demo packages-test dev \
+.PHONY: demo test check build wire sync bench bench-layers bench-layers-short bench-vsock fuzz asan clean packages-demo packages-test dev \
 	check-style check-types check-kernels check-contracts check-wire check-sync check-kernel-tests
 export DEBIAN_FRONTEND := noninteractive
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -95,6 +96,10 @@ bench-layers: packages-test dev
 
 bench-layers-short: packages-test dev
 	$(SUDO) $(BIN)/python -m benchmarks.layers --short
+
+bench-vsock: packages-test dev
+	mkdir -p build
+	$(BIN)/python -m benchmarks.vsock --json build/vsock.json
 
 FIRKIN_FUZZ_SECONDS ?= 1200
 
