@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 APPLIED: int
 TRUSTED_OVERLAY: int
 USER_OVERLAY: int
@@ -16,6 +18,7 @@ class LayerWriter:
         whiteouts: int,
         rootless: bool,
         umask: int,
+        lower: Callable[[], int] | None = None,
     ) -> None: ...
     def feed(self, piece: bytes) -> None: ...
     def finish(self) -> None: ...

@@ -15,6 +15,7 @@ from posix.unistd cimport getegid, geteuid
 from .archive cimport (
     Archive, ENTRY_BEGINS, ENTRY_DATA, ENTRY_ENDS, Entry, NEEDS_BYTES, end_archive, free_archive, next_event,
 )
+from .below cimport Below, copy_node, leave_below
 from .byte_buffer cimport ByteBuffer, release, reserve
 from .failure cimport (
     BAD_CHECKSUM, BAD_DEVICE, BAD_SYMLINK, CHECKSUM_FIELD, DEVICE_FIELD, ENDS_AFTER_EXTENSION, ENDS_IN_DATA,
@@ -31,9 +32,10 @@ from .path_ids cimport PathId, child_id, path_set_has
 from .paths cimport PATH_CLIMBS, PATH_HAS_NUL, PATH_IS_EMPTY, PathProblem, clean_member
 from .removal cimport remove_entry, remove_lower_children
 from .rootfs cimport (
-    APPLIED as WHITEOUTS_APPLIED, MISSING, ROOT, Rootfs, TRUSTED_OVERLAY as WHITEOUTS_TRUSTED,
-    USER_OVERLAY as WHITEOUTS_USER, Whiteouts, directory_at, is_whiteout, make_directory,
-    note_brought, open_directory, open_directory_with, rootfs_close, rootfs_open, set_opaque,
+    ALWAYS, APPLIED as WHITEOUTS_APPLIED, AS_BELOW, MISSING, Making, NEVER, ROOT, Rootfs,
+    TRUSTED_OVERLAY as WHITEOUTS_TRUSTED, USER_OVERLAY as WHITEOUTS_USER, Whiteouts, copy_directory, directory_at,
+    find_below, forget_last_path, lower_view, make_directory, note_brought, open_directory,
+    open_directory_with, rootfs_close, rootfs_open, set_opaque,
 )
 from .syscalls cimport (
     AT_SYMLINK_NOFOLLOW, S_IFCHR, S_IFDIR, S_IFMT, close, dup, fstatat, ftruncate, linkat, mknodat, pwrite,
@@ -122,6 +124,10 @@ cdef struct Target:
 cdef class LayerWriter:
     """Applies one layer below the open directory `root`; a whiteout removes only what layers below brought.
 
+    When whiteouts are written for overlayfs, `lower` may be called once, without arguments, by the thread that feeds:
+    it gives an open directory that shows the layers below, merged, and stays open as long as this does; when it
+    raises, the failure is OSError with ECANCELED. What the layer builds on without bringing it is made as it is there.
+
     `feed` gives it the tar in pieces, `finish` ends it, and `close` must be called in any case. Not to be used
     by two threads at once. Every failure is EntryRefused, or OSError for what the kernel refused; `current` then
     names the entry, b"" for none.
@@ -135,6 +141,7 @@ cdef class LayerWriter:
     cdef long long _depth_limit
     cdef bint _is_open
     cdef bint _has_failed
+    cdef object _lower
 
     def __cinit__(self):
         memset(&self._rootfs, 0, sizeof(Rootfs))
@@ -154,6 +161,7 @@ cdef class LayerWriter:
         int whiteouts,
         bint rootless,
         mode_t umask,
+        lower=None,
     ):
         cdef bytes secret = os.urandom(sizeof(PathId))
         cdef PathId root_id
@@ -168,6 +176,11 @@ cdef class LayerWriter:
         self._rootfs.is_rootless = rootless
         self._rootfs.whiteouts = <Whiteouts>whiteouts
         self._rootfs.was_empty = _is_empty(root)
+        if lower is not None and whiteouts != WHITEOUTS_APPLIED:
+            self._lower = lower
+            self._rootfs.was_empty = False
+            self._rootfs.find_lower = _lower_of
+            self._rootfs.lower_context = <void *>self
         self._is_open = True
         if rootfs_open(&self._rootfs, root, root_id) < 0:
             raise self._error()
@@ -192,6 +205,8 @@ cdef class LayerWriter:
         self._expect_open()
         with nogil:
             result = end_archive(&self._archive)
+            if result == 0 and self._rootfs.find_lower != NULL and not self._rootfs.root_is_dressed:
+                result = self._dress_root_as_below()
             if result == 0:
                 self._archive.name.size = 0
                 self._is_open = False
@@ -258,6 +273,12 @@ cdef class LayerWriter:
             )
         )
 
+    cdef int _dress_root_as_below(self) noexcept nogil:
+        cdef int lower = lower_view(&self._rootfs)
+        if lower < 0:
+            return -1
+        return 0 if copy_directory(&self._rootfs, lower, ROOT) == 0 else call_failed(&self._rootfs.failure)
+
     cdef void _release(self) noexcept nogil:
         if self._target.file >= 0:
             close(self._target.file)
@@ -297,7 +318,7 @@ cdef class LayerWriter:
         if _is_reserved(self._target.path.data, self._target.parent_size):
             return 0
         self._target.parent = directory_at(
-            &self._rootfs, self._target.path.data, self._target.parent_size, True
+            &self._rootfs, self._target.path.data, self._target.parent_size, ALWAYS
         )
         if self._target.parent < 0:
             return -1
@@ -353,6 +374,7 @@ cdef class LayerWriter:
     cdef int _apply_root(self) noexcept nogil:
         if self._archive.entry.kind != b"5":
             return refused(&self._rootfs.failure, IS_THE_ROOTFS)
+        self._rootfs.root_is_dressed = True
         return dress_directory(&self._rootfs, ROOT, &self._archive.entry, False)
 
     cdef int _apply_whiteout(self) noexcept nogil:
@@ -360,6 +382,7 @@ cdef class LayerWriter:
         cdef const char *hidden = target.name + 4
         cdef bint is_opaque = strcmp(target.name, b".wh..wh..opq") == 0
         cdef bint is_applied = self._rootfs.whiteouts == WHITEOUTS_APPLIED
+        cdef Making making = NEVER
         if not is_opaque:
             if strncmp(target.name, b".wh..wh.", 8) == 0:
                 return 0
@@ -367,17 +390,22 @@ cdef class LayerWriter:
                 return refused(&self._rootfs.failure, WHITEOUT_OF_NOTHING)
         if _is_reserved(target.path.data, target.parent_size):
             return 0
-        target.parent = directory_at(&self._rootfs, target.path.data, target.parent_size, not is_applied)
+        if self._rootfs.find_lower != NULL:
+            making = AS_BELOW
+            forget_last_path(&self._rootfs)
+        elif not is_applied:
+            making = ALWAYS
+        target.parent = directory_at(&self._rootfs, target.path.data, target.parent_size, making)
         if target.parent < 0:
             return 0 if target.parent == MISSING else -1
         self._rootfs.directories[target.parent].changed = True
-        if not is_applied:
-            return set_opaque(&self._rootfs, target.parent) if is_opaque else self._write_whiteout(hidden)
-        if self._rootfs.was_empty:
+        if not self._rootfs.was_empty and (
+            self._remove_lower_children(target.parent) if is_opaque else self._remove_lower(hidden)
+        ) < 0:
+            return -1
+        if is_applied:
             return 0
-        if is_opaque:
-            return self._remove_lower_children(target.parent)
-        return self._remove_lower(hidden)
+        return set_opaque(&self._rootfs, target.parent) if is_opaque else self._write_whiteout(hidden)
 
     cdef int _remove_lower_children(self, int directory) noexcept nogil:
         return remove_lower_children(
@@ -403,9 +431,17 @@ cdef class LayerWriter:
         return directory if directory >= 0 else open_directory(&self._rootfs, parent, name)
 
     cdef int _write_whiteout(self, const char *hidden) noexcept nogil:
-        # For overlayfs: a device 0:0, or, for a directory that this layer brought, the mark of an opaque one.
+        # For overlayfs: a device 0:0, or, for a directory that this layer brought, the mark of an opaque one. Where
+        # there is nothing to hide, the device would be seen.
         cdef int parent = self._target.parent
         cdef int directory
+        cdef Below below
+        if self._rootfs.find_lower != NULL:
+            if find_below(&self._rootfs, hidden, &below) < 0:
+                return -1
+            if below.parent < 0:
+                return 0
+            leave_below(&below)
         if mknodat(self._rootfs.directories[parent].fd, hidden, S_IFCHR, 0) == 0:
             return 0
         if errno != EEXIST:
@@ -423,7 +459,7 @@ cdef class LayerWriter:
         cdef PathId path = child_id(rootfs.directories[target.parent].id, target.name, strlen(target.name))
         cdef int directory = open_directory_with(rootfs, path)
         cdef bint is_new = False
-        cdef bint was_whiteout = False
+        cdef bint was_hiding = False
         if note_brought(rootfs, target.parent, target.name) < 0:
             return -1
         if directory < 0:
@@ -432,9 +468,8 @@ cdef class LayerWriter:
             if directory < 0 and errno == EEXIST:
                 directory = open_directory(rootfs, target.parent, target.name)
             if directory < 0 and (errno == ENOTDIR or errno == ELOOP):
-                was_whiteout = rootfs.whiteouts != WHITEOUTS_APPLIED and is_whiteout(
-                    rootfs.directories[target.parent].fd, target.name
-                )
+                # What stood here, a whiteout or anything else, hides what the layers below have.
+                was_hiding = rootfs.whiteouts != WHITEOUTS_APPLIED
                 if self._clear() < 0 or note_brought(rootfs, target.parent, target.name) < 0:
                     return -1
                 directory = make_directory(rootfs, target.parent, target.name, self._archive.entry.mode & 0o777)
@@ -443,7 +478,7 @@ cdef class LayerWriter:
                 return call_failed(&rootfs.failure)
         if dress_directory(rootfs, directory, &self._archive.entry, is_new) < 0:
             return -1
-        return set_opaque(rootfs, directory) if was_whiteout else 0
+        return set_opaque(rootfs, directory) if was_hiding else 0
 
     cdef int _clear(self) noexcept nogil:
         # Remove what stands in the entry's place.
@@ -504,6 +539,7 @@ cdef class LayerWriter:
         cdef int source
         cdef int result
         cdef size_t slash
+        cdef Making making = NEVER if rootfs.find_lower == NULL else AS_BELOW
         if self._clean(self._archive.entry.link_name, &target.link_path) < 0:
             return -1
         if target.link_path.size == 0:
@@ -511,7 +547,7 @@ cdef class LayerWriter:
         slash = _last_slash(&target.link_path)
         # Looking for the one directory must not close the other.
         rootfs.directories[target.parent].is_pinned = True
-        source = directory_at(rootfs, target.link_path.data, slash, False)
+        source = directory_at(rootfs, target.link_path.data, slash, making)
         rootfs.directories[target.parent].is_pinned = target.parent == ROOT
         if source < 0:
             return refused(&rootfs.failure, LINK_TO_MISSING) if source == MISSING else -1
@@ -523,6 +559,9 @@ cdef class LayerWriter:
         cdef Rootfs *rootfs = &self._rootfs
         cdef int source_fd = rootfs.directories[source].fd
         cdef int parent_fd = rootfs.directories[target.parent].fd
+        if rootfs.whiteouts != WHITEOUTS_APPLIED and self._bring_source(&source, source_name) < 0:
+            return -1
+        source_fd = rootfs.directories[source].fd
         if linkat(source_fd, source_name, parent_fd, target.name, 0) == 0:
             return 0
         if errno == EEXIST:
@@ -530,6 +569,40 @@ cdef class LayerWriter:
         if errno == ENOENT:
             return refused(&rootfs.failure, LINK_TO_MISSING)
         return self._link_failed(source_fd, source_name)
+
+    cdef int _bring_source(self, int *source, const char *name) noexcept nogil:
+        # A target that only the layers below have is copied from them, to be linked; one that is hidden is missing.
+        cdef Target *target = &self._target
+        cdef Rootfs *rootfs = &self._rootfs
+        cdef stat_result status
+        cdef Below below
+        cdef int result
+        if fstatat(rootfs.directories[source[0]].fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0:
+            if status.st_mode & S_IFMT == S_IFCHR and status.st_rdev == 0:
+                return refused(&rootfs.failure, LINK_TO_MISSING)
+            return 0
+        if errno != ENOENT:
+            return call_failed(&rootfs.failure)
+        if rootfs.find_lower == NULL:
+            return refused(&rootfs.failure, LINK_TO_MISSING)
+        # Once more, so that it is known where its directory really is.
+        forget_last_path(rootfs)
+        rootfs.directories[target.parent].is_pinned = True
+        source[0] = directory_at(rootfs, target.link_path.data, _last_slash(&target.link_path), AS_BELOW)
+        rootfs.directories[target.parent].is_pinned = target.parent == ROOT
+        if source[0] < 0 or find_below(rootfs, name, &below) < 0:
+            return refused(&rootfs.failure, LINK_TO_MISSING) if source[0] == MISSING else -1
+        if below.parent < 0:
+            return refused(&rootfs.failure, LINK_TO_MISSING)
+        if below.kind == S_IFDIR:
+            result = refused(&rootfs.failure, LINK_TO_DIRECTORY)
+        else:
+            rootfs.directories[source[0]].changed = True
+            result = copy_node(&below, name, rootfs.directories[source[0]].fd)
+            if result < 0:
+                call_failed(&rootfs.failure)
+        leave_below(&below)
+        return result
 
     cdef int _link_over(self, int source, const char *source_name) noexcept nogil:
         # Something stands in its place, perhaps the target itself, perhaps the directory that the target is in.
@@ -604,6 +677,15 @@ cdef class LayerWriter:
             data += written
             size -= <size_t>written
         return 0
+
+
+cdef int _lower_of(void *writer) noexcept nogil:
+    # Whatever it raises is its own affair to remember.
+    with gil:
+        try:
+            return (<LayerWriter>writer)._lower()
+        except:  # noqa: E722
+            return -1
 
 
 cdef bint _is_empty(int root) except -1:

@@ -2,6 +2,7 @@
 
 from posix.types cimport gid_t, mode_t, uid_t
 
+from .below cimport Below
 from .byte_buffer cimport ByteBuffer
 from .failure cimport Failure
 from .path_ids cimport PathId, PathSet
@@ -19,6 +20,17 @@ cdef enum Whiteouts:
     APPLIED
     TRUSTED_OVERLAY
     USER_OVERLAY
+
+
+# Whether a missing directory is made.
+cdef enum Making:
+    NEVER
+    AS_BELOW  # when the layers below have it
+    ALWAYS
+
+
+# Gives an open directory that shows the layers below, merged; -1 when that fails. May wait, and must not hold the GIL.
+ctypedef int (*LowerView)(void *context) noexcept nogil
 
 
 # An open directory of the rootfs. Its time is given back when it is closed, if it was written to.
@@ -46,6 +58,11 @@ cdef struct Rootfs:
     mode_t umask
     bint is_rootless
     Whiteouts whiteouts
+    # Of a rootfs that will lie on others: what they show, looked for when it is needed first. NULL without any.
+    LowerView find_lower
+    void *lower_context
+    int lower
+    bint root_is_dressed
     # What this layer brought, unless nothing was there before it.
     bint was_empty
     PathSet brought
@@ -62,11 +79,13 @@ cdef struct Rootfs:
     # The last path that was asked for, and the directory it is; -1 for none.
     ByteBuffer last_path
     int last
-    bint last_is_brought
+    Making last_making
     # Of the walk that is under way: where it is, what is left of its path, and room to put that together anew.
     ByteBuffer canonical
     ByteBuffer rest
     ByteBuffer spare
+    ByteBuffer lower_link  # the target of a symlink that only the layers below have
+    bint is_lower_link
     PathId *prefix_ids
     size_t prefix_capacity
 
@@ -75,8 +94,16 @@ cdef int rootfs_open(Rootfs *rootfs, int root, PathId root_id) noexcept nogil
 cdef int rootfs_close(Rootfs *rootfs, bint keep_times) noexcept nogil
 
 # The directory at a path, symlinks followed as the rootfs's own root would: an index into `directories` that is valid
-# until the next call, MISSING when `make` is False, or -1. Missing ones are made, 0755 and root's.
-cdef int directory_at(Rootfs *rootfs, const char *path, size_t size, bint make) noexcept nogil
+# until the next call, MISSING when there is none and none was made, or -1. One that the layers below have is made as
+# it is there; any other is 0755 and root's.
+cdef int directory_at(Rootfs *rootfs, const char *path, size_t size, Making making) noexcept nogil
+
+# The layers below, merged, as an open directory; -1 when they cannot be shown.
+cdef int lower_view(Rootfs *rootfs) noexcept nogil
+# What the layers below have as `name` of the directory at `canonical`, unless this layer hides it.
+cdef int find_below(Rootfs *rootfs, const char *name, Below *below) noexcept nogil
+# Give an open directory what an open one of the layers below has: -1 with errno.
+cdef int copy_directory(Rootfs *rootfs, int source, int directory) noexcept nogil
 
 # Make the directory `name` and open it: -1 with errno.
 cdef int make_directory(Rootfs *rootfs, int parent, const char *name, mode_t mode) noexcept nogil

@@ -8,14 +8,16 @@ out of it. A layer may therefore write `bin/ls` through a lower layer's `bin -> 
 from libc cimport errno as c_errno
 from libc.errno cimport EINVAL, ELOOP, ENODATA, ENOENT, ENOMEM, ENOTDIR, EOPNOTSUPP, EPERM, errno
 from libc.stdlib cimport calloc, free, realloc
-from libc.string cimport memchr, memcmp, memset, strlen
+from libc.string cimport memchr, memcmp, memcpy, memset, strlen
 
+from .below cimport Below, copy_metadata, leave_below, look_below
 from .byte_buffer cimport ByteBuffer, append, assign_text, release, reserve
 from .failure cimport NOT_A_DIRECTORY, TOO_MANY_SYMLINKS, call_failed, failed, refused
 from .path_ids cimport PathId, child_id, path_set_add, path_set_free, same_path
 from .syscalls cimport (
-    AT_SYMLINK_NOFOLLOW, OPEN_DIRECTORY, S_IFCHR, S_IFMT, close, dup, fchmod, fchown, fgetxattr, fremovexattr,
-    fsetxattr, fstat, fstatat, futimens, mkdirat, openat, readlinkat, stat_result, timespec, unlinkat,
+    AT_SYMLINK_NOFOLLOW, ECANCELED, OPEN_DIRECTORY, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, close, dup, fchmod, fchown,
+    fgetxattr, fremovexattr, fsetxattr, fstat, fstatat, futimens, mkdirat, openat, readlinkat, stat_result, timespec,
+    unlinkat,
 )
 
 cdef enum:
@@ -32,7 +34,7 @@ cdef const char *USER_OPAQUE = b"user.overlay.opaque"
 
 cdef int rootfs_open(Rootfs *rootfs, int root, PathId root_id) noexcept nogil:
     cdef int fd
-    rootfs.newest = rootfs.oldest = rootfs.last = -1
+    rootfs.newest = rootfs.oldest = rootfs.last = rootfs.lower = -1
     memset(rootfs.buckets, 0xff, sizeof(rootfs.buckets))
     rootfs.directories = <Directory *>calloc(KEPT_OPEN, sizeof(Directory))
     if rootfs.directories == NULL:
@@ -62,22 +64,23 @@ cdef int rootfs_close(Rootfs *rootfs, bint keep_times) noexcept nogil:
     release(&rootfs.canonical)
     release(&rootfs.rest)
     release(&rootfs.spare)
+    release(&rootfs.lower_link)
     path_set_free(&rootfs.brought)
     return result
 
 
-cdef int directory_at(Rootfs *rootfs, const char *path, size_t size, bint make) noexcept nogil:
+cdef int directory_at(Rootfs *rootfs, const char *path, size_t size, Making making) noexcept nogil:
     cdef int found
-    if rootfs.last >= 0 and (rootfs.last_is_brought or not make) and (
+    if rootfs.last >= 0 and making <= rootfs.last_making and (
         rootfs.last_path.size == size and memcmp(rootfs.last_path.data, path, size) == 0
     ):
         return rootfs.last
-    found = _walk(rootfs, path, size, make)
+    found = _walk(rootfs, path, size, making)
     if found >= 0:
-        if assign_text(&rootfs.last_path, path, size) < 0 or (make and _note_path(rootfs) < 0):
+        if assign_text(&rootfs.last_path, path, size) < 0 or (making == ALWAYS and _note_path(rootfs) < 0):
             return failed(&rootfs.failure, ENOMEM)
         rootfs.last = found
-        rootfs.last_is_brought = make
+        rootfs.last_making = making
     return found
 
 
@@ -97,7 +100,7 @@ cdef int _note_path(Rootfs *rootfs) noexcept nogil:
     return 0
 
 
-cdef int _walk(Rootfs *rootfs, const char *path, size_t size, bint make) noexcept nogil:
+cdef int _walk(Rootfs *rootfs, const char *path, size_t size, Making making) noexcept nogil:
     cdef size_t known = 0
     cdef size_t start = 0
     cdef size_t length
@@ -121,7 +124,7 @@ cdef int _walk(Rootfs *rootfs, const char *path, size_t size, bint make) noexcep
         if length == 2 and component[0] == b"." and component[1] == b".":
             step = _climb(rootfs, current, &start)
         else:
-            step = _step(rootfs, current, component, length, make)
+            step = _step(rootfs, current, component, length, making)
         if step == LEADS_ON:
             links += 1
             if links > SYMLINKS_LIMIT:
@@ -171,26 +174,105 @@ cdef int _grow_prefixes(Rootfs *rootfs) noexcept nogil:
     return 0
 
 
-cdef int _step(Rootfs *rootfs, int current, const char *name, size_t length, bint make) noexcept nogil:
+cdef int _step(Rootfs *rootfs, int current, const char *name, size_t length, Making making) noexcept nogil:
     # One component further; LEADS_ON at a symlink.
     cdef int found = open_directory_with(rootfs, child_id(rootfs.directories[current].id, name, length))
     if found < 0:
         found = open_directory(rootfs, current, name)
     if found < 0:
         if errno == ENOENT:
-            if not make:
-                return MISSING
-            found = _imply(rootfs, current, name)
+            found = _step_below(rootfs, current, name, making)
+            if found < 0:
+                return found
         elif errno == ENOTDIR or errno == ELOOP:
             # Also for a symlink, dangling or not, since the kernel was told not to follow.
-            if rootfs.whiteouts == APPLIED or not make or not is_whiteout(rootfs.directories[current].fd, name):
+            if rootfs.whiteouts == APPLIED or not is_whiteout(rootfs.directories[current].fd, name):
                 return LEADS_ON
+            if making != ALWAYS:
+                return MISSING
             found = _imply_over_whiteout(rootfs, current, name)
         else:
             return call_failed(&rootfs.failure)
     if found >= 0 and (_append_component(&rootfs.canonical, name, length)) < 0:
         return failed(&rootfs.failure, ENOMEM)
     return found
+
+
+cdef int _step_below(Rootfs *rootfs, int current, const char *name, Making making) noexcept nogil:
+    # What is not here may be in the layers below: a directory is then made here as it is there, a symlink followed.
+    cdef Below below
+    cdef int result
+    if making == NEVER:
+        return MISSING
+    if find_below(rootfs, name, &below) < 0:
+        return -1
+    if below.parent < 0:
+        result = _imply(rootfs, current, name) if making == ALWAYS else MISSING
+    elif below.kind == S_IFDIR:
+        result = _make_as_below(rootfs, current, &below, name)
+    elif below.kind == S_IFLNK:
+        result = _read_link_below(rootfs, &below, name)
+    else:
+        result = refused(&rootfs.failure, NOT_A_DIRECTORY)
+    leave_below(&below)
+    return result
+
+
+cdef int find_below(Rootfs *rootfs, const char *name, Below *below) noexcept nogil:
+    below.parent = -1
+    if rootfs.find_lower == NULL:
+        return 0
+    if lower_view(rootfs) < 0:
+        return -1
+    if look_below(
+        rootfs.directories[ROOT].fd, rootfs.lower, _opaque_attribute(rootfs), &rootfs.canonical, name, below
+    ) < 0:
+        return call_failed(&rootfs.failure)
+    return 0
+
+
+cdef int lower_view(Rootfs *rootfs) noexcept nogil:
+    if rootfs.lower < 0:
+        rootfs.lower = rootfs.find_lower(rootfs.lower_context)
+    return rootfs.lower if rootfs.lower >= 0 else failed(&rootfs.failure, ECANCELED)
+
+
+cdef int _make_as_below(Rootfs *rootfs, int parent, const Below *below, const char *name) noexcept nogil:
+    cdef int fd = openat(below.parent, name, OPEN_DIRECTORY)
+    cdef int made
+    if fd < 0:
+        return call_failed(&rootfs.failure)
+    made = make_directory(rootfs, parent, name, 0o755)
+    if made < 0 or copy_directory(rootfs, fd, made) < 0:
+        made = call_failed(&rootfs.failure)
+    close(fd)
+    return made
+
+
+cdef int copy_directory(Rootfs *rootfs, int source, int directory) noexcept nogil:
+    cdef Directory *copy = &rootfs.directories[directory]
+    cdef stat_result status
+    if copy_metadata(source, copy.fd, &status) < 0:
+        return -1
+    copy.mode = status.st_mode
+    copy.uid = status.st_uid
+    copy.gid = status.st_gid
+    copy.mtime = status.st_mtim
+    copy.changed = True
+    copy.has_default_acl = fgetxattr(copy.fd, DEFAULT_ACL, NULL, 0) > 0
+    return 0
+
+
+cdef int _read_link_below(Rootfs *rootfs, const Below *below, const char *name) noexcept nogil:
+    cdef ssize_t size
+    if reserve(&rootfs.lower_link, SYMLINK_TARGET_SIZE) < 0:
+        return failed(&rootfs.failure, ENOMEM)
+    size = readlinkat(below.parent, name, rootfs.lower_link.data, SYMLINK_TARGET_SIZE)
+    if size < 0:
+        return call_failed(&rootfs.failure)
+    rootfs.lower_link.size = <size_t>size
+    rootfs.is_lower_link = True
+    return LEADS_ON
 
 
 cdef int _append_component(ByteBuffer *path, const char *name, size_t length) noexcept nogil:
@@ -228,7 +310,13 @@ cdef int _imply_over_whiteout(Rootfs *rootfs, int parent, const char *name) noex
 cdef int _follow(Rootfs *rootfs, int current, const char *name, size_t *start) noexcept nogil:
     # Put a symlink's target in its place.
     cdef char[SYMLINK_TARGET_SIZE] target
-    cdef ssize_t size = readlinkat(rootfs.directories[current].fd, name, target, SYMLINK_TARGET_SIZE)
+    cdef ssize_t size
+    if rootfs.is_lower_link:
+        rootfs.is_lower_link = False
+        size = <ssize_t>rootfs.lower_link.size
+        memcpy(target, rootfs.lower_link.data, rootfs.lower_link.size)
+    else:
+        size = readlinkat(rootfs.directories[current].fd, name, target, SYMLINK_TARGET_SIZE)
     if size < 0:
         return refused(&rootfs.failure, NOT_A_DIRECTORY) if errno == EINVAL else call_failed(&rootfs.failure)
     if target[0] == b"/":
@@ -447,10 +535,13 @@ cdef void _link_oldest(Rootfs *rootfs, int index) noexcept nogil:
 
 
 cdef int set_opaque(Rootfs *rootfs, int directory) noexcept nogil:
-    cdef const char *attribute = TRUSTED_OPAQUE if rootfs.whiteouts == TRUSTED_OVERLAY else USER_OPAQUE
-    if fsetxattr(rootfs.directories[directory].fd, attribute, b"y", 1, 0) < 0:
+    if fsetxattr(rootfs.directories[directory].fd, _opaque_attribute(rootfs), b"y", 1, 0) < 0:
         return call_failed(&rootfs.failure)
     return 0
+
+
+cdef inline const char *_opaque_attribute(const Rootfs *rootfs) noexcept nogil:
+    return TRUSTED_OPAQUE if rootfs.whiteouts == TRUSTED_OVERLAY else USER_OPAQUE
 
 
 cdef bint is_whiteout(int directory, const char *name) noexcept nogil:

@@ -3,6 +3,11 @@
 from posix.types cimport dev_t, gid_t, ino_t, mode_t, off_t, uid_t
 
 
+cdef extern from "errno.h" nogil:
+    enum:
+        ECANCELED
+
+
 cdef extern from "time.h" nogil:
     cdef struct timespec:
         long long tv_sec
@@ -26,6 +31,7 @@ cdef extern from "sys/stat.h" nogil:
         uid_t st_uid
         gid_t st_gid
         dev_t st_rdev
+        off_t st_size
         timespec st_mtim
     int fchmod(int file, mode_t mode)
     int fchmodat(int directory, const char *path, mode_t mode, int flags)
@@ -55,6 +61,10 @@ cdef extern from "unistd.h" nogil:
     int fchown(int file, uid_t owner, gid_t group)
     int fchownat(int directory, const char *path, uid_t owner, gid_t group, int flags)
     int ftruncate(int file, off_t size)
+    enum:
+        SEEK_DATA, SEEK_HOLE
+    off_t lseek(int file, off_t offset, int whence)
+    ssize_t pread(int file, void *data, size_t size, off_t offset)
     int linkat(int old_directory, const char *old, int new_directory, const char *new, int flags)
     ssize_t pwrite(int file, const void *data, size_t size, off_t offset)
     ssize_t readlinkat(int directory, const char *path, char *target, size_t size)

@@ -165,6 +165,9 @@ async def _planned(pod: OpenPod, record: ContainerRecord) -> None:
     bundle = bundle_of(record.spec.rootfs)
     if bundle is not None and bundle.chain_id not in pod.known_templates:
         layout = pod.store.layout
+        for layer in bundle.layers[:-1]:
+            # The template may stand on those of the layers below.
+            await pod.hold_template(layer.chain_id)
         await pod.hold_template(bundle.chain_id)
         await pod.templates.ensure(pod.agent, pod.store.medium.identity, bundle, layout, pod.progress)
         pod.known_templates.add(bundle.chain_id)

@@ -73,6 +73,14 @@ class StoreLayout(msgspec.Struct, frozen=True):
         """The empty file that is written last: a template without it is not whole, however it was made."""
         return self.template(chain_id).below(".complete")
 
+    def template_layer(self, chain_id: Digest) -> GuestPath:
+        """The uppermost layer of one template alone, as overlayfs reads it, over the templates of the layers below."""
+        return self.template(chain_id).below("layer")
+
+    def template_stack(self, chain_id: Digest) -> GuestPath:
+        """The mark of a layer alone, written last: names the template below it, or nothing if it hides that wholly."""
+        return self.template(chain_id).below(".stack")
+
     def pod(self, pod_id: PodId) -> GuestPath:
         """Everything of one pod that is not shared."""
         return self.pods.below(pod_id)

@@ -1,8 +1,9 @@
-"""Template jobs: layers from the host, in turn, into one template."""
+"""Template jobs: layers from the host, a few at a time, into one template."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -11,7 +12,8 @@ from firkin.domain.guest_path import GuestPath
 
 from .bulk_reader import BulkReader
 from .host_streams import HostStreams
-from .layers.templates import TemplateBuilder, TemplateLayer
+from .layers.stacks import TemplateStack
+from .layers.templates import TemplateLayer
 from .process_stdio import StreamRequest
 
 
@@ -25,27 +27,29 @@ class TemplateRequest(msgspec.Struct, frozen=True):
 
 
 class TemplateJob:
-    """One materialisation, run in a thread and watched from the event loop.
-
-    Attributes:
-        layer_index: which layer is being applied.
-        entries: applied so far.
-    """
+    """One materialisation, run in a thread and watched from the event loop."""
 
     def __init__(self, host: HostStreams, request: TemplateRequest) -> None:
         self._host = host
         self._request = request
-        self._earlier_bytes = 0
-        self._reader: BulkReader | None = None
+        self._stack = TemplateStack(request.store_path, request.chain_id, request.layers)
+        self._readers: dict[int, BulkReader] = {}
         self._cancelled = False
-        self.layer_index = 0
-        self.entries = 0
 
     @property
     def done_bytes(self) -> int:
         """Bytes of blobs read so far, over all layers."""
-        reader = self._reader
-        return self._earlier_bytes + (reader.done_bytes if reader is not None else 0)
+        return sum(reader.done_bytes for reader in list(self._readers.values()))
+
+    @property
+    def layer_index(self) -> int:
+        """The lowest layer that is not applied yet."""
+        return self._stack.layer_index
+
+    @property
+    def entries(self) -> int:
+        """Entries applied so far, over all layers."""
+        return self._stack.entries
 
     def run(self) -> bool:
         """Make the template; False when it was there already.
@@ -54,22 +58,23 @@ class TemplateJob:
             BlobCorrupt, DiffIdMismatch, MediaTypeUnsupported, LayerRefused, StoreFull, AgentError: it failed, or
                 was cancelled; nothing of it is left.
         """
-        with TemplateBuilder(self._request.store_path, self._request.chain_id) as builder:
-            if builder.exists():
+        with self._stack as stack:
+            if stack.exists():
                 return False
-            for index, (layer, source) in enumerate(zip(self._request.layers, self._request.streams, strict=True)):
-                self.layer_index = index
-                with BulkReader(self._host.connect_blocking(source.port, source.token)) as reader:
-                    self._reader = reader
-                    if self._cancelled:
-                        reader.cancel()
-                    self.entries += builder.apply(layer, reader)
-                    self._reader = None
-                    self._earlier_bytes += reader.done_bytes
-            return builder.commit()
+            stack.build(self._opened, self.cancel)
+            return stack.commit()
 
     def cancel(self) -> None:
         """Let `run` fail at its next read."""
         self._cancelled = True
-        if self._reader is not None:
-            self._reader.cancel()
+        for reader in list(self._readers.values()):
+            reader.cancel()
+
+    @contextlib.contextmanager
+    def _opened(self, index: int) -> Iterator[BulkReader]:
+        source = self._request.streams[index]
+        with BulkReader(self._host.connect_blocking(source.port, source.token)) as reader:
+            self._readers[index] = reader
+            if self._cancelled:
+                reader.cancel()
+            yield reader

@@ -30,12 +30,13 @@ from hypothesis import strategies as st
 
 from firkin.domain.errors import FirkinError
 from firkin.vminitd.filesystem.mounts import mount
-from firkin.vminitd.layers.applier import apply_layer
+from firkin.vminitd.layers.applier import Whiteouts, apply_layer
 from firkin.vminitd.layers.limits import Limits
 from tests.integration.layers.archives import Trickle
 from tests.integration.layers.golden.trees import ANY_TIME, Tree, read_tree
 
 from .canaries import lay_out, state
+from .stacks import comparable, stacked_tree
 from .tar_grammar import OUTSIDE, Case, cases, reshuffled
 
 _BATCH = 100
@@ -62,6 +63,7 @@ class Fuzzer:
         self._memory: list[int] = []
         self.outcomes: collections.Counter[str] = collections.Counter()
         self.count = 0
+        self.stacks = 0
         # What is named relative to the process would be found at once.
         os.chdir(self._outside)
 
@@ -82,6 +84,8 @@ class Fuzzer:
             self._check()
             if self.count % 4 == 0:
                 self._check_that_steps_do_not_matter(case, outcome)
+            elif len(case.layers) > 1 and not case.rootless and case.whiteouts is Whiteouts.APPLIED:
+                self._check_that_a_stack_is_the_same(case, outcome)
         finally:
             # hypothesis runs a case that failed once more: what it finds then must not hide the first failure.
             signal.setitimer(signal.ITIMER_REAL, 0)
@@ -136,6 +140,22 @@ class Fuzzer:
         self._check()
         if again != outcome or (outcome == "applied" and _timeless(read_tree(self._rootfs)) != first):
             raise Escaped(f"read in other steps, the layers are {again} instead of {outcome}, or another tree")
+
+    def _check_that_a_stack_is_the_same(self, case: Case, outcome: str) -> None:
+        if self._is_large():
+            return
+        flat = comparable(read_tree(self._rootfs, is_whole=False)) if outcome == "applied" else {}
+        if any((node.kind, node.content) == ("character", b"0:0") for node in flat.values()):
+            return  # to an overlay it is a whiteout, which is listed where nothing is merged
+        again, tree = stacked_tree(self._rootfs / "stack", case, _LIMITS)
+        self.stacks += 1
+        if again != outcome:
+            raise Escaped(f"as a stack, the layers are {again} instead of {outcome}")
+        now, then = _timeless(tree), _timeless(flat)
+        different = {path: (then.get(path), now.get(path)) for path in now.keys() | then.keys()}
+        different = {path: (one, other) for path, (one, other) in different.items() if one != other}
+        if different:
+            raise Escaped(f"as a stack, the layers show another tree: {different}")
 
     def _is_large(self) -> bool:
         """True when reading the files would take long: sparse ones may claim anything."""
@@ -200,6 +220,7 @@ def main() -> int:
         )
         return 1
     peak = _peak_mebibytes()
+    print(f"{fuzzer.stacks} of the cases were stacks as well")
     print(f"{fuzzer.count} cases in {time.monotonic() - began:.0f} s, {peak} MiB at most: {dict(fuzzer.outcomes)}")
     return 0
 

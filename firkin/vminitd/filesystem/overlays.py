@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import stat
+from collections.abc import Sequence
 
 from firkin.domain.errors import AgentError, FirkinError
 from firkin.domain.guest_path import GuestPath
@@ -14,7 +15,9 @@ from firkin.domain.layout import OverlayLayout
 from . import mounts
 from .beneath import opened_directory
 from .failures import translating
+from .lower_directories import escaped, lowerdir
 from .removal import move_to_trash, remove_tree
+from .stored_templates import directories_of
 
 # What a container writes is thrown away with it, so nothing of it needs to survive a crash: `volatile` spares
 # every fsync of the upper directory (Linux 5.10).
@@ -24,7 +27,8 @@ _VOLATILE = "volatile"
 def prepare_overlay(base: GuestPath, lower: GuestPath) -> None:
     """Make upper, work and merged below `base` and mount the overlay of upper over `lower` on merged.
 
-    What an earlier container left at `base` is removed first. A failure leaves nothing behind.
+    Where `lower` is the rootfs of a template that is a stack of layers, upper lies over all of them. What an earlier
+    container left at `base` is removed first. A failure leaves nothing behind.
 
     Raises:
         StoreFull: no space left.
@@ -34,8 +38,9 @@ def prepare_overlay(base: GuestPath, lower: GuestPath) -> None:
     if mounts.is_mount_point(layout.merged):
         raise AgentError("prepare overlay", "an overlay is mounted there", path=base, errno=errno.EBUSY)
     _discard(base)
-    with translating("find template", lower):
-        lower_status = os.stat(lower)
+    lowers = directories_of(lower)
+    with translating("find template", lowers[0]):
+        lower_status = os.stat(lowers[0])
         if not stat.S_ISDIR(lower_status.st_mode):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), lower)
     with contextlib.ExitStack() as undo, translating("prepare overlay", base):
@@ -47,18 +52,19 @@ def prepare_overlay(base: GuestPath, lower: GuestPath) -> None:
         # The overlay's root shows the attributes of the upper directory, so they must be those of the template.
         os.chown(layout.upper, lower_status.st_uid, lower_status.st_gid)
         os.chmod(layout.upper, stat.S_IMODE(lower_status.st_mode))
-        _mount(layout, lower)
+        _mount(layout, lowers)
         undo.pop_all()
 
 
-def _mount(layout: OverlayLayout, lower: str) -> None:
-    options = [f"lowerdir={_escaped(lower)}", f"upperdir={_escaped(layout.upper)}", f"workdir={_escaped(layout.work)}"]
-    try:
-        mounts.mount("overlay", "overlay", layout.merged, [*options, _VOLATILE])
-    except AgentError as error:
-        if error.errno != errno.EINVAL:
-            raise
-        _mount_without_volatile(layout, options)
+def _mount(layout: OverlayLayout, lowers: Sequence[str]) -> None:
+    with lowerdir(lowers) as option:
+        options = [option, f"upperdir={escaped(layout.upper)}", f"workdir={escaped(layout.work)}"]
+        try:
+            mounts.mount("overlay", "overlay", layout.merged, [*options, _VOLATILE])
+        except AgentError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            _mount_without_volatile(layout, options)
 
 
 def _mount_without_volatile(layout: OverlayLayout, options: list[str]) -> None:
@@ -69,11 +75,6 @@ def _mount_without_volatile(layout: OverlayLayout, options: list[str]) -> None:
             raise
         reason = "the store's filesystem cannot hold what an overlay writes (another overlay, for example, cannot)"
         raise AgentError("prepare overlay", reason, path=layout.base, errno=errno.EINVAL) from error
-
-
-def _escaped(path: str) -> str:
-    # overlayfs splits layers at ':' and options at ','.
-    return path.replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")
 
 
 def remove_overlay(base: GuestPath) -> list[str]:

@@ -72,8 +72,8 @@ class LayerResult(msgspec.Struct, frozen=True):
         diff_id: of the archive.
         compression: found in the bytes.
         seconds: by stage.
-        implied_parents: directories that were made although the layer does not mention them. Where there are any,
-            the layer is not fit for a lower directory of its own: a lower layer's symlink may be meant.
+        implied_parents: directories that were made although neither the layer mentions them nor, for a layer in a
+            directory of its own, the layers below have them.
         replaced: what could not be made as it is, with its count: "device" (an empty file instead), "owner" (that of
             the caller instead), "attribute" (left out).
     """
@@ -102,6 +102,7 @@ def apply_layer(
     limits: Limits | None = None,
     whiteouts: Whiteouts = Whiteouts.APPLIED,
     rootless: bool = False,
+    lower: Callable[[], int] | None = None,
 ) -> LayerResult:
     """Apply the layer that `stream` holds to a rootfs on which the layers below it were applied.
 
@@ -120,6 +121,9 @@ def apply_layer(
         limits: what the layer may amount to.
         whiteouts: what becomes of them.
         rootless: replace what an unprivileged user namespace forbids, instead of failing.
+        lower: for whiteouts as overlayfs reads them, in a directory of the layer's own: called at most once, from a
+            thread of the application, when the layer builds on what it does not bring. Gives an open directory that
+            shows the layers below, merged, and stays open. What it raises ends the application.
 
     Raises:
         BlobCorrupt: the blob has another digest.
@@ -140,9 +144,10 @@ def apply_layer(
             on_bytes(count)
 
     expected = layer_compression(media_type) if media_type else None
+    below = None if lower is None else _Below(lower)
     with (
         _opened(rootfs) as root,
-        _writer(root, layer_name, limits, whiteouts, rootless) as writer,
+        _writer(root, layer_name, limits, whiteouts, rootless, below) as writer,
         LayerBlob(stream, on_read, limits) as blob,
         Stage("layer-write", writer.feed) as writing,
     ):
@@ -150,7 +155,8 @@ def apply_layer(
             _raise_if_corrupt(blob, digest)
             raise MediaTypeUnsupported(media_type, f"the bytes of layer {layer_name} are packed by {blob.compression}")
         try:
-            inflate_seconds = _written(blob, writer, writing, layer_name)
+            with _telling(below):
+                inflate_seconds = _written(blob, writer, writing, layer_name)
             if not writer.is_closed and diff_id is None:
                 # With a diff id to vouch for it, an archive without end mark is as its maker left it.
                 raise LayerRefused(layer_name, "", "the archive ends without its end mark: it may be cut short")
@@ -181,6 +187,31 @@ def apply_layer(
         )
 
 
+class _Below:
+    """Remembers what the caller's `lower` raised, which cannot pass through the engine."""
+
+    def __init__(self, lower: Callable[[], int]) -> None:
+        self._lower = lower
+        self.failure: BaseException | None = None
+
+    def __call__(self) -> int:
+        try:
+            return self._lower()
+        except BaseException as failure:
+            self.failure = failure
+            raise
+
+
+@contextlib.contextmanager
+def _telling(below: _Below | None) -> Iterator[None]:
+    try:
+        yield
+    except AgentError:
+        if below is not None and below.failure is not None:
+            raise below.failure from None
+        raise
+
+
 @contextlib.contextmanager
 def _opened(rootfs: str | int) -> Iterator[int]:
     if isinstance(rootfs, int):
@@ -198,7 +229,7 @@ def _opened(rootfs: str | int) -> Iterator[int]:
 
 @contextlib.contextmanager
 def _writer(
-    root: int, layer_name: str, limits: Limits, whiteouts: Whiteouts, rootless: bool
+    root: int, layer_name: str, limits: Limits, whiteouts: Whiteouts, rootless: bool, lower: _Below | None
 ) -> Iterator[layer.LayerWriter]:
     try:
         writer = layer.LayerWriter(
@@ -210,6 +241,7 @@ def _writer(
             whiteouts=whiteouts.value,
             rootless=rootless,
             umask=_umask(),
+            lower=lower,
         )
     except OSError as error:
         raise translated(error, "open rootfs", layer_name) from error

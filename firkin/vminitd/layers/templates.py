@@ -1,4 +1,4 @@
-"""Templates: an image's rootfs on the store, whole or not there at all, and read-only."""
+"""Templates on the store, each whole or not there at all: a rootfs, or one layer alone for a stack of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import errno
 import fcntl
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
@@ -19,13 +19,13 @@ from firkin.domain.layout import StoreLayout
 from firkin.vminitd.filesystem import mounts
 from firkin.vminitd.filesystem.beneath import DIRECTORY, opened_directory
 from firkin.vminitd.filesystem.failures import translating
+from firkin.vminitd.filesystem.lower_directories import OPAQUE
 from firkin.vminitd.filesystem.removal import move_to_trash, remove_tree
 from firkin.vminitd.filesystem.store import STAGING_PREFIX, sync
+from firkin.vminitd.filesystem.stored_templates import StoredTemplates
 
-from .applier import apply_layer
+from .applier import Whiteouts, apply_layer
 from .blob import ByteSource
-
-_ROOTFS = "rootfs"
 
 
 class TemplateLayer(msgspec.Struct, frozen=True):
@@ -51,10 +51,13 @@ class TemplateBuilder:
     dead builder left. To be used by one thread at a time.
     """
 
-    def __init__(self, store_path: str, chain_id: Digest) -> None:
+    def __init__(self, store_path: str, chain_id: Digest, *, is_alone: bool = False) -> None:
+        """Touch nothing yet; with `is_alone`, it will be a layer alone, as overlayfs reads it."""
         self._layout = StoreLayout(GuestPath(store_path))
+        self._stored = StoredTemplates(self._layout)
+        self._chain_id = chain_id
         self._template = self._layout.template(chain_id)
-        self._mark = self._layout.template_mark(chain_id)
+        self._is_alone = is_alone
         self._staging_name = ""
         self._lock = -1
 
@@ -77,10 +80,22 @@ class TemplateBuilder:
         Raises:
             AgentError: it cannot be made read-only.
         """
-        if not os.path.exists(self._mark):
+        if not self._stored.is_flat(self._chain_id):
             return False
-        self.make_read_only()
+        make_read_only([self._layout.template_rootfs(self._chain_id)])
         return True
+
+    @property
+    def directory(self) -> GuestPath:
+        """What is written to; made at the first use.
+
+        Raises:
+            StoreFull: no space left.
+            AgentError: it cannot be made.
+        """
+        while not self._staging_name:
+            self._make_staging()
+        return self._staging.below(self._written_name)
 
     def apply(
         self,
@@ -89,14 +104,17 @@ class TemplateBuilder:
         *,
         on_bytes: Callable[[int], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
+        lower: Callable[[], int] | None = None,
     ) -> int:
         """Apply the next layer, lowest first; returns the number of its entries.
+
+        A layer alone asks `lower` for what lies below it (see `apply_layer`).
 
         Raises:
             BlobCorrupt, DiffIdMismatch, MediaTypeUnsupported, LayerRefused, StoreFull, AgentError: as apply_layer.
         """
         return apply_layer(
-            f"{self._staging()}/{_ROOTFS}",
+            self.directory,
             stream,
             layer_name=layer.digest,
             media_type=layer.media_type,
@@ -104,6 +122,8 @@ class TemplateBuilder:
             diff_id=layer.diff_id,
             on_bytes=on_bytes,
             cancelled=cancelled,
+            whiteouts=Whiteouts.OVERLAY if self._is_alone else Whiteouts.APPLIED,
+            lower=lower,
         ).entries
 
     def commit(self) -> bool:
@@ -113,53 +133,61 @@ class TemplateBuilder:
             StoreFull: no space left.
             AgentError: it cannot be put there, or made read-only.
         """
-        staging = self._staging()
-        with translating("commit template", self._template):
-            os.close(
-                os.open(f"{staging}/{os.path.basename(self._mark)}", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644)
-            )
-        sync(staging)
-        created = self._renamed(staging)
-        if created:
-            self._staging_name = ""
-            self._release()
-        self.make_read_only()
+        self.seal()
+        sync(self._staging)
+        created = self.place()
+        with translating("commit template", self._template), opened_directory(self._layout.templates) as templates:
+            os.fsync(templates)
+        self.exists()
         return created
 
-    def _renamed(self, staging: str) -> bool:
+    def seal(self, below: Digest | None = None) -> None:
+        """Mark as whole what was written; a layer alone names what is below it. To be synced before it is placed.
+
+        Raises:
+            StoreFull: no space left.
+            AgentError: it cannot be marked.
+        """
+        directory, layout = self.directory, self._layout
+        mark = layout.template_stack(self._chain_id) if self._is_alone else layout.template_mark(self._chain_id)
+        named = below if below is not None and OPAQUE not in os.listxattr(directory) else ""
+        with (
+            translating("commit template", self._template),
+            open(self._staging.below(os.path.basename(mark)), "w") as file,
+        ):
+            file.write(named)
+
+    def place(self) -> bool:
+        """Put what was sealed in its place; False when somebody else was faster, which is as good.
+
+        Raises:
+            AgentError: it cannot be put there.
+        """
         with translating("commit template", self._template), opened_directory(self._layout.templates) as templates:
-            if not os.path.exists(self._mark):
-                # A template without its mark was left half-made by a host that cannot write aside.
+            if not self._stored.is_flat(self._chain_id) and not self._stored.is_alone(self._chain_id):
+                # A template without a mark was left half-made by a host that cannot write aside.
                 half_made = move_to_trash(templates, os.path.basename(self._template))
                 if half_made is not None:
                     remove_tree(templates, half_made)
             try:
-                os.rename(staging, self._template)
+                os.rename(self._staging, self._template)
             except OSError as error:
                 if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
                     return False
                 raise
-            os.fsync(templates)
+        self._staging_name = ""
+        self._release()
         return True
 
-    def make_read_only(self) -> None:
-        """Mount the template's rootfs read-only onto itself, once in this sandbox.
-
-        Changing the lower directory of a mounted overlay is undefined (kernel, overlayfs.rst), so nothing in
-        the sandbox shall be able to.
-
-        Raises:
-            AgentError: the kernel refused.
-        """
-        rootfs = self._template.below(_ROOTFS)
-        if not mounts.is_mount_point(rootfs):
-            mounts.mount("bind", rootfs, rootfs, ["ro", "private"])
-
-    def _staging(self) -> str:
-        """The directory that is written to; made and locked at the first call."""
-        while not self._staging_name:
-            self._make_staging()
+    @property
+    def _staging(self) -> GuestPath:
         return self._layout.templates.below(self._staging_name)
+
+    @property
+    def _written_name(self) -> str:
+        layout = self._layout
+        written = layout.template_layer(self._chain_id) if self._is_alone else layout.template_rootfs(self._chain_id)
+        return os.path.basename(written)
 
     def _make_staging(self) -> None:
         name = STAGING_PREFIX + secrets.token_hex(8)
@@ -174,8 +202,8 @@ class TemplateBuilder:
                     return
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                os.mkdir(_ROOTFS, 0o755, dir_fd=lock)
-                os.chmod(_ROOTFS, 0o755, dir_fd=lock)
+                os.mkdir(self._written_name, 0o755, dir_fd=lock)
+                os.chmod(self._written_name, 0o755, dir_fd=lock)
             except FileNotFoundError:
                 os.close(lock)
                 return
@@ -188,3 +216,17 @@ class TemplateBuilder:
     def _release(self) -> None:
         os.close(self._lock)
         self._lock = -1
+
+
+def make_read_only(directories: Iterable[str]) -> None:
+    """Mount the directories of templates read-only onto themselves, once in this sandbox.
+
+    Changing the lower directory of a mounted overlay is undefined (kernel, overlayfs.rst), so nothing in the
+    sandbox shall be able to.
+
+    Raises:
+        AgentError: the kernel refused.
+    """
+    for directory in directories:
+        if not mounts.is_mount_point(directory):
+            mounts.mount("bind", directory, directory, ["ro", "private"])

@@ -32,7 +32,8 @@ async def template_progress(
     ]
     streams = [stream_from(layer.stream) for layer in message.layers]
     request = TemplateRequest(GuestPath(message.store_path), Digest(message.chain_id), layers, streams)
-    async with agent.template_turns.turn(request.chain_id):
+    # Images of the same lowest layer take turns, so that the layers that they share are applied once.
+    async with agent.template_turns.turn(layers[0].diff_id if layers else request.chain_id):
         job = TemplateJob(agent.host, request)
         work = asyncio.ensure_future(agent.template_workers.run(job.run))
         try:

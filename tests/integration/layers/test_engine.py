@@ -77,8 +77,9 @@ def test_a_refusal_ends_the_reading_of_a_stream_without_end(rootfs: Path) -> Non
 
 def test_a_writer_that_failed_or_was_closed_takes_nothing_more(rootfs: Path) -> None:
     root = os.open(rootfs, os.O_RDONLY)
-    limits = {"entries": 9, "name_bytes": 99, "header_bytes": 99, "depth": 9}
-    writer = LayerWriter(root, **limits, whiteouts=APPLIED, rootless=False, umask=0o22)
+    writer = LayerWriter(
+        root, entries=9, name_bytes=99, header_bytes=99, depth=9, whiteouts=APPLIED, rootless=False, umask=0o22
+    )
     os.close(root)
     with pytest.raises(EntryRefused):
         writer.feed(b"x" * 512)

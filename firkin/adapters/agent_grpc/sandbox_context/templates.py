@@ -35,21 +35,30 @@ class SandboxContextTemplates(SandboxContextPart):
     ) -> TemplateResult:
         """Make the template of `bundle.chain_id`, unless it is complete already."""
         begun = time.perf_counter()
-        calls, template = self._calls, layout.template(bundle.chain_id)
+        calls = self._calls
         for layer in bundle.layers:
             layer_compression(layer.media_type)
         if await calls.stat(layout.template_mark(bundle.chain_id), "look for pod template") is not None:
             return TemplateResult(created=False, seconds=time.perf_counter() - begun)
-        await calls.remove_path(template, "remove existing pod template")
+        leftovers = await self._leftovers(bundle, layout)
 
         async def remove() -> None:
-            await calls.remove_path(template, "remove existing pod template")
+            for path in leftovers:
+                await calls.remove_path(path, "remove existing pod template")
 
+        await remove()
         async with calls.session.undoing(remove, unless_refused=False):
             await calls.mkdir(layout.template_rootfs(bundle.chain_id), "mkdir pod template rootfs")
             entries = await self._apply_layers(bundle, layout, progress)
             await self._mark_complete(layout.template_mark(bundle.chain_id))
         return TemplateResult(True, entries, time.perf_counter() - begun)
+
+    async def _leftovers(self, bundle: ImageBundle, layout: StoreLayout) -> tuple[GuestPath, ...]:
+        """What a template without its mark may have left; a layer alone, made over firkin.agent.v1, may be in use."""
+        stack = layout.template_stack(bundle.chain_id)
+        if await self._calls.stat(stack, "look for pod template") is None:
+            return (layout.template(bundle.chain_id),)
+        return layout.template_rootfs(bundle.chain_id), layout.template(bundle.chain_id).below(_BLOB)
 
     async def _apply_layers(self, bundle: ImageBundle, layout: StoreLayout, progress: ProgressCallback | None) -> int:
         rootfs, blob = layout.template_rootfs(bundle.chain_id), layout.template(bundle.chain_id).below(_BLOB)
