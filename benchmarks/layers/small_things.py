@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import io
 import random
 import subprocess
@@ -77,6 +78,5 @@ def _both(
 
 def _seconds(check: Callable[[bytes], object], given: Sequence[bytes]) -> float:
     began = time.perf_counter()
-    for _ in map(check, given):
-        pass
+    collections.deque(map(check, given), maxlen=0)
     return time.perf_counter() - began

@@ -1,3 +1,4 @@
+# cython: binding=False
 """The path rules, compiled: the twin of `_paths_py.py`, over the same tests."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -13,6 +14,12 @@ cdef enum:
     LOW_BITS = 0x7f7f7f7f7f7f7f7f
     SLASHES = 0x2f2f2f2f2f2f2f2f
     DOTS = 0x2e2e2e2e2e2e2e2e
+
+cdef enum:
+    ID_BYTE = 1
+    FIRST_ID_BYTE = 2
+
+cdef unsigned char[256] _ID_KINDS
 
 cdef tuple _SENTENCES = (
     None,
@@ -35,7 +42,7 @@ def id_problem(bytes value not None):
         return "it is longer than 64 characters"
     if not _all_id_bytes(text, size):
         return "it has a character other than letters, digits, '_', '.' and '-'"
-    if not _is_alphanumeric(text[0]):
+    if not _ID_KINDS[<unsigned char>text[0]] & FIRST_ID_BYTE:
         return "its first character is not a letter or digit"
     return None
 
@@ -211,11 +218,19 @@ cdef inline bint _is_parent(const char *component, Py_ssize_t size) noexcept nog
 
 cdef inline bint _all_id_bytes(const char *text, Py_ssize_t size) noexcept nogil:
     cdef Py_ssize_t index
+    cdef unsigned char kinds = ID_BYTE | FIRST_ID_BYTE
     for index in range(size):
-        if not (_is_alphanumeric(text[index]) or text[index] in (b"_", b".", b"-")):
-            return False
-    return True
+        kinds &= _ID_KINDS[<unsigned char>text[index]] | FIRST_ID_BYTE
+    return kinds & ID_BYTE != 0
 
 
-cdef inline bint _is_alphanumeric(char byte) noexcept nogil:
-    return b"0" <= byte <= b"9" or b"A" <= byte <= b"Z" or b"a" <= byte <= b"z"
+cdef void _fill_id_kinds() noexcept:
+    cdef int byte
+    for byte in range(256):
+        if b"0" <= byte <= b"9" or b"A" <= byte <= b"Z" or b"a" <= byte <= b"z":
+            _ID_KINDS[byte] = ID_BYTE | FIRST_ID_BYTE
+        elif byte == b"_" or byte == b"." or byte == b"-":
+            _ID_KINDS[byte] = ID_BYTE
+
+
+_fill_id_kinds()

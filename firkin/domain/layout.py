@@ -75,7 +75,7 @@ class StoreLayout(msgspec.Struct, frozen=True):
 
     def template_layer(self, chain_id: Digest) -> GuestPath:
         """The uppermost layer of one template alone, as overlayfs reads it, over the templates of the layers below."""
-        return self.template(chain_id).below("layer")
+        return self.template(chain_id).below("diff")
 
     def template_stack(self, chain_id: Digest) -> GuestPath:
         """The mark of a layer alone, written last: names the template below it, or nothing if it hides that wholly."""

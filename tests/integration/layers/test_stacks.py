@@ -99,7 +99,7 @@ def prepared(tmp_path: Path) -> Path:
 def test_an_image_of_several_layers_is_a_stack_that_containers_see_as_one(tmp_path: Path) -> None:
     store = prepared(tmp_path)
     rootfs, _ = built(store, BASE, MIDDLE, TOP)
-    assert kinds(store, BASE, MIDDLE, TOP) == ["rootfs", "layer", "layer"]
+    assert kinds(store, BASE, MIDDLE, TOP) == ["rootfs", "diff", "diff"]
     with shown(store, rootfs) as merged:
         assert sorted(os.listdir(merged / "etc")) == ["name", "top"]
         assert (merged / "etc/name").read_bytes() == b"middle"
@@ -186,7 +186,7 @@ def test_the_lower_layers_of_a_long_image_are_flattened(tmp_path: Path) -> None:
     tars = [archive(file(f"file-{number}"), file("last", str(number).encode())) for number in range(40)]
     rootfs, _ = built(store, *tars)
     found = kinds(store, *tars)
-    assert found == [""] * (40 - STACKED_AT_MOST) + ["rootfs"] + ["layer"] * (STACKED_AT_MOST - 1)
+    assert found == [""] * (40 - STACKED_AT_MOST) + ["rootfs"] + ["diff"] * (STACKED_AT_MOST - 1)
     with shown(store, rootfs) as merged:
         assert len(os.listdir(merged)) == 41
         assert (merged / "last").read_text() == "39"
@@ -218,7 +218,7 @@ def test_a_flat_template_of_another_agent_is_used_as_it_is(tmp_path: Path) -> No
         assert builder.commit()
     rootfs, read = built(store, BASE, MIDDLE, TOP)
     assert read == [2]
-    assert kinds(store, BASE, MIDDLE, TOP) == ["", "rootfs", "layer"]
+    assert kinds(store, BASE, MIDDLE, TOP) == ["", "rootfs", "diff"]
     with shown(store, rootfs) as merged:
         assert sorted(os.listdir(merged / "etc")) == ["name", "top"]
 

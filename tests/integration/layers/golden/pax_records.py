@@ -126,6 +126,9 @@ PAX: dict[str, Golden] = {
         layer(pax({"SCHILY.xattr.security.capability": _CAPABILITY}), file("ping", mode=0o4755, uid=7, gid=8)),
         ping=f(mode=0o4755, owner=(7, 8), xattrs={"security.capability": _CAPABILITY}),
     ),
+    "an empty capability, which would make the file useless": refused(
+        "Invalid argument", layer(pax([("SCHILY.xattr.security.capability", "")]), file("ping")), entry="ping"
+    ),
     "access control lists": becomes(
         layer(
             pax({"SCHILY.xattr.system.posix_acl_access": _ACCESS}),
