@@ -204,7 +204,7 @@ cdef int _set_attribute(
     if _is_of_overlay(name):
         return 0
     if size == 0 and strcmp(name, CAPABILITY) == 0:
-        # The kernel refuses every other malformed one. This one it stores, and then neither executes nor copies the file.
+        # The kernel refuses every other malformed one; this one it stores, and then does not execute the file.
         return failed(&rootfs.failure, EINVAL)
     result = fsetxattr(file, name, value, size, 0) if path == NULL else lsetxattr(path, name, value, size, 0)
     if result == 0:

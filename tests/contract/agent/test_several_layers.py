@@ -15,8 +15,7 @@ from firkin.domain.image import ImageBundle, Layer
 from firkin.domain.process import ExitStatus
 from tests.integration.layers.archives import archive, directory, file
 
-from .launches import OUTPUT_PIPED
-from .roads import AGENT_V1, SANDBOX_CONTEXT, OpenAgent, Road, everything, init_of
+from .roads import AGENT_V1, OUTPUT_PIPED, SANDBOX_CONTEXT, OpenAgent, Road, everything, init_of
 
 pytestmark = pytest.mark.real_time
 
