@@ -89,6 +89,11 @@ class Container:
         return self.state in (ContainerPhase.STARTED, ContainerPhase.RUNNING) and self._record.is_ready
 
     @property
+    def killed_because(self) -> str:
+        """Why a probe had its latest run stopped, as in "its liveness probe took longer than 1 s"; "" for no probe."""
+        return self._record.killed_because
+
+    @property
     def restart_count(self) -> int:
         """How often the pod's restart policy has started it again."""
         return self._record.restart_count

@@ -36,7 +36,7 @@ class ContainerRecord:
         is_add_over: whether its add was committed.
         on_readiness: told whenever it becomes ready, or is not any more.
         came_up: done once it has run and its startup probe, if any, has succeeded.
-        killed_because: why a probe had it killed last, "" for never.
+        killed_because: why a probe had its latest run stopped; "" for no probe.
         restart_count: how often the pod's policy has started it again.
         stop_asked: set once somebody wants it to stay ended.
         finished: done when no policy will start it again; None when there is no such policy.
@@ -95,6 +95,7 @@ class ContainerRecord:
     def run(self, process: RunningProcess) -> None:
         """Take over a process that was started, and follow it to its end."""
         self.process = process
+        self.killed_because = ""
         self.lifecycle.apply(ContainerEvent.PROCESS_STARTED)
         process.exit.add_done_callback(lambda _: self._ended(process))
         started, self.next_start = self.next_start, asyncio.get_running_loop().create_future()

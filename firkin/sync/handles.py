@@ -151,6 +151,11 @@ class Container:
         return self._twin.ready
 
     @property
+    def killed_because(self) -> str:
+        """Why a probe had its latest run stopped, as in "its liveness probe took longer than 1 s"; "" for no probe."""
+        return self._twin.killed_because
+
+    @property
     def restart_count(self) -> int:
         """How often the pod's restart policy has started it again."""
         return self._twin.restart_count

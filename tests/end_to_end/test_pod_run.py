@@ -197,6 +197,29 @@ spec:
     assert (done.code, done.stdout) == (3, b"side | hello\nside | bye\n")
 
 
+def test_a_container_that_its_probe_had_stopped_is_told_with_the_reason(
+    firkin: Command, busybox_image: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "pod.yaml"
+    path.write_text(
+        f"""
+apiVersion: v1
+kind: Pod
+metadata: {{name: pod-1}}
+spec:
+  restartPolicy: Never
+  containers:
+  - name: main
+    image: "{busybox_image}"
+    command: [sh, -c, "trap 'exit 7' TERM; sleep 1000 & wait"]
+    livenessProbe: {{tcpSocket: {{port: 80}}, periodSeconds: 1, failureThreshold: 2}}
+"""
+    )
+    done = firkin.run("pod", "run", str(path))
+    assert done.code == 7
+    assert "container main was stopped: its liveness probe got no answer from 127.0.0.1 port 80" in done.stderr
+
+
 def test_pod_check_tells_what_becomes_of_each_field(firkin: Command, tmp_path: Path) -> None:
     path = tmp_path / "pod.yaml"
     path.write_text(

@@ -204,6 +204,8 @@ async def _shown(containers: tuple[Container, ...]) -> dict[str, ExitStatus]:
                         if stream is not None:
                             copies.create_task(writers[index].copy(stream, prefix[index][name]))
                     status = await container.wait()
+                if container.killed_because:
+                    tell(f"container {name} was stopped: {container.killed_because}")
                 if not await container.wait_restarted():
                     return status
                 tell(f"container {name} ended ({status}) and was started again, as restartPolicy says")

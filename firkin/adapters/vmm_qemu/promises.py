@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from firkin.domain.host_paths import HOST_PATHS
 from firkin.domain.reports import Capabilities, Capability, Promise
 
 
@@ -20,4 +21,5 @@ def capabilities() -> Capabilities:
         ("store size limit", "by the ext4 image"),
         ("store trim", "unused blocks go back to the host's file"),
     )
-    return Capabilities("qemu", tuple(Capability(name, Promise.ENFORCED, reason) for name, reason in enforced))
+    later = Capability(HOST_PATHS, Promise.UNAVAILABLE, "directories of the host in a virtual machine may come later")
+    return Capabilities("qemu", (*(Capability(name, Promise.ENFORCED, reason) for name, reason in enforced), later))

@@ -330,8 +330,10 @@ async def test_a_container_that_fails_its_liveness_probe_is_killed_and_started_a
         started = asyncio.get_running_loop().time()
         assert (await pod.container("a").wait()).signal == 15
         assert asyncio.get_running_loop().time() - started == pytest.approx(5 + 6 * 2, abs=0.5)
+        assert pod.container("a").killed_because == "its liveness probe ended with exit code 1"
         assert await pod.container("a").wait_restarted()
         assert len(journal.words) == 7
+        assert pod.container("a").killed_because == ""
         await asyncio.sleep(20)
         assert pod.container("a").state is ContainerPhase.RUNNING
 

@@ -1,0 +1,96 @@
+"""Containers that do their worst, all at once: their pod and their neighbours go on, and nothing is left of them."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+import firkin
+from firkin.domain.events import OutOfMemory
+from firkin.errors import PathRefused
+from tests.machine_state import MachineState, settled_state
+
+from .pods import real_runtime, shell
+
+pytestmark = pytest.mark.real_time
+
+MIB = 2**20
+ZOMBIES = 50
+LOG_BYTES = 64 * 1024
+# Each is held to a share of the processor, so that the others get on.
+WORST = {
+    "forks": "bomb() { bomb | bomb & }; bomb; sleep 1000",
+    "eats": "while :; do tail /dev/zero; done 2>/dev/null",
+    "floods": "yes",
+    "ignores": "trap '' TERM INT HUP QUIT; while :; do sleep 1; done",
+    "plants": "cd /v; while :; do ln -sfn / root; ln -sfn ../../../.. up; ln -sfn /proc/1/root magic; sleep 0.1; done",
+    # Process 1 is then one that reaps nobody.
+    "zombies": f"i=0; while [ $i -lt {ZOMBIES} ]; do sleep 6 & i=$((i+1)); done; exec sleep 1000",
+}
+
+
+async def test_the_worst_containers_hurt_nobody_but_themselves(tmp_path: Path, busybox_image: str) -> None:
+    before = await settled_state()
+    async with real_runtime(tmp_path) as runtime, asyncio.timeout(120):
+        bundle = await runtime.images.resolve(busybox_image)
+        builder = firkin.PodBuilder("pod-1").empty_dir(firkin.EmptyDirVolume.memory("v", MIB))
+        for name, script in WORST.items():
+            worst = shell(name, bundle, script).limits(memory=16 * MIB, cpus=0.1, pids=100)
+            builder = builder.container(worst.log(LOG_BYTES).empty_dir_mount("v", "/v"))
+        neighbour = shell("neighbour", bundle, "sleep 1000").empty_dir_mount("v", "/v", sub_path="mine")
+        async with runtime.spawn(builder.container(neighbour).build()) as pod:
+            await until_out_of_memory(pod)
+            await until_zombies(pod.container("zombies"))
+            for number in range(10):
+                output = await (await pod.container("neighbour").exec("echo", str(number))).wait_with_output()
+                assert output.stdout == f"{number}\n".encode()
+            await refuse_planted_links(pod, shell("victim", bundle, "true"))
+            kept = [entry async for entry in pod.container("floods").logs()]
+            assert 0 < sum(len(entry.data) for entry in kept) <= LOG_BYTES
+            assert zombies_of_agents() == []
+            report = await pod.stop(grace_seconds=1)
+        assert report.clean, report
+        killed = {one.container_id for one in report.containers if one.killed}
+        assert "ignores" in killed
+        assert all(one.status is not None for one in report.containers)
+    assert MachineState.now().beyond(before) == {}
+
+
+async def until_out_of_memory(pod: firkin.Pod) -> None:
+    async with pod.events() as events:
+        async for event in events:
+            if isinstance(event, OutOfMemory) and event.container_id == "eats":
+                return
+
+
+async def until_zombies(container: firkin.Container) -> None:
+    count = "until [ $(grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | wc -l) -ge $0 ]; do sleep 0.1; done"
+    process = await container.exec("sh", "-c", count, str(ZOMBIES))
+    assert (await process.wait_with_output()).status.success
+
+
+async def refuse_planted_links(pod: firkin.Pod, victim: firkin.PodContainerSpec) -> None:
+    """What the host writes, and what another container is shown, stays in the volume."""
+    planted = await pod.container("plants").exec("sh", "-c", "until [ -L /v/magic ]; do sleep 0.05; done")
+    assert (await planted.wait_with_output()).status.success
+    for path in ("root", "up", "magic"):
+        with pytest.raises(PathRefused):
+            await pod.write_empty_dir_file("v", f"{path}/etc/planted", b"x")
+        with pytest.raises(PathRefused):
+            await pod.add_container(victim.empty_dir_mount("v", "/v", sub_path=f"{path}/etc"))
+
+
+def zombies_of_agents() -> list[str]:
+    """Processes that have ended and that an agent, whose children they are, has not reaped."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
+            command = Path(f"/proc/{parent}/cmdline").read_bytes()
+        except (OSError, ValueError):
+            continue
+        if state == "Z" and b"firkin.vminitd" in command:
+            found.append(entry.name)
+    return found
