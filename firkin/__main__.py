@@ -10,20 +10,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firkin.adapters.cli import CliServices, run_program
+from firkin.adapters.cli.machine_options import AS_CONFIGURED, MachineOptions
 from firkin.adapters.cli.services import FieldVerdict, LayerFile, LayerReport, Places, Resolve
-from firkin.adapters.cli.store_choice import CLI_STORE
+from firkin.adapters.cli.store_choice import CLI_STORE, store_for
 
 if TYPE_CHECKING:
     from firkin.application.runtime import Runtime
     from firkin.domain.image import Platform
     from firkin.domain.pod_spec import PodSpec
     from firkin.domain.store_spec import PodStoreSpec
+    from firkin.domain.vm_config import VmConfig
+    from firkin.ports.guest_image import GuestImages
     from firkin.ports.image_library import ImageLibrary
     from firkin.ports.reclaimable_space import ReclaimableSpace
 
 
 def _open_runtime(
-    *, store: str | None = None, platform: Platform | None = None, allow_host_paths: Sequence[Path] = ()
+    *,
+    store: str | None = None,
+    platform: Platform | None = None,
+    allow_host_paths: Sequence[Path] = (),
+    machine: MachineOptions = AS_CONFIGURED,
+    progress: Callable[[str], None] | None = None,
 ) -> AbstractAsyncContextManager[Runtime]:
     from msgspec.structs import replace
 
@@ -31,10 +39,14 @@ def _open_runtime(
     from firkin.config import RuntimeConfig, load_config
 
     config = load_config(defaults=RuntimeConfig(store=CLI_STORE))
+    vmm = machine.vmm or config.vmm
     return open_runtime(
         replace(
             config,
-            store=store or config.store,
+            vmm=vmm,
+            acceleration=machine.acceleration or config.acceleration,
+            guest_build_progress=progress,
+            store=store or store_for(vmm, config.store),
             platform=platform or config.platform,
             allow_host_paths=(*config.allow_host_paths, *allow_host_paths),
         )
@@ -48,15 +60,19 @@ def _allowed(further: Sequence[Path]) -> list[str]:
 
 
 async def _read_pod(
-    text: str, source: str, resolve: Resolve, pod_store: PodStoreSpec, allow_host_paths: Sequence[Path]
+    text: str,
+    source: str,
+    resolve: Resolve,
+    pod_store: PodStoreSpec,
+    allow_host_paths: Sequence[Path],
+    vm_config: VmConfig,
 ) -> PodSpec:
     from firkin.adapters.pod_manifest import load_manifest, pod_spec
     from firkin.domain.process import Stdio, StdioOptions
-    from firkin.domain.vm_config import VmConfig
 
     manifest = load_manifest(text, source, _allowed(allow_host_paths))
     stdio = StdioOptions(Stdio.NULL, Stdio.PIPED, Stdio.PIPED)
-    return await pod_spec(manifest, resolve, vm_config=VmConfig(), pod_store=pod_store, stdio=stdio)
+    return await pod_spec(manifest, resolve, vm_config=vm_config, pod_store=pod_store, stdio=stdio)
 
 
 def _check_pod(text: str, source: str, allow_host_paths: Sequence[Path]) -> Sequence[FieldVerdict]:
@@ -127,6 +143,19 @@ def _reclaimable(store: Path | None) -> Sequence[ReclaimableSpace]:
     return reclaimable_spaces(load_config(), store)
 
 
+def _guest_images() -> GuestImages:
+    from firkin.bootstrap import guest_images
+    from firkin.config import load_config
+
+    return guest_images(load_config())
+
+
+def _kvm_obstacle() -> str:
+    from firkin.adapters.vmm_qemu.acceleration import kvm_obstacle
+
+    return kvm_obstacle()
+
+
 def _traceback_wanted() -> bool:
     from firkin.config import traceback_wanted
 
@@ -171,6 +200,8 @@ def main() -> None:
         image_library=_image_library,
         templates=_templates,
         reclaimable=_reclaimable,
+        guest_images=_guest_images,
+        kvm_obstacle=_kvm_obstacle,
     )
     sys.exit(run_program(sys.argv[1:], services))
 

@@ -7,13 +7,13 @@ import asyncio
 import msgspec
 
 from firkin.domain.digest import Digest
-from firkin.domain.errors import PodNotRunning
+from firkin.domain.errors import Outcome, PodNotRunning, SandboxDied
 from firkin.domain.ids import ContainerId
 from firkin.domain.layout import OverlayLayout, StoreLayout
 from firkin.domain.lifecycle import PodEvent, PodPhase, pod_lifecycle
 from firkin.domain.pod_spec import PodSpec
 from firkin.domain.process import Output
-from firkin.domain.reports import AgentInfo
+from firkin.domain.reports import AgentInfo, SandboxExit
 from firkin.domain.store_spec import PodStoreSpec
 from firkin.ports.agent import Agent
 from firkin.ports.agent_pods import PodPreparation
@@ -71,6 +71,7 @@ class OpenPod:
         self.unremoved: dict[ContainerId, OverlayLayout | None] = {}
         self.init_outputs: dict[ContainerId, Output] = {}
         self.progress: ProgressCallback | None = None
+        self.sandbox_end: SandboxExit | None = None
         self.hurry: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
@@ -95,8 +96,13 @@ class OpenPod:
         """Refuse what only a living pod can do.
 
         Raises:
+            SandboxDied: the pod failed because its sandbox ended by itself.
             PodNotRunning: the pod is stopping, stopped or failed.
         """
+        if self.lifecycle.phase is PodPhase.FAILED and self.sandbox_end is not None:
+            end = self.sandbox_end
+            died = SandboxDied(end.reason, end.console_tail, end.phase, end.exit_status)
+            raise died.during("use pod", pod_id=self.spec.id, outcome=Outcome.DID_NOT)
         if self.lifecycle.phase not in (PodPhase.STARTING, PodPhase.RUNNING):
             raise PodNotRunning(self.spec.id, self.lifecycle.phase)
 
@@ -110,8 +116,9 @@ class OpenPod:
         if not self.hurry.done():
             self.hurry.set_result(None)
 
-    def sandbox_died(self) -> None:
-        """Remember that the sandbox ended by itself."""
+    def sandbox_died(self, end: SandboxExit) -> None:
+        """Remember that the sandbox ended by itself, and how."""
+        self.sandbox_end = end
         if self.lifecycle.can(PodEvent.SANDBOX_DIED):
             self.lifecycle.apply(PodEvent.SANDBOX_DIED)
 

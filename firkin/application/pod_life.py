@@ -178,5 +178,4 @@ async def _emptied_unless_stopped(pod: OpenPod) -> None:
 
 
 async def _watch(pod: OpenPod) -> None:
-    await pod.sandbox.wait_ended()
-    pod.sandbox_died()
+    pod.sandbox_died(await pod.sandbox.wait_ended())

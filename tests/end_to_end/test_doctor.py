@@ -9,7 +9,7 @@ from .command import Command
 
 EXPECTED = {
     "python", "kernel", "compiled kernels", "user", "namespaces", "overlayfs", "loop devices", "control groups",
-    "crun", "unshare", "mke2fs", "state directory", "runtime directory", "kvm",
+    "crun", "unshare", "mke2fs", "state directory", "runtime directory", "virtual machines", "kvm",
 }  # fmt: skip
 
 
@@ -18,7 +18,7 @@ def test_doctor_says_that_pods_run_here(firkin: Command) -> None:
     assert done.code == 0, done.stdout.decode()
     assert b"Pods can run here." in done.stdout
     assert b"disk emptyDir size limit" in done.stdout
-    assert b"virtual machines are not built yet" in done.stdout
+    assert b"choose them with --vmm qemu" in done.stdout
 
 
 def test_doctor_speaks_json(firkin: Command) -> None:
@@ -37,6 +37,13 @@ def test_doctor_names_the_command_that_mends_what_is_missing(firkin: Command, tm
     line = next(line for line in done.stdout.decode().splitlines() if " crun " in line)
     assert line.startswith("missing")
     assert "apt-get install crun" in line
+
+
+def test_doctor_names_what_virtual_machines_need(firkin: Command, tmp_path: Path) -> None:
+    done = firkin.run("doctor", env={"PATH": _path_without(tmp_path, "mkfs.erofs")})
+    line = next(line for line in done.stdout.decode().splitlines() if " virtual machines " in line)
+    assert line.startswith("note")
+    assert "apt-get install qemu-system-x86 util-linux erofs-utils busybox-static" in line
 
 
 def _path_without(directory: Path, tool: str) -> str:

@@ -15,6 +15,7 @@ from firkin.config import ADMINISTRATION_PATH
 from firkin.domain.ids import PodId
 from firkin.domain.size import Size
 from firkin.domain.vm_config import VmConfig
+from firkin.ports.agent_connector import AgentConnector
 from firkin.ports.store import StoreMedium
 from firkin.ports.vmm import SandboxRequest
 from tests.images.cache import cache_directory
@@ -55,10 +56,14 @@ def request_for(medium: StoreMedium, config: VmConfig | None = None) -> SandboxR
 
 
 @contextlib.asynccontextmanager
-async def machine_runtime(directory: Path) -> AsyncIterator[firkin.Runtime]:
+async def machine_runtime(directory: Path, agents: AgentConnector | str = "grpc") -> AsyncIterator[firkin.Runtime]:
     """A runtime of virtual machines whose files all lie below `directory`."""
     config = firkin.RuntimeConfig(
-        vmm=qemu_vmm(directory), store="ext4", state_dir=directory / "state", runtime_dir=directory / "run"
+        vmm=qemu_vmm(directory),
+        store="ext4",
+        agents=agents,
+        state_dir=directory / "state",
+        runtime_dir=directory / "run",
     )
     async with firkin.open_runtime(config) as runtime:
         yield runtime

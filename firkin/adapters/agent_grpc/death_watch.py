@@ -60,7 +60,9 @@ class DeathWatch:
     def error(self, operation: str, outcome: Outcome) -> FirkinError | None:
         """What an operation on a sandbox that has ended raises; None while it runs."""
         if self._exit is not None:
-            return SandboxDied(self._exit.reason, self._exit.console_tail).during(operation, outcome=outcome)
+            end = self._exit
+            died = SandboxDied(end.reason, end.console_tail, end.phase, end.exit_status)
+            return died.during(operation, outcome=outcome)
         if self._is_closed:
             return AgentUnreachable("its connection was closed").during(operation, outcome=outcome)
         return None

@@ -36,7 +36,7 @@ Exit codes: 0; 1 when something that pods need is missing."""
 def command(services: CliServices, as_json: bool) -> int:
     from .machine_checks import Check, Verdict, machine_checks
 
-    checks: list[Check] = list(machine_checks(services.places()))
+    checks: list[Check] = list(machine_checks(services.places(), services.kvm_obstacle()))
     promises = asyncio.run(_promises(services))
     ready = all(check.verdict is not Verdict.MISSING for check in checks)
     if as_json:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import enum
-import errno
-import fcntl
 import os
 import platform
 import shutil
@@ -19,7 +17,13 @@ from firkin.domain.size import Size
 
 from .services import Places
 
-_KVM_GET_API_VERSION = 0xAE00
+_QEMU = "qemu-system-x86_64"
+_MACHINE_TOOLS = (
+    (_QEMU, "qemu-system-x86"),
+    ("setpriv", "util-linux"),
+    ("mkfs.erofs", "erofs-utils"),
+    ("busybox", "busybox-static"),
+)
 _SPACE_WANTED = Size.gib(2)
 _NAMESPACES = ("mnt", "pid", "uts", "ipc", "net", "cgroup")
 _VERSION_SECONDS = 10
@@ -44,8 +48,8 @@ class Check(NamedTuple):
     remedy: str = ""
 
 
-def machine_checks(places: Places) -> Iterator[Check]:
-    """Look at this machine, one check after the other."""
+def machine_checks(places: Places, kvm_obstacle: str) -> Iterator[Check]:
+    """Look at this machine, one check after the other; `kvm_obstacle` is why KVM cannot work, or ""."""
     yield _python()
     yield _kernel()
     yield _compiled_kernels()
@@ -57,7 +61,7 @@ def machine_checks(places: Places) -> Iterator[Check]:
     yield _tool(path, "mke2fs", "e2fsprogs", "makes ext4 stores", Verdict.NOTE, ["-V"])
     yield _space(places.state_dir)
     yield _writable("runtime directory", places.runtime_dir)
-    yield _kvm()
+    yield from _virtual_machines(path, kvm_obstacle)
 
 
 def _python() -> Check:
@@ -169,19 +173,18 @@ def _existing_parent(path: Path) -> Path:
     return next(each for each in (path, *path.parents) if each.exists())
 
 
-def _kvm() -> Check:
-    later = "sandboxes are namespaces in this version, virtual machines are not built yet"
-    try:
-        descriptor = os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC)
-    except OSError as error:
-        reason = "there is no /dev/kvm" if error.errno == errno.ENOENT else f"/dev/kvm: {os.strerror(error.errno or 0)}"
-        return Check("kvm", Verdict.NOTE, f"{reason}; not needed: {later}")
-    try:
-        version = fcntl.ioctl(descriptor, _KVM_GET_API_VERSION)
-        return Check(
-            "kvm", Verdict.NOTE, f"/dev/kvm opens (API {version}), which does not prove that it works; {later}"
-        )
-    except OSError as error:
-        return Check("kvm", Verdict.NOTE, f"/dev/kvm opens but does not answer: {error.strerror}; not needed: {later}")
-    finally:
-        os.close(descriptor)
+def _virtual_machines(path: str, kvm_obstacle: str) -> Iterator[Check]:
+    """Whether machines can run, what is missing for it, and how fast they are."""
+    lacking = [(name, package) for name, package in _MACHINE_TOOLS if shutil.which(name, path=path) is None]
+    if lacking:
+        packages = " ".join(package for _, package in lacking)
+        detail = f"{', '.join(name for name, _ in lacking)} not installed; `--vmm qemu` needs all of them"
+        yield Check("virtual machines", Verdict.NOTE, detail, f"apt-get install {packages}")
+    else:
+        version = _version_line([shutil.which(_QEMU, path=path) or _QEMU, "--version"])
+        yield Check("virtual machines", Verdict.OK, f"{version}; choose them with --vmm qemu")
+    if kvm_obstacle:
+        detail = f"{kvm_obstacle}: machines run without it, some thirty times slower"
+        yield Check("kvm", Verdict.NOTE, detail)
+    else:
+        yield Check("kvm", Verdict.OK, "it opens, and the processor has it; the first machine proves it by a boot")

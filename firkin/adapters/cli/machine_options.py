@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
+from .pod_end import tell
 from .size_type import SizeType
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ class MachineOptions(NamedTuple):
         from firkin.domain.vm_config import VmConfig
 
         return VmConfig(cpus=self.cpus, memory=self.memory, kernel=self.kernel)
+
+
+AS_CONFIGURED = MachineOptions()
 
 
 def _collected(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
@@ -70,6 +74,11 @@ def machine_options(command: click.Command) -> click.Command:
         option.callback = _collected
         command.params.append(option)
     return command
+
+
+def tell_build(step: str) -> None:
+    """Tell a step of building a guest image, on standard error; from any thread."""
+    tell(f"guest image: {step}")
 
 
 def chosen_machine() -> MachineOptions:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from .interruption import Interrupted, Interruptions
+from .machine_options import MachineOptions, chosen_machine, machine_options, tell_build
 from .pod_end import tell, tell_end
 from .port_option import port_option, tell_ports
 from .services import CliServices
@@ -28,6 +29,7 @@ _RUN_HELP = """Run all containers of a Kubernetes Pod manifest until they end; `
 \b
   firkin pod run examples/hello-pod.yaml
   firkin pod run -v --store ext4:2GiB pod.yaml
+  firkin pod run --vmm qemu --memory 1GiB pod.yaml       in a virtual machine
   firkin pod run --allow-host-path /srv/site pod.yaml      a hostPath volume may show /srv/site and what is below
   firkin pod run -p 8080:80 pod.yaml
 
@@ -62,6 +64,7 @@ class _RunOptions(NamedTuple):
     """What was asked for on the command line."""
 
     store: StoreChoice
+    machine: MachineOptions
     allow_host_paths: tuple[Path, ...]
     port_forwards: tuple[PortForward, ...]
     verbose: bool
@@ -71,6 +74,7 @@ class _RunOptions(NamedTuple):
 def command() -> None: ...
 
 
+@machine_options
 @command.command("run", help=_RUN_HELP)
 @click.option(
     "--store",
@@ -94,7 +98,7 @@ def run(
     source = "<stdin>" if manifest == "-" else manifest
     text = _decoded(sys.stdin.buffer.read() if manifest == "-" else Path(manifest).read_bytes(), source)
     interruptions = Interruptions()
-    options = _RunOptions(store, allow_host_paths, port_forwards, verbose)
+    options = _RunOptions(store, chosen_machine(), allow_host_paths, port_forwards, verbose)
     try:
         return asyncio.run(interruptions.run(_run(text, source, options, services, interruptions)))
     except Interrupted as interrupted:
@@ -150,8 +154,12 @@ async def _run(
     from .template_progress import TemplateProgressDisplay
 
     store, allowed = options.store, options.allow_host_paths
-    async with services.open_runtime(store=store.kind, allow_host_paths=allowed) as runtime:
-        spec = await services.read_pod(text, source, runtime.images.resolve, store.spec(), allowed)
+    machine = options.machine
+    async with services.open_runtime(
+        store=store.kind, allow_host_paths=allowed, machine=machine, progress=tell_build
+    ) as runtime:
+        vm_config = machine.vm_config()
+        spec = await services.read_pod(text, source, runtime.images.resolve, store.spec(), allowed, vm_config)
         spec = replace(spec, port_forwards=(*spec.port_forwards, *options.port_forwards))
         with TemplateProgressDisplay(plain_lines=True) as display:
             async with runtime.spawn(spec, progress=display) as pod:

@@ -24,6 +24,7 @@ _COMMANDS = {
     "image": ("image_command", "Keep images, and give their space back."),
     "doctor": ("doctor_command", "Say what this machine can do, and mend what is missing."),
     "layer": ("layer_command", "Apply image layers to a directory."),
+    "guest": ("guest_command", "Build what virtual machines boot from."),
     "vminitd": ("vminitd_command", "Run the guest agent by itself."),
 }
 
@@ -39,8 +40,8 @@ docker-archive:FILE[:NAME], an archive of `docker save`; or as image:NAME, one t
 `firkin COMMAND --help` explains a command, with examples.
 
 \b
-Environment: FIRKIN_CONFIG names a TOML file of settings; FIRKIN_STATE_DIR, FIRKIN_RUNTIME_DIR, FIRKIN_STORE
-and FIRKIN_VMM override it; FIRKIN_DEBUG=1 shows tracebacks of errors."""
+Environment: FIRKIN_CONFIG names a TOML file of settings; FIRKIN_STATE_DIR, FIRKIN_RUNTIME_DIR, FIRKIN_STORE,
+FIRKIN_VMM, FIRKIN_ACCELERATION and FIRKIN_KERNEL override it; FIRKIN_DEBUG=1 shows tracebacks of errors."""
 
 
 class _LazyCommands(click.Group):

@@ -14,6 +14,7 @@ import click
 
 from .detach_keys import DEFAULT_DETACH_KEYS, DetachKeys, DetachKeysType
 from .interruption import Interrupted, Interruptions
+from .machine_options import MachineOptions, chosen_machine, machine_options, tell_build
 from .pod_end import tell, tell_end
 from .port_option import port_option, tell_ports
 from .services import CliServices
@@ -44,10 +45,12 @@ IMAGE or right after it; everything from the first word of CMD on is the command
   firkin run -it oci:images:debian bash                    a shell on this terminal
   firkin run -p 8080:80 oci:images:nginx                   127.0.0.1:8080 leads to the container's port 80
   firkin run --store ext4:2GiB oci:images:debian -- sh     a root filesystem with a hard limit
+  firkin run --vmm qemu oci:images:debian -- uname -a      in a virtual machine, on a kernel of its own
 
 The store keeps what the image unpacks to. `directory`, the default here, is the machine's shared store: an image is
 unpacked once and every later run starts from that template, within milliseconds. `ext4[:SIZE]` is a filesystem of
-the pod's own, 8 GiB unless SIZE says otherwise: its size is a hard limit, and it goes away with the pod.
+the pod's own, 8 GiB unless SIZE says otherwise: its size is a hard limit, and it goes away with the pod. A virtual
+machine has an ext4 store always. What it boots from is built at its first run, or by `firkin guest build`.
 
 With -t the command has a terminal of its own, as large as this one: every key, Ctrl-C too, is the command's, and its
 standard error is in its output. The detach keys (ctrl-p,ctrl-q) end the attachment: as a pod of `run` does not outlive
@@ -72,6 +75,7 @@ class RunOptions(NamedTuple):
     name: str | None
     hostname: str | None
     store: StoreChoice
+    machine: MachineOptions
     platform: str | None
     grace_seconds: float
     verbose: bool
@@ -131,6 +135,7 @@ class _Variable(click.ParamType[tuple[str, str]]):
         return key, text
 
 
+@machine_options
 @click.command("run", cls=_RunCommand, help=_HELP)
 @click.option("-e", "--env", "environment", type=_Variable(), multiple=True, help="Set a variable (repeatable).")
 @click.option("-w", "--workdir", "working_dir", metavar="DIR", help="Start in DIR instead of the image's.")
@@ -197,6 +202,7 @@ def command(
         name,
         hostname,
         store,
+        chosen_machine(),
         platform,
         grace_seconds,
         verbose,
@@ -219,7 +225,9 @@ async def _run(options: RunOptions, services: CliServices, interruptions: Interr
     from .template_progress import TemplateProgressDisplay
 
     platform = Platform.parse(options.platform) if options.platform else None
-    async with services.open_runtime(store=options.store.kind, platform=platform) as runtime:
+    async with services.open_runtime(
+        store=options.store.kind, platform=platform, machine=options.machine, progress=tell_build
+    ) as runtime:
         bundle = await runtime.images.resolve(options.image)
         spec = _pod_spec(options, bundle)
         with TemplateProgressDisplay(plain_lines=options.verbose) as display:
@@ -288,7 +296,8 @@ def _pod_spec(options: RunOptions, bundle: ImageBundle) -> PodSpec:
     from firkin.domain.pod_spec import PodBuilder
 
     pod_id = options.name if options.name is not None else f"run-{secrets.token_hex(4)}"
-    builder = PodBuilder(pod_id, pod_store=options.store.spec()).container(_container_spec(options, bundle))
+    builder = PodBuilder(pod_id, options.machine.vm_config(), options.store.spec())
+    builder = builder.container(_container_spec(options, bundle))
     for forward in options.port_forwards:
         builder = builder.forward_port(forward.container_port, forward.host_port, forward.host_address)
     return (builder.hostname(options.hostname) if options.hostname else builder).build()

@@ -7,23 +7,34 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from .machine_options import AS_CONFIGURED, MachineOptions
+
 if TYPE_CHECKING:
     from firkin.application.runtime import Runtime
     from firkin.domain.image import ImageBundle, Platform
     from firkin.domain.pod_spec import PodSpec
     from firkin.domain.store_spec import PodStoreSpec
+    from firkin.domain.vm_config import VmConfig
+    from firkin.ports.guest_image import GuestImages
     from firkin.ports.image_library import ImageLibrary
     from firkin.ports.reclaimable_space import ReclaimableSpace
 
 
 class OpenRuntime(Protocol):
-    """Opens a runtime of the machine's configuration, with another kind of store or another platform if given.
+    """Opens a runtime of the machine's configuration, with whatever is given in place of what is configured.
 
-    `allow_host_paths` are allowed beside those of the configuration.
+    `allow_host_paths` are allowed beside those of the configuration. `progress` is told each step when a guest image
+    has to be built.
     """
 
     def __call__(
-        self, *, store: str | None = None, platform: Platform | None = None, allow_host_paths: Sequence[Path] = ()
+        self,
+        *,
+        store: str | None = None,
+        platform: Platform | None = None,
+        allow_host_paths: Sequence[Path] = (),
+        machine: MachineOptions = AS_CONFIGURED,
+        progress: Callable[[str], None] | None = None,
     ) -> AbstractAsyncContextManager[Runtime]: ...
 
 
@@ -37,7 +48,13 @@ class ReadPod(Protocol):
     """Makes the spec of a pod from its manifest's text; its containers' output is piped."""
 
     async def __call__(
-        self, text: str, source: str, resolve: Resolve, pod_store: PodStoreSpec, allow_host_paths: Sequence[Path]
+        self,
+        text: str,
+        source: str,
+        resolve: Resolve,
+        pod_store: PodStoreSpec,
+        allow_host_paths: Sequence[Path],
+        vm_config: VmConfig,
     ) -> PodSpec: ...
 
 
@@ -106,3 +123,5 @@ class CliServices(NamedTuple):
     image_library: Callable[[], ImageLibrary]
     templates: Callable[[Path | None], ReclaimableSpace]
     reclaimable: Callable[[Path | None], Sequence[ReclaimableSpace]]
+    guest_images: Callable[[], GuestImages]
+    kvm_obstacle: Callable[[], str]

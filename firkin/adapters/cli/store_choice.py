@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import click
 
@@ -10,8 +10,15 @@ if TYPE_CHECKING:
     from firkin.domain.store_spec import PodStoreSpec
 
 KINDS = ("directory", "ext4")
+T = TypeVar("T")
+
 CLI_STORE = "directory"
 """What the commands use unless told otherwise: an image is unpacked once, for every later run."""
+
+
+def store_for(vmm: object, configured: T) -> T | str:
+    """The store of a sandbox of this kind: a virtual machine cannot see the directories of its host."""
+    return "ext4" if vmm == "qemu" and configured == CLI_STORE else configured
 
 
 class StoreChoice(NamedTuple):

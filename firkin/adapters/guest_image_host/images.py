@@ -30,7 +30,7 @@ from .tree import GuestTree, fingerprint
 
 _KERNEL, _INITRAMFS, _ROOT = "vmlinuz", "initramfs", "root.erofs"
 # Of what this adapter puts into an image; counts up when that changes without any file of the host changing.
-_FORMAT = "1"
+_FORMAT = "2"
 
 
 class _Recipe(msgspec.Struct, frozen=True):
@@ -51,7 +51,7 @@ class HostGuestImages:
             directory: where images and kernels are kept.
             search_path: PATH on which programs are looked up, those for the image among them.
         """
-        self._directory = directory.absolute()
+        self._directory = directory.resolve()
         self._search_path = search_path
 
     async def image(self, kernel: Path | None = None, progress: BuildProgress | None = None) -> GuestImage:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from .shared_libraries import shared_libraries
-from .tools import run_tool, tool_path
+from .tools import tool_path
 from .tree import GuestFile, GuestTree
 
 _RUN_BY_THE_AGENT = (
@@ -15,7 +15,6 @@ _RUN_BY_THE_AGENT = (
 _DIRECTORIES = ("dev", "proc", "sys", "run", "tmp", "root", "mnt", "var", "newroot")
 # One place each for what is looked up by name: no search path has to be walked, and `env` finds everything.
 PROGRAMS = "usr/bin"
-LOADER_CACHE = "etc/ld.so.cache"
 
 
 def add_programs(tree: GuestTree, search_path: str) -> None:
@@ -39,12 +38,9 @@ def add_shared_libraries(tree: GuestTree, search_path: str) -> None:
     libraries = sorted(shared_libraries(binaries, search_path))
     for library in libraries:
         tree.add(str(library), GuestFile(source=library, is_executable=True))
-    directories = sorted({str(library.parent) for library in libraries})
-    tree.add("etc/ld.so.conf", GuestFile(content="".join(f"{path}\n" for path in directories).encode()))
-
-
-def write_loader_cache(root: Path, search_path: str) -> None:
-    """Let the loader find libraries without searching (ldconfig(8))."""
-    ldconfig = tool_path("ldconfig", "libc-bin", "making a guest image", search_path)
-    run_tool([ldconfig, "-X", "-r", str(root)], search_path)
-    (root / "var/cache/ldconfig/aux-cache").unlink(missing_ok=True)
+    # The loader of the guest has no cache that tells of further directories: so everything can be found where libc is.
+    always_searched = next((library.parent for library in libraries if library.name.startswith("libc.so")), None)
+    for library in libraries:
+        name = f"{always_searched}/{library.name}"
+        if always_searched is not None and name not in tree:
+            tree.add(name, GuestFile(link=str(library)))

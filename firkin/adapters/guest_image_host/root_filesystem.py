@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 
 from .bytecode import write_bytecode
-from .programs import write_loader_cache
 from .tools import run_tool, tool_path
 from .tree import GuestTree
 
@@ -24,7 +23,6 @@ def write_root_filesystem(tree: GuestTree, image: Path, search_path: str) -> Non
     mkfs = tool_path("mkfs.erofs", "erofs-utils", "making a guest image", search_path)
     staging = image.with_name(f"{image.name}-tree")
     _write_tree(tree, staging, search_path)
-    write_loader_cache(staging, search_path)
     # Not compressed: without KVM reading is cheaper than unpacking, and the file is sparse in what is never read.
     run_tool([mkfs, "-T0", "-x-1", "--all-root", f"-U{_UUID}", str(image), str(staging)], search_path)
     shutil.rmtree(staging)

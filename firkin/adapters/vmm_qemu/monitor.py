@@ -52,6 +52,10 @@ class Monitor:
         with contextlib.suppress(QMPError, EOFError, OSError):
             await self._client.execute("quit")
 
+    async def interrupt(self) -> None:
+        """Send the guest's processors a non-maskable interrupt."""
+        await self._client.execute("inject-nmi")
+
     def shutdown_cause(self) -> str:
         """Why the machine stopped, as far as QEMU has told; "" when it has not."""
         reasons = []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from firkin._fast import device_end, vsock
+from firkin._fast import vsock
 from firkin.domain.boot_timing import BootTiming
 from firkin.domain.mounts import Mount
 from firkin.domain.reports import SandboxExit
@@ -22,7 +22,7 @@ from .process import QemuProcess
 AGENT_PORT = 1024
 _QUIT_SECONDS = 2.0
 # When QEMU exits, its vsock device goes first.
-_FOLLOWS_SECONDS = 1.0
+_FOLLOWS_SECONDS = 0.3
 
 
 class MachineParts(msgspec.Struct, frozen=True):
@@ -76,6 +76,10 @@ class QemuSandbox:
         """The process that holds the machine."""
         return self._parts.process.pid
 
+    async def interrupt_processors(self) -> None:
+        """Send a non-maskable interrupt, upon which a kernel that was told so (`unknown_nmi_panic`) shows its state."""
+        await self._parts.monitor.interrupt()
+
     def _agent_listens(self) -> None:
         # Only now does the agent's socket appear: nobody dials a machine that is still booting.
         self._parts.device.listen(AGENT_PORT)
@@ -99,7 +103,7 @@ class QemuSandbox:
         finally:
             loop.remove_reader(descriptor)
         end = self._parts.device.end
-        if end is None or end.kind == device_end.CLOSED or await self._parts.process.ends_within(_FOLLOWS_SECONDS):
+        if end is None or await self._parts.process.ends_within(_FOLLOWS_SECONDS):
             return
         self._broken = f"its vsock device ended ({end.kind}: {end.reason})"
         self._parts.process.kill()
@@ -131,7 +135,7 @@ class QemuSandbox:
     def _recorded_exit(self) -> SandboxExit:
         if self._exit is None:
             status = self._parts.process.exit_status
-            cause = self._broken or self._parts.monitor.shutdown_cause()
+            cause = self._parts.monitor.shutdown_cause() or self._broken
             said = f"its QEMU {_ending(status)} in the phase {self._phase!r}"
             reason = f"{cause}; {said}" if cause else said
             tail = self._parts.console.tail.replace("\r", "")

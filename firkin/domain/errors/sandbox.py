@@ -38,15 +38,23 @@ class GuestImageFailed(SandboxError):
 
 
 class SandboxDied(SandboxError):
-    """The sandbox ended while it was needed."""
+    """The sandbox ended while it was needed.
+
+    Attributes:
+        console_tail: the last lines it wrote.
+        phase: of its life when it ended: `boot`, `running` or `stopping`; "" when nobody kept count.
+        exit_status: of the process that held it, negative for a signal; None when that is not known.
+    """
 
     code = "sandbox-died"
 
-    def __init__(self, reason: str, console_tail: str = "") -> None:
+    def __init__(self, reason: str, console_tail: str = "", phase: str = "", exit_status: int | None = None) -> None:
         tail = f"\nlast lines of its console:\n{console_tail}" if console_tail else ""
         super().__init__(f"sandbox died: {reason}{tail}")
         self.reason = reason
         self.console_tail = console_tail
+        self.phase = phase
+        self.exit_status = exit_status
 
 
 class AgentUnreachable(FirkinError):

@@ -345,7 +345,7 @@ async def test_the_death_of_the_sandbox_reaches_every_waiter() -> None:
         await sandbox.die("killed from outside")
         await waiting
     assert pod.state is PodPhase.FAILED
-    with pytest.raises(PodNotRunning):
+    with pytest.raises(SandboxDied, match="killed from outside"):
         await pod.add_container(world.container("b"))
     report = await pod.stop()
     assert not report.clean

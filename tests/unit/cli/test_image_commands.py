@@ -18,6 +18,7 @@ from firkin.domain.image import ImageBundle, ImageDocuments, Platform
 from firkin.domain.pod_spec import PodSpec
 from firkin.domain.reclaiming import Reclaimable, ReclaimableKind
 from firkin.domain.store_spec import PodStoreSpec
+from firkin.domain.vm_config import VmConfig
 from firkin.ports.reclaimable_space import ReclaimableSpace
 
 CHAIN_ID = Digest.of(b"chain")
@@ -63,7 +64,12 @@ def _services(world: _World, runtime: Callable[..., AbstractAsyncContextManager[
         raise AssertionError(f"called with {arguments}")
 
     async def read_pod(
-        text: str, source: str, resolve: Resolve, pod_store: PodStoreSpec, allow_host_paths: Sequence[Path]
+        text: str,
+        source: str,
+        resolve: Resolve,
+        pod_store: PodStoreSpec,
+        allow_host_paths: Sequence[Path],
+        vm_config: VmConfig,
     ) -> PodSpec:
         unused(text)
 
@@ -85,6 +91,8 @@ def _services(world: _World, runtime: Callable[..., AbstractAsyncContextManager[
         image_library=lambda: world.library,
         templates=world.stored,
         reclaimable=spaces,
+        guest_images=unused,
+        kvm_obstacle=unused,
     )
 
 

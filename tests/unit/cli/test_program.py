@@ -10,8 +10,10 @@ import pytest
 
 from firkin import RuntimeConfig, open_runtime
 from firkin.adapters.cli import CliServices, run_program
+from firkin.adapters.cli.machine_options import AS_CONFIGURED, MachineOptions
 from firkin.adapters.cli.run_command import command as run_command
 from firkin.adapters.cli.services import FieldVerdict, LayerFile, LayerReport, Places, Resolve
+from firkin.adapters.guest_image_host import HostGuestImages
 from firkin.adapters.image_library_oci import OciImageLibrary
 from firkin.adapters.memory import MemoryAgentConnector, MemoryImageSource, MemoryPodStore, MemoryVmm, MemoryWorld
 from firkin.adapters.store_directory import DirectoryTemplates
@@ -24,6 +26,7 @@ from firkin.domain.pod_spec import PodBuilder, PodSpec
 from firkin.domain.process import Stdio
 from firkin.domain.rootfs_source import RootfsSource
 from firkin.domain.store_spec import PodStoreSpec
+from firkin.domain.vm_config import VmConfig
 
 
 def _services(agent: Callable[[Sequence[str]], int], *, traceback: bool = False) -> CliServices:
@@ -32,7 +35,12 @@ def _services(agent: Callable[[Sequence[str]], int], *, traceback: bool = False)
     images.add("any")
 
     def runtime(
-        *, store: str | None = None, platform: Platform | None = None, allow_host_paths: Sequence[Path] = ()
+        *,
+        store: str | None = None,
+        platform: Platform | None = None,
+        allow_host_paths: Sequence[Path] = (),
+        machine: MachineOptions = AS_CONFIGURED,
+        progress: Callable[[str], None] | None = None,
     ) -> AbstractAsyncContextManager[Runtime]:
         return open_runtime(
             RuntimeConfig(
@@ -41,10 +49,15 @@ def _services(agent: Callable[[Sequence[str]], int], *, traceback: bool = False)
         )
 
     async def read_pod(
-        text: str, source: str, resolve: Resolve, pod_store: PodStoreSpec, allow_host_paths: Sequence[Path]
+        text: str,
+        source: str,
+        resolve: Resolve,
+        pod_store: PodStoreSpec,
+        allow_host_paths: Sequence[Path],
+        vm_config: VmConfig,
     ) -> PodSpec:
         rootfs = RootfsSource.oci_bundle(await resolve("memory:any"))
-        builder = PodBuilder("pod-1", pod_store=pod_store)
+        builder = PodBuilder("pod-1", vm_config, pod_store)
         for line in text.splitlines():
             name, *command = line.split()
             container = PodContainerSpec(ContainerId(name), rootfs).command(*command)
@@ -69,6 +82,8 @@ def _services(agent: Callable[[Sequence[str]], int], *, traceback: bool = False)
         image_library=lambda: OciImageLibrary(Path("/nowhere")),
         templates=lambda store: DirectoryTemplates(Path("/nowhere"), store),
         reclaimable=lambda store: (),
+        guest_images=lambda: HostGuestImages(Path("/nowhere"), "/bin"),
+        kvm_obstacle=lambda: "",
     )
 
 

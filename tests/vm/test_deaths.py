@@ -1,0 +1,168 @@
+"""Machines that die, hang or lose their vsock device: the right error in time, and nothing is left."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+import firkin
+from firkin.adapters.agent_grpc import GrpcAgentConnector
+from firkin.adapters.vmm_qemu.sandbox import QemuSandbox
+from firkin.domain.errors import BootFailed, DeadlineExceeded, SandboxDied
+from firkin.domain.vm_config import VmConfig
+from firkin.ports.agent_templates import TemplateProgress
+from tests.integration.pod.pods import shell
+from tests.machine_state import MachineState, settled_state
+
+from .machines import BOOT_SECONDS, SMALL, machine_runtime, qemu_vmm, small_machine
+
+pytestmark = pytest.mark.real_time
+
+_PIDFD_GETFD = 438
+
+SOON = 30.0
+"""Seconds in which a death is told: what is waited for takes none of them on a quiet machine."""
+
+
+@contextlib.asynccontextmanager
+async def _nothing_left(directory: Path) -> AsyncIterator[None]:
+    before = await settled_state()
+    yield
+    assert MachineState.now().beyond(before) == {}
+    assert not list((directory / "run").iterdir())
+    assert not list((directory / "state").glob("pod-stores/*"))
+
+
+def _machine(pod: firkin.Pod) -> QemuSandbox:
+    assert isinstance(pod.vm, QemuSandbox)
+    return pod.vm
+
+
+def _cut_connection(pid: int, name: str) -> None:
+    """Shut down a process's connection with the unix socket `name`, from outside (pidfd_getfd(2))."""
+    process = os.pidfd_open(pid)
+    try:
+        for number in os.listdir(f"/proc/{pid}/fd"):
+            if not os.readlink(f"/proc/{pid}/fd/{number}").startswith("socket:"):
+                continue
+            copy = ctypes.CDLL(None, use_errno=True).syscall(_PIDFD_GETFD, process, int(number), 0)
+            with socket.socket(fileno=copy) as connection, contextlib.suppress(OSError):
+                if str(connection.getpeername()).endswith(name):
+                    connection.shutdown(socket.SHUT_RDWR)
+    finally:
+        os.close(process)
+
+
+async def test_a_killed_qemu_ends_what_waits_and_what_comes_with_its_status(tmp_path: Path, busybox_image: str) -> None:
+    async with _nothing_left(tmp_path), machine_runtime(tmp_path) as runtime:
+        bundle = await runtime.images.resolve(busybox_image)
+        spec = firkin.PodBuilder("pod-1", small_machine()).container(shell("a", bundle, "sleep 999")).build()
+        pod = await runtime.spawn(spec)
+        waiting = asyncio.ensure_future(pod.wait_container("a"))
+        os.kill(_machine(pod).qemu_pid, signal.SIGKILL)
+        async with asyncio.timeout(SOON):
+            with pytest.raises(SandboxDied) as died:
+                await waiting
+            assert (died.value.exit_status, died.value.phase) == (-signal.SIGKILL, "running")
+            with pytest.raises(SandboxDied):
+                await pod.store_used_bytes()
+            await pod.stop()
+
+
+async def test_a_panic_of_the_guests_kernel_is_told_with_its_console(tmp_path: Path) -> None:
+    config = VmConfig(memory=SMALL, boot_timeout_seconds=BOOT_SECONDS, command_line_extra=("unknown_nmi_panic",))
+    async with _nothing_left(tmp_path), machine_runtime(tmp_path) as runtime:
+        pod = await runtime.spawn(firkin.PodBuilder("pod-1", config).build())
+        await _machine(pod).interrupt_processors()
+        async with asyncio.timeout(SOON):
+            end = await pod.vm.wait_ended()
+            assert "panicked" in end.reason
+            assert "Kernel panic - not syncing" in end.console_tail
+            with pytest.raises(SandboxDied, match="Kernel panic"):
+                await pod.store_used_bytes()
+            await pod.stop()
+
+
+async def test_a_frozen_machine_misses_a_deadline_and_is_ended_all_the_same(tmp_path: Path) -> None:
+    connector = GrpcAgentConnector(deadline_seconds=20)
+    async with _nothing_left(tmp_path), machine_runtime(tmp_path, connector) as runtime:
+        pod = await runtime.spawn(firkin.PodBuilder("pod-1", small_machine()).build())
+        os.kill(_machine(pod).qemu_pid, signal.SIGSTOP)
+        with pytest.raises(DeadlineExceeded):
+            await pod.store_used_bytes()
+        async with asyncio.timeout(200):
+            report = await pod.stop()
+        assert not report.clean
+
+
+async def test_a_vsock_device_that_ends_amid_a_layer_ends_the_machine(tmp_path: Path, debian_image: str) -> None:
+    async with _nothing_left(tmp_path), machine_runtime(tmp_path) as runtime:
+        bundle = await runtime.images.resolve(debian_image)
+
+        def cut(progress: TemplateProgress) -> None:
+            if progress.done_bytes:
+                _cut_connection(_machine(pod).qemu_pid, "vsock.sock")
+
+        pod = await runtime.spawn(firkin.PodBuilder("pod-1", small_machine()).build(), progress=cut)
+        with pytest.raises(SandboxDied, match="vsock device"):
+            await pod.add_container(shell("a", bundle, "true"))
+        await pod.stop()
+
+
+async def test_a_kernel_that_is_none_fails_the_boot_with_qemus_words(tmp_path: Path) -> None:
+    kernel = tmp_path / "kernel"
+    kernel.write_bytes(b"no kernel")
+    config = VmConfig(memory=SMALL, kernel=kernel, boot_timeout_seconds=BOOT_SECONDS)
+    async with machine_runtime(tmp_path) as runtime:
+        with pytest.raises(BootFailed, match="exited with status 1") as failed:
+            await runtime.spawn(firkin.PodBuilder("pod-1", config).build())
+    assert "kernel" in failed.value.console_tail
+
+
+async def test_a_root_that_is_none_ends_the_boot_with_what_the_guest_said(tmp_path: Path) -> None:
+    config = VmConfig(memory=SMALL, boot_timeout_seconds=BOOT_SECONDS, command_line_extra=("rdinit=/nonexistent",))
+    async with _nothing_left(tmp_path), machine_runtime(tmp_path) as runtime:
+        with pytest.raises(BootFailed) as failed:
+            await runtime.spawn(firkin.PodBuilder("pod-1", config).build())
+    assert "panic" in failed.value.console_tail
+
+
+async def test_a_host_that_is_killed_takes_its_machine_with_it(tmp_path: Path) -> None:
+    """And the directory that it left goes with the next boot."""
+    script = (
+        "import asyncio, sys\n"
+        "from pathlib import Path\n"
+        "from tests.vm.machines import empty_store, qemu_vmm, request_for\n"
+        "async def main(directory):\n"
+        "    async with qemu_vmm(directory).booted(request_for(empty_store(directory))) as sandbox:\n"
+        "        print(sandbox.qemu_pid, flush=True)\n"
+        "        await asyncio.sleep(1000)\n"
+        "asyncio.run(main(Path(sys.argv[1])))\n"
+    )
+    host = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", script, str(tmp_path)), stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[2]
+    )
+    assert host.stdout is not None
+    machine = os.pidfd_open(int(await host.stdout.readline()))
+    host.kill()
+    await host.wait()
+    try:
+        ended = asyncio.Event()
+        asyncio.get_running_loop().add_reader(machine, ended.set)
+        async with asyncio.timeout(SOON):
+            await ended.wait()
+    finally:
+        asyncio.get_running_loop().remove_reader(machine)
+        os.close(machine)
+    assert len(list((tmp_path / "run").iterdir())) == 1
+    qemu_vmm(tmp_path)._tidy_up()
+    assert not list((tmp_path / "run").iterdir())
