@@ -23,9 +23,10 @@ export DEBIAN_FRONTEND := noninteractive
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 PACKAGES_DEMO := crun e2fsprogs umoci skopeo mmdebstrap busybox-static util-linux mount
-PACKAGES_TEST := $(PACKAGES_DEMO) buildah catatonit erofs-utils iproute2 libarchive-tools podman qemu-system-x86 zstd
+PACKAGES_TEST := $(PACKAGES_DEMO) buildah catatonit erofs-utils iproute2 libarchive-tools passwd podman qemu-system-x86 \
+	uidmap zstd
 
-# Sandboxes of namespaces are made by root.
+# Packages are installed by root, and tests of loop devices and of other users are run by root.
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \

@@ -83,7 +83,7 @@ def _ext4_store(config: RuntimeConfig) -> PodStore:
 def _directory_store(config: RuntimeConfig) -> PodStore:
     from firkin.adapters.store_directory import DirectoryPodStore
 
-    return DirectoryPodStore(_placed(config.state_dir))
+    return DirectoryPodStore(_placed(config.state_dir), _placed(config.search_path))
 
 
 def _memory_store(world: MemoryWorld) -> PodStore:
@@ -182,8 +182,8 @@ class Wiring(containers.DeclarativeContainer):
     )
 
 
-def _override_by_object(provider: providers.Provider[T], chosen: str | T) -> None:
-    if not isinstance(chosen, str):
+def _override_by_object(provider: providers.Provider[T], chosen: str | T | None) -> None:
+    if chosen is not None and not isinstance(chosen, str):
         provider.override(providers.Object(chosen))
 
 
@@ -219,7 +219,7 @@ def shared_templates(config: RuntimeConfig, store: Path | None = None) -> Reclai
     """The templates of a directory store, the machine's shared one unless another is given."""
     from firkin.adapters.store_directory import DirectoryTemplates
 
-    return DirectoryTemplates(_placed(config.state_dir), store)
+    return DirectoryTemplates(_placed(config.state_dir), store, _placed(config.search_path))
 
 
 def reclaimable_spaces(config: RuntimeConfig, store: Path | None = None) -> tuple[ReclaimableSpace, ...]:

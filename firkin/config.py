@@ -40,7 +40,8 @@ class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         vmm: who makes sandboxes: `namespace` (Linux namespaces), `qemu` (a virtual machine), `memory` (a fake for
             tests).
-        store: who makes pod stores: `ext4`, `directory`, `memory`.
+        store: who makes pod stores: `ext4`, `directory`, `memory`. None: `ext4`, and `directory` for namespace
+            sandboxes of everybody but root, who cannot mount the image of an ext4 store there.
         images: one image source or several, of `oci`, `docker-archive`, `image` (the user's image directory), `memory`;
             each serves the references of its scheme.
         agents: who dials guest agents: `grpc`, `memory`.
@@ -67,7 +68,7 @@ class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     vmm: str | Vmm = "namespace"
-    store: str | PodStore = "ext4"
+    store: str | PodStore | None = None
     images: AnyImageSource | tuple[AnyImageSource, ...] = ("oci", "docker-archive", "image")
     agents: str | AgentConnector = "grpc"
     state_dir: Path | None = None
@@ -85,7 +86,8 @@ class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         _check_choice("vmm", self.vmm, VMM_NAMES, Vmm)
-        _check_choice("store", self.store, STORE_NAMES, PodStore)
+        if self.store is not None:
+            _check_choice("store", self.store, STORE_NAMES, PodStore)
         _check_choice("agents", self.agents, AGENT_NAMES, AgentConnector)
         if not self.image_sources:
             raise ConfigurationError(f"images must name at least one source: {', '.join(IMAGE_SOURCE_NAMES)}")
@@ -107,10 +109,11 @@ class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(self.images) if isinstance(self.images, tuple | list) else (self.images,)
 
     def placed(self, environment: Mapping[str, str] | None = None) -> RuntimeConfig:
-        """Return this configuration with directories and search path filled in."""
+        """Return this configuration with store, directories and search path filled in."""
         variables = os.environ if environment is None else environment
         return replace(
             self,
+            store=self.store or _default_store(self.vmm),
             state_dir=(self.state_dir or _default_state_dir(variables)).absolute(),
             runtime_dir=(self.runtime_dir or _default_runtime_dir(variables)).absolute(),
             search_path=self.search_path or f"{variables.get('PATH') or os.defpath}:{ADMINISTRATION_PATH}",
@@ -220,6 +223,10 @@ def _read_settings(path: Path) -> _FileSettings:
         return msgspec.convert(document, _FileSettings)
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"configuration file {path}: {error}") from error
+
+
+def _default_store(vmm: str | Vmm) -> str:
+    return "directory" if vmm == "namespace" and os.geteuid() != 0 else "ext4"
 
 
 def _default_state_dir(variables: Mapping[str, str]) -> Path:

@@ -18,6 +18,14 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     return run_if_coroutine(pyfuncitem)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What an ordinary user meets is tested by one: tests/integration/unprivileged/test_users.py."""
+    if os.geteuid() == 0:
+        left_out = [item for item in items if item.get_closest_marker("needs_user")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """In CI a skipped test is a failed one: what a test needs can be installed."""

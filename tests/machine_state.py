@@ -37,6 +37,9 @@ def _mounts() -> frozenset[str]:
 
 
 def _loop_devices() -> frozenset[str]:
+    if os.geteuid() != 0:
+        # An ordinary user has none: those that there are belong to somebody else.
+        return frozenset()
     return frozenset(
         f"{path.parent.parent.name}: {path.read_text().strip()}"
         for path in Path("/sys/block").glob("loop*/loop/backing_file")

@@ -11,6 +11,7 @@ import time
 from firkin.domain.events import AgentStopping
 
 from .containers import Containers
+from .control_groups import are_writable
 from .events import EventHub
 from .host_streams import HostStreams
 from .process_namespace import ProcessNamespace
@@ -62,7 +63,7 @@ class GuestAgent:
         program = path or self._default_runtime
         if program not in self._runtimes:
             state_root = f"{self._state_directory}/{os.path.basename(program)}"
-            self._runtimes[program] = OciRuntime(self.reaper, program, state_root)
+            self._runtimes[program] = OciRuntime(self.reaper, program, state_root, has_control_groups=are_writable())
         return self._runtimes[program]
 
     async def runtime_version(self) -> str:

@@ -20,6 +20,7 @@ from firkin.domain.surroundings import ContainerFile
 
 from .bundles import Bundle, write_bundle
 from .control_group_end import kill_control_group
+from .control_groups import are_writable
 from .events import EventHub
 from .executables import check_executable
 from .filesystem.files import make_directory, read_beneath, write_file
@@ -29,6 +30,7 @@ from .host_streams import HostStreams
 from .oom import OomCounter
 from .process_stdio import ProcessStdio, StdioRequest
 from .processes import GuestProcess, not_startable
+from .processes_by_root import kill_processes_of_root
 from .runtime import Launched, OciRuntime
 from .runtime_config import CompletedConfig, completed_config, completed_process
 from .workers import Workers
@@ -118,6 +120,10 @@ class Containers:
         wanted = dict.fromkeys(container_ids) or self._table
         containers = ((name, self._table[name].container) for name in wanted if name in self._table)
         return {name: one.bundle.config.cgroups_path for name, one in containers if one is not None}
+
+    def process_places(self, container_ids: Iterable[str] = ()) -> list[tuple[str, str, str]]:
+        """Where the processes of these containers are found: id, control group and root filesystem."""
+        return [(name, path, self.root_of(name)) for name, path in self.cgroups_paths(container_ids).items()]
 
     def init_at(self, root: str) -> GuestProcess | None:
         """The first process of the container whose root filesystem lies at `root`; None when none does."""
@@ -340,7 +346,10 @@ class Containers:
 
 
 def _end_processes(bundle: Bundle, _: asyncio.Future[int]) -> None:
-    kill_control_group(bundle.config.cgroups_path)
+    if are_writable():
+        kill_control_group(bundle.config.cgroups_path)
+    else:
+        kill_processes_of_root(bundle.config.root)
 
 
 def _checked_process(spec: bytes, bundle: Bundle) -> CompletedConfig:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import socket
 
+from .control_groups import CGROUP_ROOT
 from .sandbox_init import (
-    CGROUP_ROOT,
     MS_NODEV,
     MS_NOEXEC,
     MS_NOSUID,

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from firkin.domain.statistics import ProcessEntry
 
 from .cgroup_statistics.hierarchy import CGROUP_ROOT, group_of
+from .processes_by_root import processes_of_root
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -17,9 +18,9 @@ _GROUPS_LIMIT = 1000
 _STATE, _PARENT, _USER_TIME, _SYSTEM_TIME, _THREADS, _START_TIME, _RESIDENT = 0, 1, 11, 12, 17, 19, 21
 
 
-def container_processes(cgroups_path: str, init_pid: int, root: str = CGROUP_ROOT) -> list[ProcessEntry]:
-    """The processes in a container's control groups and those below; where it has none, those of its namespace."""
-    pids = _pids_in(group_of(cgroups_path, root).process_files()) or _pids_beside(init_pid)
+def container_processes(cgroups_path: str, rootfs: str, root: str = CGROUP_ROOT) -> list[ProcessEntry]:
+    """The processes in a container's control groups and those below; where it has none, those on its rootfs."""
+    pids = _pids_in(group_of(cgroups_path, root).process_files()) or processes_of_root(rootfs)
     booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
     entries = (_entry(pid, booted) for pid in sorted(pids))
     return [entry for entry in entries if entry is not None]
@@ -42,27 +43,6 @@ def _pids_in(process_files: tuple[str, ...]) -> set[int]:
         if pids - {0}:
             return pids - {0}
     return set()
-
-
-def _pids_beside(init_pid: int) -> set[int]:
-    try:
-        namespace = os.stat(f"/proc/{init_pid}/ns/pid").st_ino
-    except OSError:
-        return set()
-    own = os.stat("/proc/self/ns/pid").st_ino
-    # In the agent's own namespace nothing tells a container's processes from others'.
-    return {init_pid} if namespace == own else {pid for pid in _all_pids() if _namespace(pid) == namespace}
-
-
-def _all_pids() -> list[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
-
-
-def _namespace(pid: int) -> int:
-    try:
-        return os.stat(f"/proc/{pid}/ns/pid").st_ino
-    except OSError:
-        return 0
 
 
 def _entry(pid: int, booted: float) -> ProcessEntry | None:

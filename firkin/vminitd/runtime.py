@@ -36,8 +36,9 @@ class Launched(msgspec.Struct, frozen=True):
 class OciRuntime:
     """Drives the runtime's command line; each call is one process."""
 
-    def __init__(self, reaper: Reaper, program: str, state_root: str) -> None:
+    def __init__(self, reaper: Reaper, program: str, state_root: str, *, has_control_groups: bool = True) -> None:
         self._reaper = reaper
+        self._has_control_groups = has_control_groups
         self._program = program
         self._state_root = state_root
         self._turns = asyncio.Semaphore(_CONCURRENT_CALLS)
@@ -123,6 +124,8 @@ class OciRuntime:
 
     async def _call(self, log_file: str, arguments: Sequence[str], stdio: ChildStdio) -> int:
         options = ["--root", self._state_root, "--log", log_file]
+        if self.name == "crun" and not self._has_control_groups:
+            options.append("--cgroup-manager=disabled")
         # crun seals itself into a temporary file, and leaves it when it is killed: then it goes with the bundle.
         environment = {**os.environ, "_LIBCONTAINER_STATEDIR": os.path.dirname(log_file)}
         try:

@@ -15,8 +15,11 @@ from firkin.domain.errors import InvalidArgument
 from firkin.domain.json_decoding import decoded_json
 from firkin.domain.users import ResolvedUser, resolved_user
 
+from .control_groups import usable_controllers
 from .executables import Command
 from .seccomp_filter import ANNOTATION, compiled_filter
+from .unprivileged_spec import mapped_groups_option, refuse_limits, refuse_unmapped_user
+from .user_namespace import mapped_groups, mapped_users
 
 DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _DATABASE_BYTES = 4 * 1024 * 1024
@@ -97,6 +100,8 @@ def completed_config(
     Raises:
         InvalidArgument: it is no runtime spec, or would not confine the container.
         UserUnknown: its user is not in the rootfs.
+        UserNotMapped: its user has no id on the host.
+        UnsupportedFeature: it has limits that nothing here would enforce.
     """
     document = _members(spec, "the runtime spec")
     root = _part(document, "root", _Root).path
@@ -107,7 +112,8 @@ def completed_config(
         raise InvalidArgument(f"the runtime spec must list the namespaces {', '.join(sorted(missing))}")
     mounts = _decoded(document.get("mounts", msgspec.Raw(b"[]")), list[_Mount], "mounts")
     points = [mount.destination for mount in mounts]
-    _spare_files_recursion(document, mounts)
+    _fit_mounts(document, mounts)
+    refuse_limits(_members(linux_members.get("resources", _NOTHING), "linux.resources"), usable_controllers())
     process, command, has_terminal = _completed_process(document, root, points, read_beneath)
     cgroups_path = linux.cgroups_path or f"/container/{container_id}"
     linux_members["cgroupsPath"] = _raw(cgroups_path)
@@ -122,6 +128,22 @@ def completed_config(
     )
 
 
+def _fit_mounts(document: _Members, mounts: Sequence[_Mount]) -> None:
+    """Leave out of the mounts' options what the OCI runtime would fail at, and nothing is lost with."""
+    fitted = {n: options for n, one in enumerate(mounts) if (options := _fitted_options(one)) != list(one.options)}
+    if fitted:
+        members = _decoded(document["mounts"], list[_Members], "mounts")
+        for number, options in fitted.items():
+            members[number]["options"] = _raw(options)
+        document["mounts"] = _raw(members)
+
+
+def _fitted_options(mount: _Mount) -> list[str]:
+    # crun opens what it makes read-only recursively as a directory.
+    options = [option for option in mount.options if option != "rro" or not _is_file(mount.source)]
+    return mapped_groups_option(options, mapped_groups())
+
+
 def _drop_empty_values(linux: _Members) -> None:
     """Leave out what hosts with strict decoders must send as "" and an OCI runtime would take for a name."""
     if "namespaces" in linux:
@@ -130,16 +152,6 @@ def _drop_empty_values(linux: _Members) -> None:
     if "cpu" in resources:
         resources["cpu"] = _raw(_without(_members(resources["cpu"], "linux.resources.cpu"), "cpus", "mems"))
         linux["resources"] = _raw(resources)
-
-
-def _spare_files_recursion(document: _Members, mounts: Sequence[_Mount]) -> None:
-    """Leave `rro` out of mounts of files: crun opens what it makes read-only recursively as a directory."""
-    spared = [number for number, one in enumerate(mounts) if "rro" in one.options and _is_file(one.source)]
-    if spared:
-        members = _decoded(document["mounts"], list[_Members], "mounts")
-        for number in spared:
-            members[number]["options"] = _raw([option for option in mounts[number].options if option != "rro"])
-        document["mounts"] = _raw(members)
 
 
 def _is_file(path: str) -> bool:
@@ -188,15 +200,20 @@ def _completed_process(
     user_members = _members(members.get("user", _NOTHING), "process.user")
     user = _decoded(members.get("user", _NOTHING), _User, "process.user")
     has_home = any(variable.startswith("HOME=") for variable in process.env)
+    uid, gid = user.uid, user.gid
     if user.username or not has_home:
         resolved = _resolved(user, root, read_beneath)
         if user.username:
-            gids = dict.fromkeys((*user.additional_gids, *resolved.additional_gids))
-            user_members |= {"uid": _raw(resolved.uid), "gid": _raw(resolved.gid), "additionalGids": _raw(list(gids))}
+            uid, gid = resolved.uid, resolved.gid
+            # What the image's files add to the user's groups is left out where it has no id on the host.
+            listed = [gid for gid in resolved.additional_gids if gid in mapped_groups()]
+            gids = dict.fromkeys((*user.additional_gids, *listed))
+            user_members |= {"uid": _raw(uid), "gid": _raw(gid), "additionalGids": _raw(list(gids))}
         members["user"] = _raw(user_members)
         environment = _environment(process, resolved.home)
     else:
         environment = _environment(process, "")
+    refuse_unmapped_user(user.username, uid, (gid, *user.additional_gids), mapped_users(), mapped_groups())
     members["env"] = _raw(environment)
     working_directory = process.cwd or "/"
     members["cwd"] = _raw(working_directory)

@@ -17,11 +17,12 @@ from contextlib import contextmanager
 
 from firkin.domain.layout import HOST_PATHS
 
+from .control_groups import CGROUP_ROOT, are_writable
 from .host_paths import held_host_paths
+from .user_namespace import in_user_namespace
 
 HOST_DIRECTORY = "/run/firkin/host"
 STORE_MEDIUM = "/run/firkin/store-medium"
-CGROUP_ROOT = "/sys/fs/cgroup"
 
 # linux/mount.h
 MS_NOSUID = 0x2
@@ -125,12 +126,15 @@ def _show_own_cgroups() -> None:
     if not os.path.isdir(CGROUP_ROOT):
         return
     is_version2 = _filesystem_magic(CGROUP_ROOT) == _CGROUP2_SUPER_MAGIC
-    hierarchies = [] if is_version2 else _v1_hierarchies()
+    # Of version 1 none are delegated to who is not root: there a view of version 2 satisfies the OCI runtime.
+    is_shown_as_version2 = is_version2 or in_user_namespace()
+    hierarchies = [] if is_shown_as_version2 else _v1_hierarchies()
     mount("tmpfs", CGROUP_ROOT, "tmpfs", SECURE, "mode=755")
-    if is_version2:
+    if is_shown_as_version2:
         # On the tmpfs, because the kernel refuses to mount a filesystem right on top of itself.
         mount("cgroup2", CGROUP_ROOT, "cgroup2", SECURE)
-        delegate_controllers()
+        if are_writable():
+            delegate_controllers()
     # In hybrid mode the v2 hierarchy is left out: it has no controllers, and crun refuses to run when it sees both.
     for controllers in hierarchies:
         name = controllers.removeprefix("name=")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from firkin.domain.errors import FirkinError
-from firkin.vminitd.filesystem.lower_directories import OPAQUE, opened_merged
+from firkin.vminitd.filesystem.lower_directories import opaque_attribute, opened_merged
 from firkin.vminitd.layers.applier import Whiteouts, apply_layer
 from firkin.vminitd.layers.limits import Limits
 from tests.integration.layers.archives import Trickle
@@ -59,6 +59,6 @@ def _lowers(directories: Sequence[Path]) -> list[Path]:
     found = []
     for directory in reversed(directories):
         found.append(directory)
-        if OPAQUE in os.listxattr(directory):
+        if opaque_attribute() in os.listxattr(directory):
             break
     return found

@@ -34,7 +34,8 @@ Exit codes: 0; 1 when something that pods need is missing."""
 )
 @click.pass_obj
 def command(services: CliServices, as_json: bool) -> int:
-    from .machine_checks import Check, Verdict, machine_checks
+    from .check import Check, Verdict
+    from .machine_checks import machine_checks
 
     checks: list[Check] = list(machine_checks(services.places(), services.kvm_obstacle()))
     promises = asyncio.run(_promises(services))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import os
 import platform
 import shutil
@@ -11,11 +10,12 @@ import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
 
 from firkin.domain.size import Size
 
+from .check import Check, Verdict
 from .services import Places
+from .user_checks import user_checks
 
 _QEMU = "qemu-system-x86_64"
 _MACHINE_TOOLS = (
@@ -29,31 +29,12 @@ _NAMESPACES = ("mnt", "pid", "uts", "ipc", "net", "cgroup")
 _VERSION_SECONDS = 10
 
 
-class Verdict(enum.StrEnum):
-    """How a check ended."""
-
-    OK = "ok"
-    NOTE = "note"
-    """Works without it, or with less."""
-    MISSING = "missing"
-    """Pods cannot run without it."""
-
-
-class Check(NamedTuple):
-    """One finding: what was looked at, how it is, and the command that mends it ("" when none does or needs to)."""
-
-    name: str
-    verdict: Verdict
-    detail: str
-    remedy: str = ""
-
-
 def machine_checks(places: Places, kvm_obstacle: str) -> Iterator[Check]:
     """Look at this machine, one check after the other; `kvm_obstacle` is why KVM cannot work, or ""."""
     yield _python()
     yield _kernel()
     yield _compiled_kernels()
-    yield _root()
+    yield from user_checks(places.search_path)
     yield from (_namespaces(), _filesystem("overlay", "overlayfs"), _loop_devices(), _control_groups())
     path = places.search_path
     yield _tool(path, "crun", "crun", "runs the containers", Verdict.MISSING, ["--version"])
@@ -82,12 +63,6 @@ def _compiled_kernels() -> Check:
     return Check("compiled kernels", Verdict.OK, "loaded")
 
 
-def _root() -> Check:
-    if os.geteuid() == 0:
-        return Check("user", Verdict.OK, "root")
-    return Check("user", Verdict.MISSING, f"uid {os.geteuid()}; namespace sandboxes need root", "sudo -i")
-
-
 def _namespaces() -> Check:
     lacking = [name for name in _NAMESPACES if not Path(f"/proc/self/ns/{name}").exists()]
     required = [name for name in lacking if name != "cgroup"]
@@ -112,8 +87,11 @@ def _loop_devices() -> Check:
     if not control.exists():
         detail = "there is no /dev/loop-control, so ext4 stores cannot be mounted; directory stores can"
         return Check("loop devices", Verdict.NOTE, detail, "modprobe loop")
+    if os.geteuid() != 0:
+        detail = "only root can mount them: neither ext4 stores nor size limits of emptyDirs on disk for this user"
+        return Check("loop devices", Verdict.NOTE, detail)
     if not os.access(control, os.R_OK | os.W_OK):
-        return Check("loop devices", Verdict.NOTE, f"{control} may not be opened by this user", "sudo -i")
+        return Check("loop devices", Verdict.NOTE, f"{control} may not be opened")
     return Check("loop devices", Verdict.OK, str(control))
 
 
@@ -129,6 +107,9 @@ def _control_groups() -> Check:
     )
     if not first:
         return Check("control groups", Verdict.NOTE, "none are mounted: limits of containers are not enforced")
+    if os.geteuid() != 0:
+        detail = f"version 1 ({', '.join(first)}), which cannot be delegated: no limits for this user"
+        return Check("control groups", Verdict.NOTE, detail)
     if (root / "unified" / "cgroup.procs").is_file():
         detail = "hybrid of versions 1 and 2: sandboxes see version 1 only, limits are enforced by its controllers"
         return Check("control groups", Verdict.OK, f"{detail} ({', '.join(first)})")

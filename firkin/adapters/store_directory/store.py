@@ -12,14 +12,16 @@ from typing import ParamSpec
 
 from firkin.application.task_scope import TaskScope, finished
 from firkin.domain.digest import Digest
-from firkin.domain.errors import InvalidId, PodExists, StoreError
+from firkin.domain.errors import InvalidId, MissingTool, PermissionMissing, PodExists, StoreError
 from firkin.domain.ids import PodId
 from firkin.domain.store_spec import PodStoreSpec
 from firkin.ports.store import StoreMedium
 
+from .discarding import DISCARDED_PREFIX, discard
 from .failures import translated
 from .locks import LOCKS, WAIT_SECONDS, StoreLock, noted_template, pod_lock, shared_store, take_pod_id
-from .removal import DISCARDED_PREFIX, discard, remove_tree
+from .owned_trees import DEFAULT_SEARCH_PATH, OwnedTrees
+from .template_ids import discard_foreign_templates
 
 _STAGING_PREFIX = ".staging-"
 _Arguments = ParamSpec("_Arguments")
@@ -28,9 +30,10 @@ _Arguments = ParamSpec("_Arguments")
 class DirectoryPodStore:
     """Keeps the port PodStore with a directory: templates are shared by every pod on it, and stay."""
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, search_path: str = DEFAULT_SEARCH_PATH) -> None:
         """Touch nothing yet; a spec without a path means `<state_dir>/store`."""
         self._default = state_dir.absolute() / "store"
+        self._trees = OwnedTrees(search_path)
 
     @asynccontextmanager
     async def opened(self, spec: PodStoreSpec, pod_id: PodId) -> AsyncIterator[StoreMedium]:
@@ -51,12 +54,13 @@ class DirectoryPodStore:
             async with shared_store(store, WAIT_SECONDS) as share:
                 with translated(store):
                     await take_pod_id(stack, locks, pod_id)
-                    await _whole(_tidy_up, store, locks, pod_id, share)
+                    await discard_foreign_templates(store, share, self._trees)
+                    await _whole(_tidy_up, store, locks, pod_id, share, self._trees)
                 status = store.stat()
                 try:
                     yield StoreMedium(store, "", f"directory:{status.st_dev}:{status.st_ino}")
                 finally:
-                    await _whole(_remove_pod, store, pod_id)
+                    await _whole(_remove_pod, store, pod_id, self._trees)
 
     async def hold_template(self, medium: StoreMedium, pod_id: PodId, chain_id: Digest) -> None:
         """Keep a template from being removed as long as the pod runs; see `firkin.ports.store`.
@@ -84,37 +88,39 @@ async def _whole(work: Callable[_Arguments, None], *arguments: _Arguments.args, 
     await finished(TaskScope().start(asyncio.to_thread(work, *arguments, **named), "tidy the pod store up"))
 
 
-def _tidy_up(store: Path, locks: Path, pod_id: PodId, share: StoreLock) -> None:
-    _remove(store, [store / "pods" / pod_id])
+def _tidy_up(store: Path, locks: Path, pod_id: PodId, share: StoreLock, trees: OwnedTrees) -> None:
+    _remove(store, [store / "pods" / pod_id], trees)
     for path in _entries(store / "pods"):
-        _remove_if_orphaned(store, path, locks)
+        _remove_if_orphaned(store, path, locks, trees)
     with share.held_alone() as alone:
         # Nobody builds a template and nobody removes anything now: what looks half done is abandoned.
         abandoned = [*_named(store / "templates", _STAGING_PREFIX), *_named(store, DISCARDED_PREFIX)] if alone else []
-        discarded = discard(store, abandoned)
+        discarded = discard(store, abandoned, trees)
     if discarded is not None:
-        remove_tree(discarded)
+        # What has an owner whose id is not the caller's any more stays; it is in nobody's way.
+        with contextlib.suppress(OSError, PermissionMissing, MissingTool):
+            trees.remove(discarded)
 
 
-def _remove_if_orphaned(store: Path, pod: Path, locks: Path) -> None:
+def _remove_if_orphaned(store: Path, pod: Path, locks: Path, trees: OwnedTrees) -> None:
     try:
         with pod_lock(locks, PodId(pod.name)):
-            _remove(store, [pod])
+            _remove(store, [pod], trees)
     except (PodExists, InvalidId):
         return
 
 
-def _remove_pod(store: Path, pod_id: PodId) -> None:
+def _remove_pod(store: Path, pod_id: PodId, trees: OwnedTrees) -> None:
     try:
-        _remove(store, [store / "pods" / pod_id])
+        _remove(store, [store / "pods" / pod_id], trees)
     except OSError as error:
         raise StoreError(f"pod store {store}: cannot remove {error.filename}: {error.strerror}") from error
 
 
-def _remove(store: Path, victims: list[Path]) -> None:
-    discarded = discard(store, victims)
+def _remove(store: Path, victims: list[Path], trees: OwnedTrees) -> None:
+    discarded = discard(store, victims, trees)
     if discarded is not None:
-        remove_tree(discarded)
+        trees.remove(discarded)
 
 
 def _named(directory: Path, prefix: str) -> list[Path]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +13,10 @@ from firkin.domain.digest import Digest
 from firkin.domain.errors import InvalidDigest
 from firkin.domain.reclaiming import Reclaimable, ReclaimableKind
 
+from .discarding import discard
 from .failures import translated
 from .locks import LOCKS, WAIT_SECONDS, noted_templates, shared_store, template_users
-from .removal import discard, remove_tree
+from .owned_trees import DEFAULT_SEARCH_PATH, OwnedTrees
 
 _PREFIX = "sha256-"
 
@@ -24,10 +24,11 @@ _PREFIX = "sha256-"
 class DirectoryTemplates:
     """The templates of a directory store: keeps the port ReclaimableSpace. One that a pod uses is never removed."""
 
-    def __init__(self, state_dir: Path, path: Path | None = None) -> None:
+    def __init__(self, state_dir: Path, path: Path | None = None, search_path: str = DEFAULT_SEARCH_PATH) -> None:
         """Touch nothing yet; without a path, the store is `<state_dir>/store`."""
         self._store = (path or state_dir / "store").absolute()
         self._templates = self._store / "templates"
+        self._trees = OwnedTrees(search_path)
 
     async def items(self) -> tuple[Reclaimable, ...]:
         """All templates; a store that does not exist has none."""
@@ -46,44 +47,28 @@ class DirectoryTemplates:
                 async with template_users(self._store / LOCKS, WAIT_SECONDS) as users:
                     if (user := users.get(Digest(item.identity))) is not None:
                         return replace(item, held=_held(user))
-                    discarded = discard(self._store, [template])
+                    discarded = discard(self._store, [template], self._trees)
                 if discarded is not None:
-                    await asyncio.to_thread(remove_tree, discarded)
+                    await asyncio.to_thread(self._trees.remove, discarded)
         return item
 
     def _items(self) -> Iterator[Reclaimable]:
         with translated(self._store), contextlib.suppress(FileNotFoundError):
             users = noted_templates(self._store / LOCKS)
-            for path in sorted(self._templates.iterdir()):
-                with contextlib.suppress(FileNotFoundError, InvalidDigest):
-                    yield _item(path, users)
+            found = list(self._found())
+            for (path, chain_id), size_bytes in zip(found, self._sizes(found), strict=True):
+                with contextlib.suppress(FileNotFoundError):
+                    held = _held(users[chain_id]) if chain_id in users else ""
+                    yield Reclaimable(ReclaimableKind.TEMPLATE, chain_id, size_bytes, path.stat().st_mtime, held)
 
+    def _found(self) -> Iterator[tuple[Path, Digest]]:
+        for path in sorted(self._templates.iterdir()):
+            with contextlib.suppress(InvalidDigest):
+                yield path, Digest(path.name.replace(_PREFIX, "sha256:", 1))
 
-def _item(path: Path, users: dict[Digest, str]) -> Reclaimable:
-    chain_id = Digest(path.name.replace(_PREFIX, "sha256:", 1))
-    held = _held(users[chain_id]) if chain_id in users else ""
-    return Reclaimable(ReclaimableKind.TEMPLATE, chain_id, _used_bytes(path), path.stat().st_mtime, held)
+    def _sizes(self, found: list[tuple[Path, Digest]]) -> list[int]:
+        return self._trees.used_bytes([path for path, _ in found])
 
 
 def _held(pod_id: str) -> str:
     return f"pod {pod_id} uses it"
-
-
-def _used_bytes(root: Path) -> int:
-    """The space of a tree, where a file of several names counts once."""
-    total = 0
-    seen: set[int] = set()
-    waiting = [os.fspath(root)]
-    while waiting:
-        # What belongs to a container's user may be closed to an ordinary user of firkin.
-        with contextlib.suppress(FileNotFoundError, PermissionError), os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                status = entry.stat(follow_symlinks=False)
-                if status.st_nlink > 1 and not entry.is_dir(follow_symlinks=False):
-                    if status.st_ino in seen:
-                        continue
-                    seen.add(status.st_ino)
-                total += status.st_blocks * 512
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(entry.path)
-    return total

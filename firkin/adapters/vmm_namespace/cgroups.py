@@ -24,6 +24,8 @@ _CPU_FILES = {1: "cpu.cfs_quota_us", 2: "cpu.max"}
 _PIDS_FILES = {1: "pids.max", 2: "pids.max"}
 # Below a sandbox's group, that of all its containers: the agent gives them /container/<id>.
 _CONTAINERS = "container"
+# Delegation is the service manager's; control groups of version 1 cannot be delegated safely (cgroups(7)).
+DELEGATING_COMMAND = "run `systemd-run --user --scope -p Delegate=yes firkin ...`, or run as root"
 _REMOVAL_ATTEMPTS = 400
 _REMOVAL_PAUSE_SECONDS = 0.005
 
@@ -116,12 +118,13 @@ def _version2(mount: _CgroupMount, own: str) -> Hierarchy:
     """Choose the nearest group, from the caller's own upwards, that can hand controllers to a new group.
 
     A group with processes in it cannot (the no-internal-process rule), unless it does already or is the true root.
+    An ordinary user owns only what was delegated to him.
     """
     here = _below(mount, own)
     for candidate in (here, *here.parents):
         available = _listed(candidate / "cgroup.controllers") & set(WANTED)
         given = _listed(candidate / "cgroup.subtree_control") & set(WANTED)
-        if available and (given == available or _can_delegate(candidate)):
+        if available and (given == available or _can_delegate(candidate)) and _is_own(candidate):
             return Hierarchy(2, frozenset(available), candidate)
         if candidate == mount.point:
             break
@@ -138,6 +141,18 @@ def _listed(path: Path) -> set[str]:
 def _can_delegate(group: Path) -> bool:
     is_true_root = not (group / "cgroup.type").exists()
     return is_true_root or not (group / "cgroup.procs").read_text()
+
+
+def _is_own(group: Path) -> bool:
+    """True when groups can be made below, and processes be moved from anywhere below to them."""
+    return all(os.access(path, os.W_OK) for path in (group, group / "cgroup.procs", group / "cgroup.subtree_control"))
+
+
+def missing_controller(controller: str) -> str:
+    """Why no control group of this controller can be made."""
+    if os.geteuid() == 0:
+        return f"no {controller} control group can be made on this machine"
+    return f"no {controller} control group is delegated to this user: {DELEGATING_COMMAND}"
 
 
 class SandboxCgroups:
@@ -161,6 +176,8 @@ class SandboxCgroups:
 
     @staticmethod
     def _make(tree: Hierarchy, group: Path) -> None:
+        if not os.access(tree.parent / "cgroup.procs", os.W_OK):
+            raise PermissionError("nothing may be moved to a group below")
         if tree.version == 2:
             for controller in tree.controllers - _listed(tree.parent / "cgroup.subtree_control"):
                 (tree.parent / "cgroup.subtree_control").write_text(f"+{controller}")
@@ -214,7 +231,7 @@ class SandboxCgroups:
     def _set(self, controller: str, files: dict[int, str], value: str, below: str, feature: str) -> Path:
         top = self._group(controller)
         if top is None:
-            raise UnsupportedFeature(feature, f"no {controller} control group can be made on this machine")
+            raise UnsupportedFeature(feature, missing_controller(controller))
         group = top / below
         try:
             if self.version == 2 and group != top:
@@ -283,6 +300,9 @@ def _removed(group: Path) -> bool:
 
 
 def _kill_all(group: Path) -> None:
+    with contextlib.suppress(OSError):
+        # Also reaches the processes of a user namespace, whose ids the caller may not signal.
+        (group / "cgroup.kill").write_text("1")
     for directory, _, _ in os.walk(group):
         with contextlib.suppress(OSError):
             for pid in Path(directory, "cgroup.procs").read_text().split():

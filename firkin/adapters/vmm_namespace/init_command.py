@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from firkin._fast import PURE_PYTHON
+from firkin.user_namespace import held_command
 
 from .host_paths import LocatedHostPath
 
@@ -34,6 +35,7 @@ class InitCommand(msgspec.Struct, frozen=True):
         store_directory: a store that is a directory of the host.
         runtime: the OCI runtime.
         host_paths: what of the host the sandbox is to show.
+        is_held: the sandbox gets a user namespace of its own, and is held until that has its ids.
     """
 
     python: str
@@ -46,6 +48,7 @@ class InitCommand(msgspec.Struct, frozen=True):
     store_directory: Path | None
     runtime: str
     host_paths: Sequence[LocatedHostPath] = ()
+    is_held: bool = False
 
     def arguments(self) -> list[str]:
         """The whole command line.
@@ -59,7 +62,8 @@ class InitCommand(msgspec.Struct, frozen=True):
         elif Path("/proc/self/ns/cgroup").exists():
             unshare.append("--cgroup")
         unshare.append("--")
-        return [*_joined(self.join_files), *unshare, *self._vminitd()]
+        command = [*unshare, *self._vminitd()]
+        return [*_joined(self.join_files), *(held_command(self.unshare, command) if self.is_held else command)]
 
     def _vminitd(self) -> list[str]:
         store = [] if self.store_directory is None else ["--store-directory", str(self.store_directory)]

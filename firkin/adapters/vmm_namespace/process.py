@@ -23,7 +23,13 @@ _SAW_SIGKILL = "unshare: sigprocmask unblock failed: Invalid argument"
 class SandboxProcess:
     """A started sandbox. `close` ends it, whatever its state, and must be called."""
 
-    def __init__(self, console: Console, command: Callable[[int], list[str]], environment: dict[str, str]) -> None:
+    def __init__(
+        self,
+        console: Console,
+        command: Callable[[int], list[str]],
+        environment: dict[str, str],
+        stdin: int = subprocess.DEVNULL,
+    ) -> None:
         """Start `command`, which is told the descriptor of the lifeline.
 
         Raises:
@@ -40,7 +46,7 @@ class SandboxProcess:
             # No await from here to the reader: nothing can come between the process and its undo.
             self._holder = subprocess.Popen(
                 command(lifeline),
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=console.writing,
                 stderr=console.writing,
                 env=environment,
@@ -66,6 +72,11 @@ class SandboxProcess:
         if self._code == 1 and self._console.drop_last_line(_SAW_SIGKILL):
             self._code = -signal.SIGKILL
         self._ended.set()
+
+    @property
+    def pid(self) -> int:
+        """Of the process that became unshare(1)."""
+        return self._holder.pid
 
     @property
     def status(self) -> str:

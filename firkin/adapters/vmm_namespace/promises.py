@@ -8,8 +8,9 @@ from pathlib import Path
 
 from firkin.domain.host_paths import HOST_PATHS
 from firkin.domain.reports import Capabilities, Capability, Promise
+from firkin.user_namespace import id_map_of_user
 
-from .cgroups import WANTED, hierarchies
+from .cgroups import WANTED, hierarchies, missing_controller
 
 _LOOP_CONTROL = Path("/dev/loop-control")
 _DISK_LIMIT = "disk emptyDir size limit"
@@ -22,6 +23,7 @@ def capabilities(search_path: str) -> Capabilities:
         Capability("process isolation", Promise.ENFORCED),
         Capability("network isolation", Promise.ENFORCED, "loopback only"),
         Capability("kernel isolation", Promise.UNAVAILABLE, "containers share the host's kernel"),
+        *_users(search_path),
         _seccomp(),
     ]
     limits = [_limit(controller, controllers) for controller in WANTED]
@@ -29,22 +31,47 @@ def capabilities(search_path: str) -> Capabilities:
     stores = [
         Capability("memory emptyDir size limit", Promise.ENFORCED, "by its tmpfs"),
         _disk_limit(search_path),
-        Capability("store size limit", Promise.BEST_EFFORT, "enforced by an ext4 store, not by a directory store"),
-        Capability("store trim", Promise.BEST_EFFORT, "an ext4 store gives blocks back, a directory has none to give"),
+        *_stores(),
     ]
     return Capabilities("namespace", (*isolation, *limits, *stores, *shown))
 
 
+def _stores() -> list[Capability]:
+    limit, trim = "store size limit", "store trim"
+    if os.geteuid() != 0:
+        reason = "an ordinary user has directory stores only, for an ext4 store is mounted by a loop device"
+        return [Capability(name, Promise.UNAVAILABLE, reason) for name in (limit, trim)]
+    return [
+        Capability(limit, Promise.BEST_EFFORT, "enforced by an ext4 store, not by a directory store"),
+        Capability(trim, Promise.BEST_EFFORT, "an ext4 store gives blocks back, a directory has none to give"),
+    ]
+
+
 def _limit(controller: str, controllers: frozenset[str]) -> Capability:
     name = f"{controller} limit"
-    if os.geteuid() != 0:
-        return Capability(name, Promise.UNAVAILABLE, "control groups need root")
     if controller not in controllers:
-        return Capability(name, Promise.UNAVAILABLE, f"no {controller} control group can be made on this machine")
+        return Capability(name, Promise.UNAVAILABLE, missing_controller(controller))
     return Capability(name, Promise.ENFORCED)
 
 
+def _users(search_path: str) -> list[Capability]:
+    """Whose ids the containers' users are on the host, and which of them there are."""
+    isolation, users = "user isolation", "users of images"
+    if os.geteuid() == 0:
+        reason = "root in a container is root's id on the host; run as an ordinary user for a user namespace"
+        return [Capability(isolation, Promise.UNAVAILABLE, reason), Capability(users, Promise.ENFORCED, "every id")]
+    id_map = id_map_of_user(search_path)
+    isolated = Capability(isolation, Promise.ENFORCED, "by a user namespace: root in a container is this user outside")
+    if id_map.is_single:
+        reason = f"only root, for there are no further ids ({id_map.shortfall}): {id_map.remedy}"
+        return [isolated, Capability(users, Promise.BEST_EFFORT, reason)]
+    return [isolated, Capability(users, Promise.ENFORCED, f"ids 0 to {id_map.users.total - 1}")]
+
+
 def _disk_limit(search_path: str) -> Capability:
+    if os.geteuid() != 0:
+        reason = "needs a loop device, which only root can mount; limit an emptyDir in memory instead"
+        return Capability(_DISK_LIMIT, Promise.UNAVAILABLE, reason)
     if not os.access(_LOOP_CONTROL, os.R_OK | os.W_OK):
         return Capability(_DISK_LIMIT, Promise.UNAVAILABLE, f"{_LOOP_CONTROL} cannot be opened: no loop devices")
     if shutil.which("mke2fs", path=search_path) is None:

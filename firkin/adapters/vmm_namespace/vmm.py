@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
 from firkin.application.task_scope import TaskScope, finished
 from firkin.domain.errors import BootFailed, MissingTool, PermissionMissing, UnsupportedFeature
+from firkin.domain.id_map import IdMap
 from firkin.domain.layout import POD_STORE_MOUNT
 from firkin.domain.mounts import Mount
 from firkin.domain.reports import Capabilities
@@ -21,9 +23,11 @@ from firkin.host_side.socket_directory import abandoned, socket_directory
 from firkin.ports.sandbox import Sandbox
 from firkin.ports.store import StoreMedium
 from firkin.ports.vmm import SandboxRequest
+from firkin.user_namespace import id_map_of_user, namespace_obstacle
 
 from .cgroups import SandboxCgroups, hierarchies, remove_abandoned
 from .host_paths import located
+from .id_map_gate import IdMapGate
 from .init_command import GUEST_STORE_MEDIUM, InitCommand, environment
 from .loop_device import attached
 from .process import SandboxProcess
@@ -34,7 +38,10 @@ DEFAULT_SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/
 
 
 class NamespaceVmm:
-    """Keeps the port Vmm with unshare(1) and the host's own kernel; needs root."""
+    """Keeps the port Vmm with unshare(1) and the host's own kernel.
+
+    For root as it is; everybody else gets a user namespace for each sandbox, with the ids that subuid(5) grants.
+    """
 
     def __init__(
         self,
@@ -69,14 +76,19 @@ class NamespaceVmm:
 
         Raises:
             BootFailed: the namespaces could not be made.
-            UnsupportedFeature: the config has settings of a kernel, or limits that no control group here enforces.
+            UnsupportedFeature: the config has settings of a kernel, or limits that no control group here enforces;
+                the store is a filesystem's image, and the caller not root.
             MissingTool: unshare or the OCI runtime is not installed.
-            PermissionMissing: the caller is not root.
             HostPathRefused: a path of the host is not allowed, or is not what it is said to be.
+            PermissionMissing: the caller is not root, and may make no user namespace, or not use these ids or files.
         """
         _require_namespace_config(request.config)
         unshare = self._require_machine()
         host_paths = [located(volume, self._allow_host_paths) for volume in request.host_paths]
+        id_map = None if os.geteuid() == 0 else id_map_of_user(self._search_path)
+        if id_map is not None and not request.store.is_directory:
+            reason = "only root can mount it; take a directory store (--store directory), or run as root"
+            raise UnsupportedFeature(f"an {request.store.filesystem} store", reason)
         async with _undone_whole() as stack:
             self._tidy_up()
             directory = stack.enter_context(socket_directory(self._runtime_dir, request.pod_id))
@@ -101,16 +113,17 @@ class NamespaceVmm:
                     store_directory=request.store.path if request.store.is_directory else None,
                     runtime=self._runtime,
                     host_paths=host_paths,
+                    is_held=id_map is not None,
                 ).arguments()
 
-            process = SandboxProcess(console, command, environment(self._search_path))
+            gate = stack.enter_context(_gate(id_map, self._search_path))
+            stdin = subprocess.DEVNULL if gate is None else gate.descriptor
+            process = SandboxProcess(console, command, environment(self._search_path), stdin)
             stack.push_async_callback(process.close)
-            await _came_up(process, console, request.config.boot_timeout_seconds)
+            await _came_up(process, console, gate, request.config.boot_timeout_seconds)
             yield NamespaceSandbox(directory, store_mount, process, console, cgroups)
 
     def _require_machine(self) -> str:
-        if os.geteuid() != 0:
-            raise PermissionMissing("make a namespace sandbox", "run as root, for example with sudo")
         if shutil.which(self._runtime, path=self._search_path) is None:
             raise MissingTool(self._runtime, "running containers", "crun")
         unshare = shutil.which("unshare", path=self._search_path)
@@ -165,9 +178,21 @@ def _store_mount(store: StoreMedium) -> Iterator[Mount]:
         yield Mount(POD_STORE_MOUNT, store.filesystem, str(device), ("rw", "noatime", *lazy))
 
 
-async def _came_up(process: SandboxProcess, console: Console, timeout_seconds: float) -> None:
+@contextmanager
+def _gate(id_map: IdMap | None, search_path: str) -> Iterator[IdMapGate | None]:
+    if id_map is None:
+        yield None
+        return
+    with closing(IdMapGate(id_map, search_path)) as gate:
+        yield gate
+
+
+async def _came_up(process: SandboxProcess, console: Console, gate: IdMapGate | None, timeout_seconds: float) -> None:
     try:
         async with asyncio.timeout(timeout_seconds):
+            if gate is not None and not await gate.release(process.pid):
+                await process.wait_ended()
+                raise PermissionMissing(f"make a user namespace ({console.tail})", namespace_obstacle())
             if await process.wait_init():
                 return
     except TimeoutError as error:

@@ -46,6 +46,7 @@ from .process import (
     PostStartFailed,
     RuntimeFailed,
     StartFailed,
+    UserNotMapped,
     UserUnknown,
 )
 from .sandbox import (
@@ -137,6 +138,7 @@ __all__ = [
     "StoreTooSmall",
     "TagNotFound",
     "UnsupportedFeature",
+    "UserNotMapped",
     "UserUnknown",
     "VolumeFull",
     "VolumeNotFound",

@@ -67,6 +67,20 @@ class UserUnknown(StartFailed):
         self.reason = reason
 
 
+class UserNotMapped(StartFailed):
+    """The user or group is not among the ids that the sandbox's user namespace has."""
+
+    code = "user-not-mapped"
+
+    def __init__(self, user: str, unmapped_id: str) -> None:
+        super().__init__(
+            f"user {user!r} cannot be used: {unmapped_id} is not among the ids that containers of this user have; "
+            "`firkin doctor` tells how to get more, and --user 0 runs as root of the container"
+        )
+        self.user = user
+        self.unmapped_id = unmapped_id
+
+
 class RuntimeFailed(StartFailed):
     """The OCI runtime refused the container for a reason of its own, which the message carries."""
 

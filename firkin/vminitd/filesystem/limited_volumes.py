@@ -16,6 +16,7 @@ import msgspec
 from firkin.domain.errors import AgentError, MissingTool, StoreFull, UnsupportedFeature
 from firkin.domain.guest_path import GuestPath
 from firkin.domain.volumes import EmptyDirVolume
+from firkin.vminitd.user_namespace import in_user_namespace
 
 from . import mounts
 from .failures import translating
@@ -92,10 +93,13 @@ def mount_limited_volume(path: GuestPath, image: GuestPath, volume: EmptyDirVolu
 
     Raises:
         MissingTool: mke2fs is not installed in the sandbox.
-        UnsupportedFeature: the sandbox has no loop devices, or its kernel no ext4.
+        UnsupportedFeature: the sandbox has no loop devices, its root is not the host's, or its kernel has no ext4.
         StoreFull: no space left on the store.
         AgentError: anything else that stands in the way.
     """
+    if in_user_namespace():
+        reason = "only root can mount a filesystem of its own; limit an emptyDir in memory instead, or run as root"
+        raise UnsupportedFeature(f"the size limit of emptyDir {volume.name!r} on disk", reason)
     _make_image(image, geometry(volume.size_limit or 0), run)
     try:
         with attached(image) as device:

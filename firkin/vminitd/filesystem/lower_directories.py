@@ -6,14 +6,18 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 
+from firkin.vminitd.user_namespace import in_user_namespace
+
 from . import mounts
 from .beneath import DIRECTORY
 from .failures import translating
 
-OPAQUE = "trusted.overlay.opaque"
-"""What overlayfs reads at a directory that hides those of its name below it."""
-
 _OPTION_BYTES = 3072  # of a page, which all options share
+
+
+def opaque_attribute() -> str:
+    """What overlayfs reads at a directory that hides those of its name below it."""
+    return "user.overlay.opaque" if in_user_namespace() else "trusted.overlay.opaque"
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from firkin.domain.errors import AgentError
+from firkin.vminitd.user_namespace import in_user_namespace
 
 from . import syscalls
 from .failures import translated, translating
@@ -49,6 +50,8 @@ _PER_MOUNT = (
 )  # fmt: skip
 _DATA_LIMIT_BYTES = os.sysconf("SC_PAGE_SIZE") - 1
 _BUSY_SECONDS = 1.0
+# In a user namespace overlayfs keeps its marks in attributes of the class `user` (Linux 5.11).
+_USER_ATTRIBUTES = "userxattr"
 _BUSY_INTERVAL_SECONDS = 0.01
 
 
@@ -97,7 +100,7 @@ def mount(mount_type: str, source: str, destination: str, options: Sequence[str]
         AgentError: the kernel refused; errno says why.
     """
     refuse_covering(destination)
-    parsed = MountOptions.parse(("bind", *options) if mount_type == "bind" else options)
+    parsed = MountOptions.parse((*_implied_options(mount_type), *options))
     if parsed.flags & MS_MOVE:
         refuse_covering(source)
     if len(os.fsencode(parsed.data)) > _DATA_LIMIT_BYTES:
@@ -107,6 +110,12 @@ def mount(mount_type: str, source: str, destination: str, options: Sequence[str]
             _make_destination(undo, destination, as_file=bool(parsed.flags & MS_BIND) and not os.path.isdir(source))
         _attach(undo, mount_type, source, destination, parsed)
         undo.pop_all()
+
+
+def _implied_options(mount_type: str) -> tuple[str, ...]:
+    if mount_type == "overlay" and in_user_namespace():
+        return (_USER_ATTRIBUTES,)
+    return ("bind",) if mount_type == "bind" else ()
 
 
 def _attach(undo: contextlib.ExitStack, mount_type: str, source: str, destination: str, parsed: MountOptions) -> None:

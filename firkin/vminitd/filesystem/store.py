@@ -8,13 +8,14 @@ import fcntl
 import os
 from collections.abc import Iterator, Sequence
 
-from firkin.domain.errors import AgentError, FirkinError, StoreDamaged
+from firkin.domain.errors import AgentError, FirkinError, StoreDamaged, UnsupportedFeature
 from firkin.domain.guest_path import GuestPath
 from firkin.domain.ids import PodId, VolumeName
 from firkin.domain.layout import StoreLayout
 from firkin.domain.mounts import Mount
 from firkin.domain.reports import StoreUsage
 from firkin.domain.volumes import EmptyDirMedium, EmptyDirVolume
+from firkin.vminitd.user_namespace import mapped_groups
 
 from . import mounts, syscalls
 from .beneath import DIRECTORY, opened_directory
@@ -94,6 +95,9 @@ def _make_volume(layout: StoreLayout, pod_id: PodId, volume: EmptyDirVolume, run
         with translating("make emptyDir", image):
             os.makedirs(os.path.dirname(image), 0o700, exist_ok=True)
         mount_limited_volume(path, image, volume, run)
+    if volume.group_id is not None and volume.group_id not in mapped_groups():
+        reason = "it is not among the ids that containers of this user have; `firkin doctor` tells how to get more"
+        raise UnsupportedFeature(f"group {volume.group_id} of emptyDir {volume.name!r}", reason)
     with translating("make emptyDir", path):
         if volume.group_id is not None:
             os.chown(path, -1, volume.group_id)

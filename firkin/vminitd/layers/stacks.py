@@ -23,7 +23,7 @@ from firkin.domain.guest_path import GuestPath
 from firkin.domain.layout import StoreLayout
 from firkin.vminitd.filesystem.beneath import DIRECTORY, opened_directory
 from firkin.vminitd.filesystem.failures import translating
-from firkin.vminitd.filesystem.lower_directories import OPAQUE, opened_merged
+from firkin.vminitd.filesystem.lower_directories import opaque_attribute, opened_merged
 from firkin.vminitd.filesystem.store import sync
 from firkin.vminitd.filesystem.stored_templates import StoredTemplates
 
@@ -168,7 +168,7 @@ class TemplateStack:
         with TemplateBuilder(self._store_path, self._chain_id, is_alone=True) as probe:
             directory = probe.directory
             try:
-                os.setxattr(directory, OPAQUE, b"y")
+                os.setxattr(directory, opaque_attribute(), b"y")
                 os.mknod(f"{directory}/whiteout", stat.S_IFCHR, 0)
             except OSError as error:
                 if error.errno in (errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL):
@@ -229,7 +229,7 @@ class TemplateStack:
             if part is not None:
                 part.applied.wait()
                 found.append(part.builder.directory)
-                is_lowest = not part.is_alone or OPAQUE in os.listxattr(part.builder.directory)
+                is_lowest = not part.is_alone or opaque_attribute() in os.listxattr(part.builder.directory)
             elif self._stored.is_flat(self._chain[index]):
                 found.append(self._layout.template_rootfs(self._chain[index]))
                 is_lowest = True

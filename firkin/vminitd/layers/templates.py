@@ -19,10 +19,11 @@ from firkin.domain.layout import StoreLayout
 from firkin.vminitd.filesystem import mounts
 from firkin.vminitd.filesystem.beneath import DIRECTORY, opened_directory
 from firkin.vminitd.filesystem.failures import translating
-from firkin.vminitd.filesystem.lower_directories import OPAQUE
+from firkin.vminitd.filesystem.lower_directories import opaque_attribute
 from firkin.vminitd.filesystem.removal import move_to_trash, remove_tree
 from firkin.vminitd.filesystem.store import STAGING_PREFIX, sync
 from firkin.vminitd.filesystem.stored_templates import StoredTemplates
+from firkin.vminitd.user_namespace import in_user_namespace
 
 from .applier import Whiteouts, apply_layer
 from .blob import ByteSource
@@ -122,9 +123,15 @@ class TemplateBuilder:
             diff_id=layer.diff_id,
             on_bytes=on_bytes,
             cancelled=cancelled,
-            whiteouts=Whiteouts.OVERLAY if self._is_alone else Whiteouts.APPLIED,
+            whiteouts=self._whiteouts(),
             lower=lower,
+            rootless=in_user_namespace(),
         ).entries
+
+    def _whiteouts(self) -> Whiteouts:
+        if not self._is_alone:
+            return Whiteouts.APPLIED
+        return Whiteouts.USER_OVERLAY if in_user_namespace() else Whiteouts.OVERLAY
 
     def commit(self) -> bool:
         """Sync what was written and put it in its place; False when somebody else was faster, which is as good.
@@ -150,7 +157,7 @@ class TemplateBuilder:
         """
         directory, layout = self.directory, self._layout
         mark = layout.template_stack(self._chain_id) if self._is_alone else layout.template_mark(self._chain_id)
-        named = below if below is not None and OPAQUE not in os.listxattr(directory) else ""
+        named = below if below is not None and opaque_attribute() not in os.listxattr(directory) else ""
         with (
             translating("commit template", self._template),
             open(self._staging.below(os.path.basename(mark)), "w") as file,

@@ -9,7 +9,7 @@ from firkin.domain.ids import ContainerId, PodId
 from firkin.wire import agent_pb2 as wire
 
 from ..agent import GuestAgent
-from ..cgroup_statistics import read_statistics
+from ..container_statistics import container_statistics
 from ..filesystem.space import store_breakdown
 from ..process_list import container_processes
 from .errors import answering
@@ -27,17 +27,17 @@ class StatisticsCalls:
         self, request: wire.ContainerStatisticsRequest, context: _Context
     ) -> wire.ContainerStatisticsResponse:
         async with answering(context, "read container statistics"):
-            paths = self._agent.containers.cgroups_paths(request.container_ids)
-            read = [await self._agent.workers.run(read_statistics, *container) for container in paths.items()]
+            places = self._agent.containers.process_places(request.container_ids)
+            read = [await self._agent.workers.run(container_statistics, *place) for place in places]
         return wire.ContainerStatisticsResponse(containers=[statistics_message(one) for one in read])
 
     async def ListProcesses(self, request: wire.ListProcessesRequest, context: _Context) -> wire.ListProcessesResponse:
         async with answering(context, "list processes"):
             container_id = ContainerId(request.container_id)
             init = self._agent.containers.init_of(container_id)
-            (path,) = self._agent.containers.cgroups_paths([container_id]).values()
+            ((_, path, rootfs),) = self._agent.containers.process_places([container_id])
             run = self._agent.workers.run
-            processes = await run(container_processes, path, init.pid) if init.phase == "running" else []
+            processes = await run(container_processes, path, rootfs) if init.phase == "running" else []
         return wire.ListProcessesResponse(processes=[process_message(one) for one in processes])
 
     async def StoreUsage(self, request: wire.StoreUsageRequest, context: _Context) -> wire.StoreUsageResponse:

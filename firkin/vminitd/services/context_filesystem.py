@@ -25,6 +25,7 @@ from ..filesystem.beneath import Resolution, open_beneath
 from ..guest_files import opened_guest_file, write_guest_file
 from ..process_stdio import StreamRequest
 from ..processes import GuestProcess
+from ..user_namespace import in_user_namespace
 from .copy_streams import received, source_of, writer_to
 from .errors import answering, refuse_impossible
 
@@ -140,7 +141,8 @@ class FilesystemCalls:
 
             def applied() -> int:
                 with opened_guest_file(request.archive_path) as archive:
-                    return apply_layer(request.destination, archive, layer_name=request.archive_path).entries
+                    name, rootless = request.archive_path, in_user_namespace()
+                    return apply_layer(request.destination, archive, layer_name=name, rootless=rootless).entries
 
             entries = await self._agent.template_workers.run(applied)
         return wire.ApplyOciLayerResponse(entries_applied=entries)

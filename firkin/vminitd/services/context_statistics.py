@@ -7,7 +7,7 @@ from grpc.aio import ServicerContext
 from firkin.wire import sandbox_context_pb2 as wire
 
 from ..agent import GuestAgent
-from ..cgroup_statistics import read_statistics
+from ..container_statistics import container_statistics
 from .errors import answering
 from .statistics_messages import context_statistics_message
 
@@ -24,8 +24,8 @@ class StatisticsCalls:
     ) -> wire.ContainerStatisticsResponse:
         # An unknown id is left out; other agents fail the whole call for it.
         async with answering(context, "read container statistics"):
-            paths = self._agent.containers.cgroups_paths(request.container_ids)
-            read = [await self._agent.workers.run(read_statistics, *container) for container in paths.items()]
+            places = self._agent.containers.process_places(request.container_ids)
+            read = [await self._agent.workers.run(container_statistics, *place) for place in places]
         categories = [category for category in request.categories if category != wire.STAT_CATEGORY_UNSPECIFIED]
         messages = [context_statistics_message(one, categories) for one in read]
         return wire.ContainerStatisticsResponse(containers=messages)

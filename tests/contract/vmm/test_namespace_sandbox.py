@@ -191,35 +191,6 @@ async def test_a_missing_runtime_is_told_before_anything_is_made(tmp_path: Path)
     assert not (tmp_path / "run").exists()
 
 
-_OTHER_USER = """
-import asyncio, os, sys
-from pathlib import Path
-from firkin.domain.errors import PermissionMissing
-from tests.contract.vmm.guests import guest_vmm, request_for
-
-async def main(directory):
-    vmm, request = guest_vmm(directory), request_for(directory)
-    os.seteuid(65534)
-    print([promise.reason for promise in vmm.capabilities().promises if promise.name.endswith("limit")][:3])
-    try:
-        async with vmm.booted(request):
-            print("booted")
-    except PermissionMissing as error:
-        print(error.remedy)
-
-asyncio.run(main(Path(sys.argv[1])))
-"""
-
-
-async def test_whoever_is_not_root_is_told_so_before_anything_is_made(tmp_path: Path) -> None:
-    result = await _output_of(sys.executable, "-c", _OTHER_USER, str(tmp_path))
-    assert result.stdout.splitlines() == [
-        "['control groups need root', 'control groups need root', 'control groups need root']",
-        "run as root, for example with sudo",
-    ]
-    assert not (tmp_path / "run").exists()
-
-
 async def test_a_missing_unshare_is_told_before_anything_is_made(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "crun").symlink_to("/usr/bin/crun")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,6 +17,11 @@ async def real_runtime(directory: Path, store: str = "directory") -> AsyncIterat
     config = firkin.RuntimeConfig(store=store, state_dir=directory / "state", runtime_dir=directory / "run")
     async with firkin.open_runtime(config) as runtime:
         yield runtime
+
+
+def limited_where_possible(name: str, size_limit: int) -> firkin.EmptyDirVolume:
+    """A limited emptyDir on disk for root; an ordinary user can have it without limit only."""
+    return firkin.EmptyDirVolume.disk(name, size_limit if os.geteuid() == 0 else None)
 
 
 def shell(container_id: str, bundle: ImageBundle, script: str) -> firkin.PodContainerSpec:

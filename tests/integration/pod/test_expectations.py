@@ -37,6 +37,7 @@ def _shell(container_id: str, script: str) -> firkin.PodContainerSpec:
     return spec.command("sh", "-c", script).stdout(firkin.Stdio.PIPED).stderr(firkin.Stdio.PIPED)
 
 
+@pytest.mark.needs_ids
 async def test_privileges_are_few_unless_asked_for(tmp_path: Path, busybox_image: str) -> None:
     status = "grep -E '^(NoNewPrivs|CapEff)' /proc/self/status | tr -d '\\n\\t '"
     mount = "mount -t tmpfs none /tmp 2>/dev/null; echo $?"

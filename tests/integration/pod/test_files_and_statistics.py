@@ -98,6 +98,7 @@ async def test_symlinks_that_a_container_plants_lead_nowhere(tmp_path: Path, bus
     assert sorted(os.listdir(tmp_path / "out")) == ["file", "link"]
 
 
+@pytest.mark.needs_root
 async def test_limits_usage_processes_and_memory_shortage_are_told(tmp_path: Path, busybox_image: str) -> None:
     told: list[Event] = []
     async with real_runtime(tmp_path) as runtime:

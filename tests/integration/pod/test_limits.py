@@ -35,6 +35,7 @@ def group_value(pod: firkin.Pod, below: str, *files: str) -> int:
     return int(text.split()[0])
 
 
+@pytest.mark.needs_root
 async def test_a_container_beyond_its_memory_is_killed_for_it_and_its_neighbour_goes_on(
     tmp_path: Path, busybox_image: str
 ) -> None:
@@ -55,6 +56,7 @@ async def test_a_container_beyond_its_memory_is_killed_for_it_and_its_neighbour_
             assert group_value(pod, "container/neighbour", "memory.limit_in_bytes", "memory.max") == 16 * MIB
 
 
+@pytest.mark.needs_root
 async def test_a_container_that_forks_without_end_stops_at_its_limit_and_its_neighbour_goes_on(
     tmp_path: Path, busybox_image: str
 ) -> None:
@@ -76,6 +78,7 @@ async def test_a_container_that_forks_without_end_stops_at_its_limit_and_its_nei
         assert report.clean, report
 
 
+@pytest.mark.needs_root
 async def test_processors_are_a_quota(tmp_path: Path, busybox_image: str) -> None:
     async with real_runtime(tmp_path) as runtime:
         bundle = await runtime.images.resolve(busybox_image)
@@ -90,6 +93,7 @@ async def test_processors_are_a_quota(tmp_path: Path, busybox_image: str) -> Non
             await pod.stop(0)
 
 
+@pytest.mark.needs_root
 async def test_all_containers_of_a_pod_together_keep_to_its_budget(tmp_path: Path, busybox_image: str) -> None:
     before = await settled_state()
     async with real_runtime(tmp_path) as runtime:

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.real_time
 FAST = 2.0
 
 
-@pytest.mark.parametrize("store", ["directory", "ext4"])
+@pytest.mark.parametrize("store", ["directory", pytest.param("ext4", marks=pytest.mark.needs_root)])
 async def test_containers_share_volumes_and_network_and_leave_nothing(
     tmp_path: Path, busybox_image: str, store: str
 ) -> None:
@@ -99,6 +99,7 @@ async def test_a_command_that_cannot_run_is_told_apart_and_its_id_stays_usable(
             assert (await pod.wait_container("a")).stdout == b"fine\n"
 
 
+@pytest.mark.needs_ids
 async def test_user_environment_and_directory_are_those_of_the_image_unless_overridden(
     tmp_path: Path, busybox_variant_image: str
 ) -> None:
@@ -116,6 +117,7 @@ async def test_user_environment_and_directory_are_those_of_the_image_unless_over
                 await pod.add_container(shell("nobody", bundle, script).user("stranger"))
 
 
+@pytest.mark.needs_ids
 async def test_exec_inherits_and_overrides(tmp_path: Path, busybox_image: str) -> None:
     async with real_runtime(tmp_path) as runtime:
         bundle = await runtime.images.resolve(busybox_image)
@@ -208,6 +210,7 @@ async def test_the_second_pod_of_a_store_reuses_its_templates(tmp_path: Path, bu
         assert template.stat().st_ctime_ns == made
 
 
+@pytest.mark.needs_root
 async def test_a_full_store_is_told_and_a_smaller_container_still_runs(tmp_path: Path, busybox_image: str) -> None:
     async with real_runtime(tmp_path, "ext4") as runtime:
         bundle = await runtime.images.resolve(busybox_image)

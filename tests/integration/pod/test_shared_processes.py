@@ -97,7 +97,7 @@ async def test_a_container_that_may_trace_finds_an_empty_root_and_cannot_write_t
         async with runtime.spawn(_pod(tracer)) as pod:
             entries, refusal, directory, descriptors = (await pod.wait_container("one")).stdout.decode().splitlines()
     assert (entries, directory) == ("0", "0")
-    assert "Read-only file system" in refusal or "Text file busy" in refusal
+    assert any(word in refusal for word in ("Read-only file system", "Text file busy", "Permission denied"))
     assert int(descriptors) <= 4
 
 

@@ -16,7 +16,7 @@ from .pods import real_runtime, shell
 pytestmark = pytest.mark.real_time
 
 
-@pytest.mark.parametrize(("store", "pods"), [("directory", 20), ("ext4", 10)])
+@pytest.mark.parametrize(("store", "pods"), [("directory", 20), pytest.param("ext4", 10, marks=pytest.mark.needs_root)])
 async def test_pods_of_three_containers_leave_nothing(
     tmp_path: Path, busybox_image: str, store: str, pods: int
 ) -> None:

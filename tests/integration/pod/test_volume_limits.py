@@ -27,8 +27,8 @@ def volume(medium: str, size_limit: int = 4 * MIB) -> firkin.EmptyDirVolume:
     return firkin.EmptyDirVolume("limited", medium, size_limit)
 
 
-@pytest.mark.parametrize("store", ["directory", "ext4"])
-@pytest.mark.parametrize("medium", ["disk", "memory"])
+@pytest.mark.parametrize("store", ["directory", pytest.param("ext4", marks=pytest.mark.needs_root)])
+@pytest.mark.parametrize("medium", [pytest.param("disk", marks=pytest.mark.needs_root), "memory"])
 async def test_a_container_that_fills_a_volume_sees_enospc_at_its_limit_and_neighbours_go_on(
     tmp_path: Path, busybox_image: str, medium: str, store: str
 ) -> None:
@@ -72,6 +72,7 @@ async def test_a_container_that_fills_a_volume_sees_enospc_at_its_limit_and_neig
     assert not list((tmp_path / "state").glob("**/pods/pod-1"))
 
 
+@pytest.mark.needs_root
 async def test_a_pod_of_ten_limited_volumes_starts_and_leaves_nothing(tmp_path: Path, busybox_image: str) -> None:
     before = await settled_state()
     async with real_runtime(tmp_path) as runtime:
@@ -88,6 +89,7 @@ async def test_a_pod_of_ten_limited_volumes_starts_and_leaves_nothing(tmp_path: 
 
 
 @pytest.mark.parametrize("store", ["directory", "ext4"])
+@pytest.mark.needs_root
 async def test_when_the_agent_dies_its_volumes_go_with_it(tmp_path: Path, busybox_image: str, store: str) -> None:
     before = await settled_state()
     async with real_runtime(tmp_path, store) as runtime:
@@ -118,6 +120,7 @@ def _agents(socket_directory: Path) -> list[int]:
     return found
 
 
+@pytest.mark.needs_root
 async def test_a_limit_that_cannot_be_enforced_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
     before = await settled_state()
     tools = _tools_without_mke2fs(tmp_path / "tools")

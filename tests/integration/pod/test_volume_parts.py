@@ -11,11 +11,12 @@ from firkin.adapters.agent_grpc import GrpcAgentConnector
 from firkin.errors import PathRefused, UnsupportedFeature
 from tests.machine_state import MachineState, settled_state
 
-from .pods import real_runtime, shell
+from .pods import limited_where_possible, real_runtime, shell
 
 pytestmark = pytest.mark.real_time
 
 
+@pytest.mark.needs_ids
 async def test_containers_see_their_parts_of_a_volume_and_nothing_else(tmp_path: Path, busybox_image: str) -> None:
     before = await settled_state()
     async with real_runtime(tmp_path) as runtime:
@@ -23,7 +24,7 @@ async def test_containers_see_their_parts_of_a_volume_and_nothing_else(tmp_path:
         write = "id -u; echo from $0 > /data/file; cat /data/../etc/hostname >/dev/null; ls -A /data"
         spec = (
             firkin.PodBuilder("pod-1")
-            .empty_dir(firkin.EmptyDirVolume.disk("shared", 2**20))
+            .empty_dir(limited_where_possible("shared", 2**20))
             .container(shell("one", bundle, write).empty_dir_mount("shared", "/data", sub_path="a/one").user(1000))
             .container(shell("two", bundle, write).empty_dir_mount("shared", "/data", sub_path="two"))
             .build()

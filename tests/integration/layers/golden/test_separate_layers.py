@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from firkin.vminitd.filesystem.lower_directories import OPAQUE, opened_merged
+from firkin.vminitd.filesystem.lower_directories import opaque_attribute, opened_merged
 from firkin.vminitd.filesystem.mounts import mount
 from firkin.vminitd.layers.applier import Whiteouts, apply_layer
 from tests.integration.filesystem.private_mounts import in_private_mounts
@@ -68,7 +68,7 @@ def stacked(directories: list[Path]) -> list[Path]:
     stack = []
     for directory in reversed(directories):
         stack.append(directory)
-        if OPAQUE in os.listxattr(directory):
+        if opaque_attribute() in os.listxattr(directory):
             break
     return stack
 

@@ -1,0 +1,111 @@
+"""Fresh ordinary users run pods: the tests of root's pods as far as they apply, and those of what is different."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.unprivileged import without_namespaces
+from tests.unprivileged.nested_tests import make_images_readable, run_tests
+from tests.unprivileged.users import UnprivilegedUser, fresh_user, grant_ids
+
+_PODS = "tests/integration/pod"
+_KEPT_BY_ALL = (
+    "expectations", "files_and_statistics", "host_paths", "limits", "manifests", "output", "pod", "shared_processes",
+    "surroundings", "sync_pod", "volume_limits", "volume_parts",
+)  # fmt: skip
+_KEPT_WITH_ONE_ID = ("expectations", "pod")
+_FOR_USERS = "tests/integration/unprivileged/test_what_users_meet.py"
+_SECONDS = 120
+
+
+@pytest.fixture
+def user() -> Iterator[UnprivilegedUser]:
+    """A user with subordinate ids."""
+    with fresh_user(has_ids=True) as made:
+        yield made
+
+
+@pytest.fixture
+def user_of_one_id() -> Iterator[UnprivilegedUser]:
+    """A user without."""
+    with fresh_user(has_ids=False) as made:
+        yield made
+
+
+def test_pods_of_a_user_keep_what_those_of_root_keep(user: UnprivilegedUser) -> None:
+    assert " passed" in run_tests(user, [f"{_PODS}/test_{name}.py" for name in _KEPT_BY_ALL])
+
+
+def test_pods_of_a_user_with_one_id_keep_what_takes_no_other(user_of_one_id: UnprivilegedUser) -> None:
+    assert " passed" in run_tests(user_of_one_id, [f"{_PODS}/test_{name}.py" for name in _KEPT_WITH_ONE_ID])
+
+
+def test_what_is_different_for_a_user(user: UnprivilegedUser) -> None:
+    assert " passed" in run_tests(user, [_FOR_USERS])
+
+
+def test_what_is_different_for_a_user_with_one_id(user_of_one_id: UnprivilegedUser) -> None:
+    assert " passed" in run_tests(user_of_one_id, [_FOR_USERS])
+
+
+def test_control_groups_that_were_delegated_are_used(user: UnprivilegedUser) -> None:
+    """In a view that has version 2 alone, as most machines have it."""
+    delegating = Path(__file__).with_name("delegating.sh")
+    prefix = ["unshare", "--mount", "--propagation", "private", "sh", str(delegating), str(user.uid)]
+    assert " passed" in run_tests(user, ["tests/integration/unprivileged/test_delegated_groups.py"], prefix=prefix)
+
+
+def test_doctor_names_the_command_that_gives_a_user_ids_and_it_does(user_of_one_id: UnprivilegedUser) -> None:
+    checks = _doctor(user_of_one_id)
+    assert checks["subordinate ids"]["verdict"] == "note"
+    assert "--add-subuids" in checks["subordinate ids"]["remedy"]
+    assert checks["subordinate ids"]["remedy"].endswith(user_of_one_id.name)
+    assert checks["user namespaces"]["verdict"] == "ok"
+    grant_ids(user_of_one_id)
+    assert _doctor(user_of_one_id)["subordinate ids"]["verdict"] == "ok"
+
+
+def test_where_user_namespaces_are_not_allowed_the_setting_is_told(user: UnprivilegedUser, busybox_image: str) -> None:
+    make_images_readable()
+    prefix = [sys.executable, without_namespaces.__file__]
+    checks = _doctor(user, prefix, code=1)
+    assert checks["user namespaces"]["verdict"] == "missing"
+    assert checks["user namespaces"]["remedy"] == "sudo sysctl -w user.max_user_namespaces=15000"
+    done = _firkin(user, "run", busybox_image, "--", "true", prefix=prefix)
+    assert done.returncode == 125
+    assert "no permission to make a user namespace" in done.stderr
+    assert "sudo sysctl -w user.max_user_namespaces=15000" in done.stderr
+
+
+def _doctor(user: UnprivilegedUser, prefix: list[str] | None = None, code: int = 0) -> dict[str, dict[str, str]]:
+    done = _firkin(user, "doctor", "--json", prefix=prefix)
+    assert done.returncode == code, done.stdout + done.stderr
+    return {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+
+
+def _firkin(
+    user: UnprivilegedUser, *arguments: str, prefix: list[str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    command = [*(prefix or ()), *user.command(sys.executable, "-m", "firkin", *arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False, cwd="/")
+
+
+def test_the_command_runs_a_container_and_keeps_its_template_below_the_users_home(
+    user: UnprivilegedUser, busybox_image: str
+) -> None:
+    make_images_readable()
+    done = _firkin(user, "run", busybox_image, "--", "sh", "-c", "id -u; exit 7")
+    assert (done.returncode, done.stdout) == (7, "0\n"), done.stderr
+    (template,) = user.home.glob(".local/state/firkin/store/templates/sha256-*")
+    assert template.stat().st_uid == user.uid
+    assert os.listdir(user.home / ".local/state/firkin/run") == []
+    pruned = _firkin(user, "image", "prune", "--keep-bytes", "0")
+    assert pruned.returncode == 0, pruned.stderr
+    assert not template.exists()

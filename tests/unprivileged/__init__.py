@@ -1,0 +1,1 @@
+"""Fresh ordinary users, and running parts of the tests as one of them."""
