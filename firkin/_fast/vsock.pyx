@@ -33,8 +33,8 @@ from .vsock_relay cimport (
 )
 from .vsock_streams cimport free_table, make_table
 from .vsock_syscalls cimport (
-    EPOLLET, EPOLLIN, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, SOCK_CLOEXEC, SOCK_NONBLOCK, accept4, close_file,
-    epoll_create1, epoll_ctl, epoll_event, epoll_wait,
+    EPOLLET, EPOLLIN, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, SHUT_RD, SOCK_CLOEXEC, SOCK_NONBLOCK, accept4,
+    close_file, epoll_create1, epoll_ctl, epoll_event, epoll_wait, shutdown,
 )
 from .vsock_transmit cimport serve_transmit
 
@@ -347,12 +347,13 @@ cdef class VsockDevice:
         return 0
 
     cdef int _connect(self, int listener) noexcept nogil:
-        # The VMM is here, and another one is not waited for.
+        # The VMM is here, and another one is refused.
         cdef epoll_event event
         cdef int connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)
         if connection < 0:
             return 0
         self._front_end.connection = connection
+        shutdown(listener, SHUT_RD)
         event.events = EPOLLIN
         event.data.u64 = event_key(CONNECTION_EVENT, 0, 0)
         if epoll_ctl(self._relay.epoll, EPOLL_CTL_DEL, listener, NULL) < 0:

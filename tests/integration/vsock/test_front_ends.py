@@ -273,6 +273,12 @@ def test_a_closed_device_leaves_no_file_and_no_thread(directory: Path) -> None:
     assert list(directory.iterdir()) == []
 
 
+def test_a_second_vmm_is_refused(guest: Guest, directory: Path) -> None:
+    assert guest.front_end.guest_cid() == GUEST_CID
+    with socket.socket(socket.AF_UNIX) as second, pytest.raises(ConnectionRefusedError):
+        second.connect(str(directory / "vhost.sock"))
+
+
 def test_an_event_loop_is_told_of_the_end(device: VsockDevice, front_end: FrontEnd) -> None:
     assert select.select([device], [], [], 0) == ([], [], [])
     front_end.close()
