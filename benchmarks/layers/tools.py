@@ -15,6 +15,7 @@ from .measuring import Cost, Stopwatch, Work, compiled
 FIRKIN = "firkin"
 INFLATE = "inflate alone"
 CREATE = "create alone"
+STACKED = "firkin, layers apart"
 
 
 class Tools:
@@ -30,20 +31,25 @@ class Tools:
         self._creator = compiled("create_files", scratch)
 
     def works(self, layers: Input, *, short: bool) -> dict[str, Work]:
-        """By name; in short only firkin, GNU tar and the lower bounds."""
+        """By name; in short only firkin and GNU tar."""
         paths = [str(layer.path) for layer in layers.layers]
         described = [f"{layer.path},{layer.digest},{layer.diff_id}" for layer in layers.layers]
-        prepared = self._scratch / f"{layers.name}.list"
-        write_list(layers.tars, prepared)
         tar = "tar -z" if layers.compression == "gzip" else "tar --zstd"
         found = {
             FIRKIN: self._in(sys.executable, "-m", "benchmarks.layers.apply_process", ".", *described),
-            "firkin layer apply": self._in(sys.executable, "-m", "firkin", "layer", "apply", ".", *paths),
             "GNU tar": self._in("sh", "-e", "-c", "; ".join(f"{tar} -xf {path}" for path in paths)),
+        }
+        if short:
+            return found
+        prepared = self._scratch / f"{layers.name}.list"
+        write_list(layers.tars, prepared)
+        found |= {
+            "firkin layer apply": self._in(sys.executable, "-m", "firkin", "layer", "apply", ".", *paths),
+            STACKED: self._in(sys.executable, "-m", "benchmarks.layers.apply_process", "--stacked", ".", *described),
             INFLATE: self._in(sys.executable, "-m", "benchmarks.layers.lower_bound", "inflate", *paths),
             CREATE: self._in(str(self._creator), str(prepared), *map(str, layers.tars)),
         }
-        return found if short else found | self._peers(layers, paths)
+        return found | self._peers(layers, paths)
 
     def _peers(self, layers: Input, paths: Sequence[str]) -> dict[str, Work]:
         found: dict[str, Work] = {}

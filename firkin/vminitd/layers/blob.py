@@ -62,7 +62,8 @@ class LayerBlob:
         self._limits = limits
         self._blob_hash = _Hash()
         self._tar_hash = _Hash()
-        self._hashing = Stage("layer-hash", _update)
+        # A small layer is a piece of the blob and one of the tar.
+        self._hashing = Stage("layer-hash", _update, held=2)
         self._head = b""
         self._ended = False
         self.compression = Compression.NONE

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PIECE_BYTES = 1024 * 1024
 _GZIP_PORTION_BYTES = 16 * 1024
+# Of what the first bytes of a member become: room for a small layer, without memory of its own from the kernel.
+_GZIP_FIRST_BYTES = 64 * 1024
 _ZSTD_READ_BYTES = 256 * 1024
 # The stubs of isal take the class for an instance.
 _GzipError: type[Exception] = vars(igzip_lib)["IsalError"]
@@ -80,7 +82,9 @@ class _GzipMembers:
 
     def _decompressed(self, portion: memoryview) -> Iterator[bytes]:
         try:
-            yield self._member.decompress(portion, PIECE_BYTES)
+            yield self._member.decompress(
+                portion, PIECE_BYTES if len(portion) > _GZIP_FIRST_BYTES else _GZIP_FIRST_BYTES
+            )
             while not self._member.needs_input and not self._member.eof:
                 yield self._member.decompress(b"", PIECE_BYTES)
         except _GzipError as error:
@@ -128,6 +132,8 @@ def _unzstd(read: Callable[[], bytes], window_bytes: int) -> Iterator[bytes]:
             while piece := reader.read(PIECE_BYTES):
                 yield piece
         except zstandard.ZstdError as error:
+            if "too much memory" in str(error):
+                raise BlobDamaged(f"its zstd data refers back over more than {window_bytes} bytes") from error
             raise BlobDamaged(f"its zstd data is damaged ({error})") from error
     if not source.frames.is_between:
         raise BlobDamaged("its zstd data ends too early")

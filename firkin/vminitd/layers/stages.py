@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-_WAITING = 4
+_WAITING = 8
 
 _Piece = TypeVar("_Piece")
 
@@ -17,18 +17,21 @@ _Piece = TypeVar("_Piece")
 class Stage(Generic[_Piece]):
     """Hands pieces to `take` one after another, with a few of them waiting at most.
 
-    The thread begins with the second piece: what comes in one piece is done by the caller's. Leaving the block
-    ends the thread, and what waits is not taken any more.
+    The thread begins when more than `held` pieces came: what comes in so few is done by the caller's. Leaving the
+    block ends the thread, and what waits is not taken any more.
 
     Attributes:
         seconds: that `take` was at work.
     """
 
-    def __init__(self, name: str, take: Callable[[_Piece], None]) -> None:
+    def __init__(self, name: str, take: Callable[[_Piece], None], held: int = 1) -> None:
         self._name = name
         self._take = take
+        self._held = held
         self._first: list[_Piece] = []
-        self._waiting: queue.Queue[_Piece | None] = queue.Queue(_WAITING)
+        # Queues without locks of Python's own (the bounded one has three): places go round against pieces.
+        self._waiting: queue.SimpleQueue[_Piece | None] = queue.SimpleQueue()
+        self._places: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None
         self._left = False
@@ -51,12 +54,17 @@ class Stage(Generic[_Piece]):
         """
         self._raise()
         if self._thread is None:
-            if not self._first:
+            if len(self._first) < self._held:
                 self._first.append(piece)
                 return
             self._thread = threading.Thread(target=self._run, name=self._name)
             self._thread.start()
-            self._waiting.put(self._first.pop())
+            for _ in range(_WAITING - len(self._first)):
+                self._places.put(None)
+            for earlier in self._first:
+                self._waiting.put(earlier)
+            self._first.clear()
+        self._places.get()
         self._waiting.put(piece)
 
     def drain(self) -> None:
@@ -66,8 +74,10 @@ class Stage(Generic[_Piece]):
             BaseException: what `take` raised.
         """
         self._join()
-        while self._first:
-            self._taken(self._first.pop())
+        for piece in self._first:
+            if self._failure is None:
+                self._taken(piece)
+        self._first.clear()
         self._raise()
 
     def _join(self) -> None:
@@ -75,6 +85,7 @@ class Stage(Generic[_Piece]):
             self._waiting.put(None)
             self._thread.join()
             self._thread = None
+            self._places = queue.SimpleQueue()
 
     def _raise(self) -> None:
         if self._failure is not None:
@@ -84,6 +95,7 @@ class Stage(Generic[_Piece]):
         while (piece := self._waiting.get()) is not None:
             if self._failure is None and not self._left:
                 self._taken(piece)
+            self._places.put(None)
 
     def _taken(self, piece: _Piece) -> None:
         began = time.perf_counter()

@@ -45,7 +45,7 @@ LIMITS: dict[str, tuple[bytes, Limits, str]] = {
         Limits(expansion=100, expansion_free_bytes=MIB),
         "more than 100 times",
     ),
-    "a zstd window": (windowed(ZEROS, 23), Limits(window_bytes=2**22), "zstd|window"),
+    "a zstd window": (windowed(ZEROS, 23), Limits(window_bytes=2**22), "refers back over more than 4194304 bytes"),
 }
 
 

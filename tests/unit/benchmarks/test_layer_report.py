@@ -25,20 +25,20 @@ RESULTS = {
 }
 
 
-def test_ratios_are_those_of_the_best_rounds() -> None:
-    assert report.ratios(RESULTS) == {"case, time": 3.0, "case, CPU": 3.0}
+def test_ratios_are_medians_of_what_was_measured_side_by_side() -> None:
+    assert report.ratios(RESULTS) == {"case": 3.0}
 
 
 @pytest.mark.parametrize(("committed", "failures"), [(3.0, 0), (3.74, 0), (3.76, 1), (1.0, 0)])
 def test_a_fifth_less_than_the_committed_ratio_is_a_regression(tmp_path: Path, committed: float, failures: int) -> None:
     baseline = tmp_path / "baseline.json"
-    baseline.write_text(json.dumps({"case, time": committed}))
+    baseline.write_text(json.dumps({"case": committed}))
     assert len(report.regressions(report.ratios(RESULTS), baseline)) == failures
 
 
 def test_a_case_that_was_not_measured_is_a_regression(tmp_path: Path) -> None:
     baseline = tmp_path / "baseline.json"
-    baseline.write_text(json.dumps({"case, CPU": 3.0, "another": 1.0}))
+    baseline.write_text(json.dumps({"case": 3.0, "another": 1.0}))
     assert report.regressions(report.ratios(RESULTS), baseline) == ["another: not measured"]
 
 
