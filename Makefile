@@ -4,6 +4,7 @@
 # make build   .venv/ with the command .venv/bin/firkin
 # make wire    generate firkin/wire/ from protos/
 # make sync    generate firkin/sync/ from the asynchronous interface
+# make sessions  record the golden gRPC sessions of a pod's life again
 # make bench   measure, beside peers
 # make bench-layers         measure how layers are applied, beside GNU tar, bsdtar, umoci and podman (20 minutes)
 # make bench-layers-short   a part of it; fails when firkin got slower beside GNU tar
@@ -19,6 +20,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := build
 .PHONY: demo test check build wire sync bench bench-layers bench-layers-short bench-vsock fuzz asan clean packages-demo packages-test dev \
 	check-style check-types check-kernels check-contracts check-wire check-sync check-kernel-tests
+.PHONY: sessions docs
 export DEBIAN_FRONTEND := noninteractive
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -88,6 +90,9 @@ generate_wire = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.proto
 
 sync: dev
 	$(BIN)/python -m generators.sync_facade firkin/sync
+
+sessions: packages-test dev
+	$(SUDO) $(BIN)/python -m tests.testkit.record_sessions
 
 bench: packages-test dev
 	$(SUDO) $(BIN)/python -m pytest benchmarks

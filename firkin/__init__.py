@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .application.pod_events import EventStream as EventStream
     from .application.port_forwarding import ForwardedPort as ForwardedPort
     from .application.runtime import Runtime as Runtime
+    from .application.runtime_events import RuntimeEventStream as RuntimeEventStream
     from .bootstrap import open_runtime as open_runtime
     from .config import RuntimeConfig as RuntimeConfig
     from .domain.container_spec import PodContainerSpec as PodContainerSpec
@@ -77,6 +78,7 @@ _HOMES = {
     "EmptyDirMedium": "domain.volumes",
     "EmptyDirVolume": "domain.volumes",
     "EventStream": "application.pod_events",
+    "RuntimeEventStream": "application.runtime_events",
     "ExecAction": "domain.probes",
     "ExitStatus": "domain.process",
     "FirkinError": "domain.errors",

@@ -71,6 +71,15 @@ class Pod:
         return self._pod.lifecycle.phase
 
     @property
+    def spawn_seconds(self) -> Mapping[str, float]:
+        """What the stages of its spawning took, in their order: store, boot, agent, mount, volumes, containers.
+
+        What each container's start took is in its `startup_timing`. A spawn that fails tells the same in the error's
+        `stage_seconds`.
+        """
+        return self._life.stage_seconds
+
+    @property
     def init_outputs(self) -> Mapping[ContainerId, Output]:
         """How each init container ended, and what it wrote to its piped streams, up to 1 MiB of each."""
         return dict(self._pod.init_outputs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Self
 
@@ -74,11 +74,16 @@ class EventStream:
 
 
 class PodEvents:
-    """Who tells what happens in one pod; asks the agent from the first listener on."""
+    """Who tells what happens in one pod; asks the agent from the first listener on.
+
+    Attributes:
+        on_event: told of everything, before any listener is.
+    """
 
     def __init__(self) -> None:
         self._streams: set[EventStream] = set()
         self._is_closed = False
+        self.on_event: Callable[[Event], None] | None = None
         self._asking: asyncio.Task[None] | None = None
         self._answered = asyncio.Event()
 
@@ -99,6 +104,8 @@ class PodEvents:
         self._publish(ProbeFailed(time.time(), container_id, probe, reason))
 
     def _publish(self, event: Event) -> None:
+        if self.on_event is not None:
+            self.on_event(event)
         for stream in self._streams:
             stream._put(event)
 
@@ -109,9 +116,13 @@ class PodEvents:
             stream._end()
             return stream
         self._streams.add(stream)
-        if self._asking is None:
-            self._asking = scope.start(self._ask(agent), "listen to the agent's events")
+        self.ask(agent, scope)
         return stream
+
+    def ask(self, agent: Agent, scope: TaskScope) -> None:
+        """Let the agent tell what happens, if it does not yet."""
+        if self._asking is None and not self._is_closed:
+            self._asking = scope.start(self._ask(agent), "listen to the agent's events")
 
     async def _ask(self, agent: Agent) -> None:
         try:

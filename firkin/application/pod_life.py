@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Mapping
 
 import msgspec
 from msgspec.structs import replace
@@ -28,6 +29,8 @@ from .init_containers import run_init_containers
 from .initial_containers import start_initial_containers
 from .open_pod import MountedPodStore, OpenPod, host_name
 from .pod_shutdown import emptied
+from .runtime_events import RuntimeEvents
+from .stages import Stages
 from .task_scope import TaskScope, finished, joined
 from .templates import Templates
 
@@ -40,6 +43,7 @@ class PodPorts(msgspec.Struct, frozen=True):
     agents: AgentConnector
     templates: Templates
     start_concurrency: int
+    events: RuntimeEvents
 
 
 class StopRequest(msgspec.Struct, frozen=True):
@@ -56,6 +60,7 @@ class PodLife:
         self._spec = spec
         self._ports = ports
         self._progress = progress
+        self._stages = Stages()
         loop = asyncio.get_running_loop()
         self._opened: asyncio.Future[OpenPod] = loop.create_future()
         self._stop_asked: asyncio.Future[StopRequest] = loop.create_future()
@@ -78,7 +83,13 @@ class PodLife:
                 await finished(self._task)
             raise
 
+    @property
+    def stage_seconds(self) -> Mapping[str, float]:
+        """What the stages of spawning took, in order."""
+        return dict(self._stages.seconds)
+
     def _over(self, task: asyncio.Task[StopReport]) -> None:
+        self._ports.events.leave(self._spec.id)
         if self._opened.done():
             if not self._opened.cancelled() and self._opened.exception() is None:
                 self._opened.result().events.close()
@@ -122,6 +133,7 @@ class PodLife:
                 report = await emptied(pod, request.grace_seconds, trim=request.trim)
         except FirkinError as error:
             if not begun:
+                error.stage_seconds = error.stage_seconds or self.stage_seconds
                 raise error.during("spawn pod", pod_id=self._spec.id) from error.__cause__
             # The pod is stopping anyway; what its sandbox or store could not release belongs in the report.
             problems.append(str(error))
@@ -132,11 +144,15 @@ class PodLife:
         spec, ports = self._spec, self._ports
         if spec.host_paths:
             _require_host_paths(ports.vmm)
-        medium = await stack.enter_async_context(ports.store.opened(spec.pod_store, spec.id))
+        stage = self._stages.stage
+        with stage("store"):
+            medium = await stack.enter_async_context(ports.store.opened(spec.pod_store, spec.id))
         request = SandboxRequest(spec.id, spec.vm_config, medium, host_name(spec), spec.resources, spec.host_paths)
-        sandbox = await stack.enter_async_context(ports.vmm.booted(request))
-        boot_timeout = spec.vm_config.boot_timeout_seconds
-        agent = await stack.enter_async_context(ports.agents.connected(sandbox, boot_timeout))
+        with stage("boot"):
+            sandbox = await stack.enter_async_context(ports.vmm.booted(request))
+        with stage("agent"):
+            boot_timeout = spec.vm_config.boot_timeout_seconds
+            agent = await stack.enter_async_context(ports.agents.connected(sandbox, boot_timeout))
         scope = TaskScope()
         store = MountedPodStore(spec.pod_store, medium)
         pod = OpenPod(spec, store, sandbox, agent, scope, ports.templates, ports.start_concurrency)
@@ -144,19 +160,26 @@ class PodLife:
         stack.push_async_callback(pod.port_forwards.aclose)
         pod.template_holder = ports.store if isinstance(ports.store, TemplateHolder) else None
         pod.progress = self._progress
+        ports.events.follow(pod)
         pod.lifecycle.apply(PodEvent.BOOT_BEGUN)
-        pod.agent_info = await agent.info()
+        with stage("agent"):
+            pod.agent_info = await agent.info()
         pod.lifecycle.apply(PodEvent.AGENT_ANSWERED)
         stack.push_async_callback(_emptied_unless_stopped, pod)
-        await agent.prepare_pod(pod.preparation)
+        with stage("mount"):
+            await agent.prepare_pod(pod.preparation)
         pod.lifecycle.apply(PodEvent.STORE_PREPARED)
-        await write_volume_files(pod)
+        with stage("volumes"):
+            await write_volume_files(pod)
         pod.lifecycle.apply(PodEvent.VOLUMES_PREPARED)
         scope.start(_watch(pod), f"watch sandbox of {spec.id}")
+        await pod.events.agent_told()
         for forward in spec.port_forwards:
             await pod.port_forwards.opened(forward)
-        await run_init_containers(pod)
-        await start_initial_containers(pod)
+        with stage("init containers"):
+            await run_init_containers(pod)
+        with stage("containers"):
+            await start_initial_containers(pod)
         pod.lifecycle.apply(PodEvent.CONTAINERS_STARTED)
         return pod
 

@@ -19,6 +19,7 @@ from .images import Images
 from .opening import Opening
 from .pod import Pod
 from .pod_life import PodLife, PodPorts, StopRequest
+from .runtime_events import RuntimeEvents, RuntimeEventStream
 from .task_scope import TaskScope, finished
 from .templates import Templates
 
@@ -32,7 +33,8 @@ class Runtime:
         self.images = images
         self._vmm = vmm
         self._scope = TaskScope()
-        self._ports = PodPorts(vmm, store, agents, Templates(self._scope), start_concurrency)
+        self._events = RuntimeEvents()
+        self._ports = PodPorts(vmm, store, agents, Templates(self._scope), start_concurrency, self._events)
         self._lives: dict[PodId, PodLife] = {}
 
     def capabilities(self) -> Capabilities:
@@ -58,6 +60,14 @@ class Runtime:
         life = self._lives[spec.id] = PodLife(spec, self._ports, self._scope, progress)
         return Pod(await life.opened(), life)
 
+    def events(self) -> RuntimeEventStream:
+        """What happens in all of its pods from now on: phases, starts, exits with code and signal, memory shortage.
+
+        The stream is iterated over, and ends when the runtime is left. Pods that are spawned later are in it from their
+        beginning.
+        """
+        return self._events.listen()
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -68,6 +78,7 @@ class Runtime:
             await self._ended(None if error is None else 0)
         finally:
             await finished(self._scope.start(self._scope.aclose(), "end of runtime"))
+            self._events.close()
 
     async def _ended(self, grace_seconds: float | None) -> None:
         request = StopRequest(grace_seconds)

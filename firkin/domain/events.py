@@ -109,6 +109,13 @@ Event = SandboxEvent | HostEvent
 """What a pod tells."""
 
 
+class RuntimeEvent(msgspec.Struct, frozen=True):
+    """An event, and the pod that it is of; "" for what concerns no pod."""
+
+    pod_id: str
+    event: Event
+
+
 class EventBuffer:
     """Events on their way to one who listens, in order; beyond `capacity` the oldest are dropped, and counted."""
 

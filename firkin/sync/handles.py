@@ -28,11 +28,12 @@ from firkin.application.pod_events import EventStream as AsyncEventStream
 from firkin.application.port_forwarding import ForwardedPort as AsyncForwardedPort
 from firkin.application.running_process import DEFAULT_CAPTURE_BYTES
 from firkin.application.runtime import Runtime as AsyncRuntime
+from firkin.application.runtime_events import RuntimeEventStream as AsyncRuntimeEventStream
 from firkin.bootstrap import open_runtime as async_open_runtime
 from firkin.config import RuntimeConfig
 from firkin.domain.container_spec import PodContainerSpec
 from firkin.domain.copying import CopyReport
-from firkin.domain.events import Event
+from firkin.domain.events import Event, RuntimeEvent
 from firkin.domain.guest_path import GuestPath
 from firkin.domain.ids import ContainerId, PodId, ProcessId
 from firkin.domain.image import ImageBundle, Platform
@@ -87,6 +88,14 @@ class Runtime:
             PodExists, StoreError, BootFailed, ImageError, StartFailed, ...: nothing of the pod is left.
         """
         return Pod(self._thread, self._thread.awaited(lambda: self._twin.spawn(spec, progress)))
+
+    def events(self) -> RuntimeEventStream:
+        """What happens in all of its pods from now on: phases, starts, exits with code and signal, memory shortage.
+
+        The stream is iterated over, and ends when the runtime is left. Pods that are spawned later are in it from their
+        beginning.
+        """
+        return RuntimeEventStream(self._thread, self._thread.called(self._twin.events))
 
     def __enter__(self) -> Self:
         self._thread.awaited(self._twin.__aenter__)
@@ -540,6 +549,15 @@ class Pod:
         return self._twin.state
 
     @property
+    def spawn_seconds(self) -> Mapping[str, float]:
+        """What the stages of its spawning took, in their order: store, boot, agent, mount, volumes, containers.
+
+        What each container's start took is in its `startup_timing`. A spawn that fails tells the same in the error's
+        `stage_seconds`.
+        """
+        return self._twin.spawn_seconds
+
+    @property
     def init_outputs(self) -> Mapping[ContainerId, Output]:
         """How each init container ended, and what it wrote to its piped streams, up to 1 MiB of each."""
         return self._twin.init_outputs
@@ -819,6 +837,37 @@ class ForwardedPort:
 
     def __repr__(self) -> str:
         return repr(self._twin)
+
+
+class RuntimeEventStream:
+    """What happens in a runtime's pods from now on, in the order in which it became known, until the runtime is left.
+
+    A stream that is not read drops its oldest events, and tells so by `EventsMissed`, of no pod.
+    """
+
+    def __init__(self, thread: LoopThread, twin: AsyncRuntimeEventStream) -> None:
+        self._thread = thread
+        self._twin = twin
+
+    def __enter__(self) -> Self:
+        self._thread.awaited(self._twin.__aenter__)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._thread.awaited(lambda: self._twin.__aexit__(kind, error, trace))
+
+    def __iter__(self) -> Iterator[RuntimeEvent]:
+        return self._thread.iterated(self._twin.__aiter__)
+
+    def next_event(self) -> RuntimeEvent | None:
+        """Wait for the next event; None once the runtime is left, or the stream was closed, and all was read."""
+        return self._thread.awaited(self._twin.next_event)
+
+    def aclose(self) -> None:
+        """Stop listening; twice is fine."""
+        self._thread.awaited(self._twin.aclose)
 
 
 class Images:

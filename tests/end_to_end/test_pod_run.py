@@ -244,3 +244,18 @@ spec:
     assert lines[-1][3].startswith("effect")
     path.write_text(path.read_text().replace("  activeDeadlineSeconds: 5\n", ""))
     assert firkin.run("pod", "check", "--json", str(path)).code == 0
+
+
+def test_timings_tell_each_stage_of_the_start_also_of_one_that_fails(
+    firkin: Command, busybox_image: str, tmp_path: Path
+) -> None:
+    done = firkin.run("pod", "run", "--timings", _manifest(tmp_path, busybox_image, {"a": "echo hello"}))
+    stages = [line.split()[:2] for line in done.stderr.decode().splitlines() if line.startswith(("pod-1 ", "a "))]
+    assert (done.code, done.stdout) == (0, b"a | hello\n")
+    for stage in (["pod-1", "boot"], ["pod-1", "agent"], ["pod-1", "mount"], ["a", "template"], ["a", "start"]):
+        assert stage in stages
+    manifest = Path(_manifest(tmp_path, busybox_image, {"a": "true"}))
+    manifest.write_text(manifest.read_text().replace("command: [sh, -c]", "command: [/nope]"))
+    failed = firkin.run("pod", "run", "--timings", str(manifest))
+    assert failed.code == 127
+    assert b"pod-1                containers" in failed.stderr

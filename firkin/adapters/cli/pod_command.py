@@ -16,6 +16,7 @@ from .machine_options import MachineOptions, chosen_machine, machine_options, te
 from .pod_end import tell, tell_end
 from .port_option import port_option, tell_ports
 from .services import CliServices
+from .spawn_timings import tell_timings, told_failure
 from .store_choice import StoreChoice, StoreChoiceType
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class _RunOptions(NamedTuple):
     allow_host_paths: tuple[Path, ...]
     port_forwards: tuple[PortForward, ...]
     verbose: bool
+    timings: bool
 
 
 @click.group("pod", help="Run pods from Kubernetes manifests.")
@@ -85,6 +87,7 @@ def command() -> None: ...
 @_allow_host_paths
 @port_option
 @click.option("-v", "--verbose", is_flag=True, help="Tell on standard error what happens and how long it takes.")
+@click.option("--timings", is_flag=True, help="Tell on standard error what each stage of the start took.")
 @click.argument("manifest", metavar="POD.yaml")
 @click.pass_obj
 def run(
@@ -93,12 +96,13 @@ def run(
     allow_host_paths: tuple[Path, ...],
     port_forwards: tuple[PortForward, ...],
     verbose: bool,
+    timings: bool,
     manifest: str,
 ) -> int:
     source = "<stdin>" if manifest == "-" else manifest
     text = _decoded(sys.stdin.buffer.read() if manifest == "-" else Path(manifest).read_bytes(), source)
     interruptions = Interruptions()
-    options = _RunOptions(store, chosen_machine(), allow_host_paths, port_forwards, verbose)
+    options = _RunOptions(store, chosen_machine(), allow_host_paths, port_forwards, verbose, timings)
     try:
         return asyncio.run(interruptions.run(_run(text, source, options, services, interruptions)))
     except Interrupted as interrupted:
@@ -161,10 +165,12 @@ async def _run(
         vm_config = machine.vm_config()
         spec = await services.read_pod(text, source, runtime.images.resolve, store.spec(), allowed, vm_config)
         spec = replace(spec, port_forwards=(*spec.port_forwards, *options.port_forwards))
-        with TemplateProgressDisplay(plain_lines=True) as display:
+        with TemplateProgressDisplay(plain_lines=True) as display, told_failure(spec.id, options.timings):
             async with runtime.spawn(spec, progress=display) as pod:
                 display.close()
                 tell_ports(pod, spec.port_forwards, verbose=options.verbose)
+                if options.timings:
+                    tell_timings(pod)
                 if options.verbose:
                     tell(f"pod {pod.id}: {len(pod.containers())} containers run")
                 _show_init_outputs(pod)

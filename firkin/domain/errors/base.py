@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from typing import ClassVar, Self
 
 
@@ -23,6 +24,7 @@ class FirkinError(Exception):
         pod_id, container_id: whom it happened to, or None.
         retryable: True when the same call may succeed later without any change by the caller.
         outcome: for anything that crossed the wire, whether it happened; None for what never left the host.
+        stage_seconds: of a pod that failed to spawn, what its stages took until then, in order.
         exit_code: what the command line exits with: 125 for firkin's own failures, as `docker run` does.
     """
 
@@ -36,6 +38,7 @@ class FirkinError(Exception):
         self.pod_id: str | None = None
         self.container_id: str | None = None
         self.outcome: Outcome | None = None
+        self.stage_seconds: Mapping[str, float] = {}
 
     def during(
         self,

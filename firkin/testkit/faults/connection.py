@@ -67,15 +67,7 @@ class CuttingConnector:
     @contextlib.asynccontextmanager
     async def connected(self, sandbox: Sandbox, timeout_seconds: float) -> AsyncIterator[Agent]:
         """Take the agent's socket aside, listen in its place, and let the connector connect."""
-        public = sandbox.socket_directory / _AGENT_SOCKET
-        aside = public.with_suffix(".aside")
-        looks = max(1, round(timeout_seconds / _LOOK_SECONDS))
-        for _ in range(looks):
-            if _moved(public, aside):
-                break
-            await asyncio.sleep(_LOOK_SECONDS)
-        else:
-            raise BootFailed("connect", f"no socket of an agent appeared within {timeout_seconds:g} s")
+        public, aside = await socket_taken_aside(sandbox.socket_directory, timeout_seconds)
         relays = TaskScope()
         server = await asyncio.start_unix_server(_Relay(aside, self._cut, relays).accept, public)
         try:
@@ -84,6 +76,21 @@ class CuttingConnector:
         finally:
             server.close()
             await relays.aclose()
+
+
+async def socket_taken_aside(directory: Path, timeout_seconds: float) -> tuple[Path, Path]:
+    """Wait for an agent's socket and give it another name; returns where hosts look for it, and where it is now.
+
+    Raises:
+        BootFailed: none appeared in time.
+    """
+    public = directory / _AGENT_SOCKET
+    aside = public.with_suffix(".aside")
+    for _ in range(max(1, round(timeout_seconds / _LOOK_SECONDS))):
+        if _moved(public, aside):
+            return public, aside
+        await asyncio.sleep(_LOOK_SECONDS)
+    raise BootFailed("connect", f"no socket of an agent appeared within {timeout_seconds:g} s")
 
 
 def _moved(public: Path, aside: Path) -> bool:

@@ -1,0 +1,1 @@
+"""Watching and judging what guest agents say: `python -m firkin.testkit.wire --help`."""
