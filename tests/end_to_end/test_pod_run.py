@@ -250,7 +250,7 @@ def test_timings_tell_each_stage_of_the_start_also_of_one_that_fails(
     firkin: Command, busybox_image: str, tmp_path: Path
 ) -> None:
     done = firkin.run("pod", "run", "--timings", _manifest(tmp_path, busybox_image, {"a": "echo hello"}))
-    stages = [line.split()[:2] for line in done.stderr.decode().splitlines() if line.startswith(("pod-1 ", "a "))]
+    stages = [line.split()[:2] for line in done.stderr.splitlines() if line.startswith(("pod-1 ", "a "))]
     assert (done.code, done.stdout) == (0, b"a | hello\n")
     for stage in (["pod-1", "boot"], ["pod-1", "agent"], ["pod-1", "mount"], ["a", "template"], ["a", "start"]):
         assert stage in stages
@@ -258,4 +258,4 @@ def test_timings_tell_each_stage_of_the_start_also_of_one_that_fails(
     manifest.write_text(manifest.read_text().replace("command: [sh, -c]", "command: [/nope]"))
     failed = firkin.run("pod", "run", "--timings", str(manifest))
     assert failed.code == 127
-    assert b"pod-1                containers" in failed.stderr
+    assert "pod-1                containers" in failed.stderr
