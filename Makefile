@@ -5,6 +5,7 @@
 # make wire    generate firkin/wire/ from protos/
 # make sync    generate firkin/sync/ from the asynchronous interface
 # make sessions  record the golden gRPC sessions of a pod's life again
+# make docs    build the pages of docs/ into build/docs, without warnings
 # make bench   measure, beside peers
 # make bench-layers         measure how layers are applied, beside GNU tar, bsdtar, umoci and podman (20 minutes)
 # make bench-layers-short   a part of it; fails when firkin got slower beside GNU tar
@@ -90,6 +91,9 @@ generate_wire = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.proto
 
 sync: dev
 	$(BIN)/python -m generators.sync_facade firkin/sync
+
+docs: dev
+	$(BIN)/python -m mkdocs build --strict
 
 sessions: packages-test dev
 	$(SUDO) $(BIN)/python -m tests.testkit.record_sessions
