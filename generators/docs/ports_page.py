@@ -32,7 +32,7 @@ _ENTRY = re.compile(r"^    (\w[\w, ]*): (.*)$")
 _HEAD = """# The ports
 
 Made from `firkin/ports/`: what an adapter has to do, in the words that are tested. Signatures are Python's; a method
-that returns an `AbstractAsyncContextManager` acquires when it is entered and releases when it is left, whatever happened
+that returns an `AbstractAsyncContextManager` acquires when it is entered and releases when it is left, whatever came
 in between.
 """
 
