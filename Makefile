@@ -21,7 +21,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := build
 .PHONY: demo test check build wire sync bench bench-layers bench-layers-short bench-vsock fuzz asan clean packages-demo packages-test dev \
 	check-style check-types check-kernels check-contracts check-wire check-sync check-kernel-tests
-.PHONY: sessions docs
+.PHONY: sessions check-sessions docs
 export DEBIAN_FRONTEND := noninteractive
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -97,6 +97,9 @@ docs: dev
 
 sessions: packages-test dev
 	$(SUDO) $(BIN)/python -m tests.testkit.record_sessions
+
+check-sessions: packages-test dev
+	$(SUDO) $(BIN)/python -m tests.testkit.record_sessions --check
 
 bench: packages-test dev
 	$(SUDO) $(BIN)/python -m pytest benchmarks

@@ -1,15 +1,17 @@
-"""Records the golden sessions: `python -m tests.testkit.record_sessions` writes them anew."""
+"""Records the golden sessions: `python -m tests.testkit.record_sessions [--check]`."""
 
 from __future__ import annotations
 
 import asyncio
+import difflib
+import sys
 import tempfile
 from pathlib import Path
 
 import firkin
 from firkin.adapters.agent_grpc import GrpcAgentConnector
 from firkin.testkit.busybox_image import busybox_bundle
-from firkin.testkit.wire.recording import RecordingConnector
+from firkin.testkit.wire.recording import LEFT, RecordingConnector
 from firkin.testkit.wire.transcript import Transcript
 
 SESSIONS = Path(__file__).parent / "sessions"
@@ -46,12 +48,34 @@ async def recorded_session(road: str, directory: Path, script: str = "cat /work/
     return transcript.text().replace(str(directory), "/host")
 
 
-async def _write() -> None:
-    SESSIONS.mkdir(exist_ok=True)
+def skeleton(text: str) -> list[str]:
+    """Which calls there are, in which order, and how they end: what each of them carries may grow."""
+    # Whether a stream ends before its host leaves it is nobody's decision.
+    lines = text.replace(f"== {LEFT}", "== OK").splitlines()
+    return [line for line in lines if line.startswith(("firkin.", "com.", "  ==", "#"))]
+
+
+async def _recorded() -> dict[str, str]:
+    sessions = {}
     for road in ROADS:
         with tempfile.TemporaryDirectory() as directory:
-            (SESSIONS / f"{road}.txt").write_text(await recorded_session(road, Path(directory)))
+            sessions[road] = await recorded_session(road, Path(directory))
+    return sessions
+
+
+def main(is_check: bool) -> int:
+    """Write the sessions, or tell how they differ from what is said now."""
+    differs = 0
+    for road, text in asyncio.run(_recorded()).items():
+        path = SESSIONS / f"{road}.txt"
+        if is_check:
+            for line in difflib.unified_diff(skeleton(path.read_text()), skeleton(text), path.name, "now", lineterm=""):
+                print(line)
+                differs = 1
+        else:
+            path.write_text(text)
+    return differs
 
 
 if __name__ == "__main__":
-    asyncio.run(_write())
+    sys.exit(main(sys.argv[1:] == ["--check"]))

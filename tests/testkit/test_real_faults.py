@@ -83,9 +83,13 @@ async def failure_of(work: Awaitable[object]) -> FirkinError | None:
     return None
 
 
-def killed(*arguments: str) -> None:
-    """Kill every process whose command line has all of these in it, from outside."""
-    pids = set.intersection(*(set(processes_naming(argument)) for argument in arguments))
+async def killed(*arguments: str) -> None:
+    """Kill every process whose command line has all of these in it, from outside, once there are any."""
+    for _ in range(6000):
+        pids = set.intersection(*(set(processes_naming(argument)) for argument in arguments))
+        if pids:
+            break
+        await asyncio.sleep(0.01)
     assert pids, arguments
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
@@ -96,7 +100,7 @@ async def test_a_killed_agent_fails_the_pod_and_its_id_can_be_spawned_again(plac
         pod = await runtime.spawn(place.pod().build())
         waiting = asyncio.ensure_future(pod.container("old").wait())
         await asyncio.sleep(0)
-        killed(str(pod.vm.socket_directory), "--init")
+        await killed(str(pod.vm.socket_directory), "--init")
         with pytest.raises(SandboxDied):
             await waiting
         await pod.vm.wait_ended()
@@ -131,7 +135,7 @@ async def test_a_killed_container_runtime_is_told_and_poisons_nothing(place: Pla
 async def test_a_killed_init_of_a_container_is_an_exit_like_any_other(place: Place) -> None:
     async with place.runtime() as runtime, runtime.spawn(place.pod().build()) as pod:
         # The shell has become `sleep`: its line is that of the container's init alone.
-        killed("sleep\0004321")
+        await killed("sleep\0004321")
         status = await pod.container("old").wait()
         assert (status.signal, status.reason) == (signal.SIGKILL, ExitReason.SIGNALED)
         assert pod.container("old").state is ContainerPhase.EXITED

@@ -19,9 +19,18 @@ from firkin.domain.ids import ContainerId, PodId, VolumeName
 from firkin.domain.layout import StoreLayout
 from firkin.domain.lifecycle import CONTAINER_TRANSITIONS, POD_TRANSITIONS
 from tests.integration.layers.archives import Trickle, sha256
-
-from .formats import FILES, HERE, ManifestCase, NameCase, RuntimeSpecCase, TreeNode, WhiteoutCase, read, schema
-from .subjects import manifest_pod, runtime_spec
+from tests.vectors.formats import (
+    FILES,
+    HERE,
+    ManifestCase,
+    NameCase,
+    RuntimeSpecCase,
+    TreeNode,
+    WhiteoutCase,
+    read,
+    schema,
+)
+from tests.vectors.subjects import manifest_pod, runtime_spec
 
 _REASONS = {
     "it is empty": "empty",
