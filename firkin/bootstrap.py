@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,6 +19,7 @@ from firkin.ports.guest_image import GuestImages
 from firkin.ports.image_library import ImageLibrary
 from firkin.ports.image_source import ImageSource
 from firkin.ports.reclaimable_space import ReclaimableSpace
+from firkin.ports.spawn_observer import SpawnObserver
 from firkin.ports.store import PodStore
 from firkin.ports.vmm import Vmm
 
@@ -128,6 +130,14 @@ def _memory_images() -> ImageSource:
     return MemoryImageSource()
 
 
+def _observer() -> SpawnObserver | None:
+    if find_spec("opentelemetry") is None:
+        return None
+    from firkin.adapters.tracing_opentelemetry import OpenTelemetryObserver
+
+    return OpenTelemetryObserver()
+
+
 def _placed(setting: T | None) -> T:
     assert setting is not None, "RuntimeConfig.placed() fills it in"
     return setting
@@ -179,6 +189,7 @@ class Wiring(containers.DeclarativeContainer):
         agents=agents,
         images=images,
         start_concurrency=config.provided.start_concurrency,
+        observer=providers.Singleton(_observer),
     )
 
 

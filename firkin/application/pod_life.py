@@ -21,6 +21,7 @@ from firkin.domain.pod_spec import PodSpec
 from firkin.domain.reports import Promise, StopReport
 from firkin.ports.agent_connector import AgentConnector
 from firkin.ports.agent_templates import ProgressCallback
+from firkin.ports.spawn_observer import SpawnObserver, SpawnReport
 from firkin.ports.store import PodStore, TemplateHolder
 from firkin.ports.vmm import SandboxRequest, Vmm
 
@@ -44,6 +45,7 @@ class PodPorts(msgspec.Struct, frozen=True):
     templates: Templates
     start_concurrency: int
     events: RuntimeEvents
+    observer: SpawnObserver | None = None
 
 
 class StopRequest(msgspec.Struct, frozen=True):
@@ -61,6 +63,7 @@ class PodLife:
         self._ports = ports
         self._progress = progress
         self._stages = Stages()
+        self._began_unix_seconds = time.time()
         loop = asyncio.get_running_loop()
         self._opened: asyncio.Future[OpenPod] = loop.create_future()
         self._stop_asked: asyncio.Future[StopRequest] = loop.create_future()
@@ -127,6 +130,7 @@ class PodLife:
             async with contextlib.AsyncExitStack() as stack:
                 pod = await self._open(stack)
                 self._opened.set_result(pod)
+                self._observed()
                 request = await self._stop_asked
                 begun = time.perf_counter()
                 pod.lifecycle.apply(PodEvent.STOP_BEGUN)
@@ -134,11 +138,17 @@ class PodLife:
         except FirkinError as error:
             if not begun:
                 error.stage_seconds = error.stage_seconds or self.stage_seconds
+                self._observed(error.code)
                 raise error.during("spawn pod", pod_id=self._spec.id) from error.__cause__
             # The pod is stopping anyway; what its sandbox or store could not release belongs in the report.
             problems.append(str(error))
         pod.lifecycle.apply(PodEvent.STOPPED)
         return replace(report, problems=(*report.problems, *problems), seconds=time.perf_counter() - begun)
+
+    def _observed(self, error: str = "") -> None:
+        if self._ports.observer is not None:
+            report = SpawnReport(self._spec.id, self._began_unix_seconds, self.stage_seconds, error)
+            self._ports.observer.pod_spawned(report)
 
     async def _open(self, stack: contextlib.AsyncExitStack) -> OpenPod:
         spec, ports = self._spec, self._ports

@@ -12,6 +12,7 @@ from firkin.domain.pod_spec import PodSpec, validate_pod
 from firkin.domain.reports import Capabilities
 from firkin.ports.agent_connector import AgentConnector
 from firkin.ports.agent_templates import ProgressCallback
+from firkin.ports.spawn_observer import SpawnObserver
 from firkin.ports.store import PodStore
 from firkin.ports.vmm import Vmm
 
@@ -28,13 +29,20 @@ class Runtime:
     """Spawns pods over the given adapters. Leaving its `async with` stops every pod that still runs."""
 
     def __init__(
-        self, *, vmm: Vmm, store: PodStore, agents: AgentConnector, images: Images, start_concurrency: int = 8
+        self,
+        *,
+        vmm: Vmm,
+        store: PodStore,
+        agents: AgentConnector,
+        images: Images,
+        start_concurrency: int = 8,
+        observer: SpawnObserver | None = None,
     ) -> None:
         self.images = images
         self._vmm = vmm
         self._scope = TaskScope()
         self._events = RuntimeEvents()
-        self._ports = PodPorts(vmm, store, agents, Templates(self._scope), start_concurrency, self._events)
+        self._ports = PodPorts(vmm, store, agents, Templates(self._scope), start_concurrency, self._events, observer)
         self._lives: dict[PodId, PodLife] = {}
 
     def capabilities(self) -> Capabilities:
