@@ -60,7 +60,7 @@ def fresh_user(*, has_ids: bool) -> Iterator[UnprivilegedUser]:
         finally:
             _run("userdel", "--force", name)
     finally:
-        shutil.rmtree(home)
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def grant_ids(user: UnprivilegedUser) -> None:

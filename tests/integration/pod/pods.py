@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,6 +18,16 @@ async def real_runtime(directory: Path, store: str = "directory") -> AsyncIterat
     config = firkin.RuntimeConfig(store=store, state_dir=directory / "state", runtime_dir=directory / "run")
     async with firkin.open_runtime(config) as runtime:
         yield runtime
+
+
+def kill_agent(pod: firkin.Pod) -> None:
+    """Kill the agent that serves a pod: the PID 1 of its sandbox, as the host numbers it."""
+    directory = bytes(pod.vm.socket_directory)
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            command = path.read_bytes()
+            if b"firkin.vminitd" in command and directory in command and b"--kill-child" not in command:
+                os.kill(int(path.parent.name), signal.SIGKILL)
 
 
 def limited_where_possible(name: str, size_limit: int) -> firkin.EmptyDirVolume:
