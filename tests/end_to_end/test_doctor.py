@@ -29,6 +29,7 @@ def test_doctor_speaks_json(firkin: Command) -> None:
     promises = {one["name"]: (one["promise"], one["reason"]) for one in told["promises"]}
     assert promises["disk emptyDir size limit"] == ("enforced", "by a filesystem image of its own")
     assert promises["kernel isolation"][0] == "not here"
+    assert promises["host paths"][0] == "enforced"
 
 
 def test_doctor_names_the_command_that_mends_what_is_missing(firkin: Command, tmp_path: Path) -> None:
