@@ -102,7 +102,7 @@ check-sessions: packages-test dev
 	$(SUDO) $(BIN)/python -m tests.testkit.record_sessions --check
 
 bench: packages-test dev
-	$(SUDO) $(BIN)/python -m pytest benchmarks
+	$(SUDO) $(BIN)/python -m pytest benchmarks -rs
 
 bench-layers: packages-test dev
 	$(SUDO) $(BIN)/python -m benchmarks.layers --json build/layers.json

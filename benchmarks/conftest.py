@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import Coroutine, Generator
+from collections.abc import Coroutine, Generator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +13,8 @@ import pytest
 
 import firkin
 from firkin.domain.image import ImageBundle
+
+from .percentiles import percentile_lines
 
 pytest_plugins = ["tests.images.fixtures"]
 
@@ -64,22 +66,30 @@ def runtime(tmp_path_factory: pytest.TempPathFactory, busybox_image: str) -> Gen
 class Peer:
     """A program in a mount namespace where crun takes the machine for one with plain cgroups (see `peer.py`)."""
 
-    def __init__(self, *arguments: str | Path) -> None:
-        command = ["unshare", "--mount", "--", sys.executable, str(Path(__file__).with_name("peer.py"))]
-        self._process = subprocess.Popen(
-            [*command, *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+    def __init__(self, bundle: Path) -> None:
+        self.bundle = bundle
+        command = ["unshare", "--mount", "--", sys.executable, str(Path(__file__).with_name("peer.py")), str(bundle)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.settle()
 
-    def ask(self, what: str) -> str:
+    def ask(self, what: str) -> None:
         """Let the peer do something once, and wait for it."""
+        answer = self._answer(what)
+        if answer != "ok":
+            pytest.fail(f"the peer could not {what}: {answer or 'it ended'}")
+
+    def require(self, what: str) -> None:
+        """Skip the benchmark, with the reason, when the peer cannot do something on this machine."""
+        answer = self._answer(what)
+        self.settle()
+        if answer != "ok":
+            pytest.skip(f"unavailable on this machine: {what} {answer}")
+
+    def _answer(self, what: str) -> str:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         print(what, file=self._process.stdin, flush=True)
-        answer = self._process.stdout.readline().strip()
-        if not answer.startswith("ok"):
-            pytest.fail(f"the peer could not {what}: {answer or 'it ended'}")
-        return answer
+        return self._process.stdout.readline().strip()
 
     def settle(self) -> None:
         """Wait until nothing is left of the last request."""
@@ -99,3 +109,12 @@ def peer(tmp_path_factory: pytest.TempPathFactory, busybox_image: str) -> Genera
     started = Peer(bundle)
     yield started
     started.close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Tell the median and the 95th percentile of each benchmark, as multiples of its group's peer too."""
+    session = getattr(config, "_benchmarksession", None)
+    measured: Sequence[Any] = [] if session is None else session.benchmarks
+    terminalreporter.write_sep("-", "p50 and p95, and how often the peer's")
+    for line in percentile_lines([(one.group, one.name, sorted(one.stats.data)) for one in measured if one.stats.data]):
+        terminalreporter.write_line(line)

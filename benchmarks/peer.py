@@ -1,18 +1,25 @@
 """Runs crun and podman on request, one line in, one line out; started in a mount namespace of its own.
 
 Hosts with both cgroup hierarchies are refused by crun, so the second one is taken away here, where nobody else
-sees it. The requests are `run`, `exec` and `podman run`, each
-answered at the first byte of output; any other word is answered once the last one is done.
+sees it. Each request is answered at the first byte of output, `flood` at the last, and `100 execs` once all have
+answered; any other word is answered once the last one is done.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 MOUNTS = Path("/proc/self/mounts")
+FLOOD = ["/bin/dd", "if=/dev/zero", "bs=1M", "count=1000"]
+PODMAN = ["podman", "run", "--rm", "--network", "none", "--rootfs"]
+PODMAN_DETACHED = ["podman", "run", "--rm", "--detach", "--name", "bench-podman", "--network", "none", "--rootfs"]
+_READ_BYTES = 1 << 20
 
 
 def main(bundle: Path) -> None:
@@ -20,44 +27,52 @@ def main(bundle: Path) -> None:
     if " /sys/fs/cgroup/unified " in MOUNTS.read_text():
         subprocess.run(["umount", "/sys/fs/cgroup/unified"], check=True)
     write_config(bundle, ["/bin/echo", "x"])
+    for name, args in (("sleeper", ["/bin/sleep", "100000"]), ("flood", FLOOD)):
+        write_config(bundle, args, bundle.with_name(name))
     sleeper = bundle.with_name("sleeper")
-    sleeper.mkdir(exist_ok=True)
-    write_config(bundle, ["/bin/sleep", "100000"], sleeper)
     subprocess.run(["crun", "run", "--detach", "--bundle", sleeper, "bench-sleeper"], check=True)
-    commands = {
-        "run": ["crun", "run", "--bundle", str(bundle), "bench-run"],
-        "exec": ["crun", "exec", "bench-sleeper", "/bin/echo", "x"],
-        "podman run": [
-            "podman",
-            "run",
-            "--rm",
-            "--network",
-            "none",
-            "--rootfs",
-            str(bundle / "rootfs"),
-            "/bin/echo",
-            "x",
-        ],
+    run = ["crun", "run", "--bundle"]
+    execute = ["crun", "exec", "bench-sleeper", "/bin/echo", "x"]
+    requests: dict[str, Callable[[], None]] = {
+        "run": lambda: answer([*run, str(bundle), "bench-run"]),
+        "run same": lambda: answer([*run, str(bundle.with_name("same")), "bench-same"]),
+        "exec": lambda: answer(execute),
+        "100 execs": lambda: answer_all([execute] * 100),
+        "flood": lambda: answer([*run, str(bundle.with_name("flood")), "bench-flood"], whole=True),
+        "podman run": lambda: answer([*PODMAN, str(bundle / "rootfs"), "/bin/echo", "x"]),
+        "podman sleeper": lambda: answer([*PODMAN_DETACHED, str(bundle / "rootfs"), "/bin/sleep", "100000"]),
+        "podman exec": lambda: answer(["podman", "exec", "bench-podman", "/bin/echo", "x"]),
     }
+    has_podman_sleeper = False
     try:
         for line in sys.stdin:
-            answer(commands.get(line.strip(), []))
+            has_podman_sleeper |= line.strip() == "podman sleeper"
+            requests.get(line.strip(), lambda: print("ok", flush=True))()
     finally:
         subprocess.run(["crun", "delete", "--force", "bench-sleeper"], check=False)
+        if has_podman_sleeper:
+            subprocess.run(["podman", "rm", "--force", "--time", "0", "bench-podman"], check=False)
 
 
-def answer(command: list[str]) -> None:
-    """Run a command, answer at its first byte of output, and wait for its end; no command is answered at once."""
-    if not command:
-        print("ok", flush=True)
-        return
+def answer(command: list[str], *, whole: bool = False) -> None:
+    """Run a command, answer at its first byte of output (or its last), and wait for its end."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        if process.stdout.read(1):
+        is_answered = bool(os.read(process.stdout.fileno(), _READ_BYTES))
+        while whole and os.read(process.stdout.fileno(), _READ_BYTES):
+            pass
+        if is_answered:
             print("ok", flush=True)
         else:
             print("failed:", process.stderr.read().decode(errors="replace").replace("\n", " "), flush=True)
+
+
+def answer_all(commands: list[list[str]]) -> None:
+    """Run commands at the same time, and answer once each has."""
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=0) for command in commands]
+    outputs = [process.communicate()[0] for process in processes]
+    print("ok" if all(outputs) else "failed: some said nothing", flush=True)
 
 
 def write_config(bundle: Path, args: list[str], where: Path | None = None) -> None:
@@ -67,7 +82,19 @@ def write_config(bundle: Path, args: list[str], where: Path | None = None) -> No
     config["root"]["path"] = str(bundle / "rootfs")
     config["linux"]["namespaces"] = [one for one in config["linux"]["namespaces"] if one["type"] != "network"]
     config["linux"].pop("cgroupsPath", None)
-    ((where or bundle) / "config.json").write_text(json.dumps(config))
+    place = where or bundle
+    place.mkdir(exist_ok=True)
+    (place / "config.json").write_text(json.dumps(config))
+
+
+def write_same_config(bundle: Path, config: dict[str, Any]) -> None:
+    """Let `run same` run what firkin ran: all of its document but where its files and its control group are."""
+    config["root"]["path"] = str(bundle / "rootfs")
+    config["mounts"] = [one for one in config["mounts"] if not one.get("source", "").startswith("/run/firkin/")]
+    config["linux"]["cgroupsPath"] = "/bench-same"
+    place = bundle.with_name("same")
+    place.mkdir(exist_ok=True)
+    (place / "config.json").write_text(json.dumps(config))
 
 
 if __name__ == "__main__":

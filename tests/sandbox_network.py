@@ -19,7 +19,7 @@ def listening_in(socket_directory: Path, port: int, address: str = "127.0.0.1") 
     A socket belongs to the network of the thread that made it, whichever thread uses it later.
     """
     made: list[socket.socket | OSError] = []
-    namespace = os.open(f"/proc/{_agent_pid(socket_directory)}/ns/net", os.O_RDONLY)
+    namespace = os.open(f"/proc/{agent_pid(socket_directory)}/ns/net", os.O_RDONLY)
 
     def make() -> None:
         try:
@@ -42,7 +42,8 @@ def listening_in(socket_directory: Path, port: int, address: str = "127.0.0.1") 
     return result
 
 
-def _agent_pid(socket_directory: Path) -> int:
+def agent_pid(socket_directory: Path) -> int:
+    """The guest agent that listens there, by this process's own numbers."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
         peer.connect(str(socket_directory / "guest-1024.sock"))
         credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
