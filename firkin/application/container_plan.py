@@ -53,7 +53,7 @@ def planned_container(spec: PodContainerSpec, pod: PodSpec, layout: StoreLayout,
     overlay = layout.overlay(pod.id, spec.id)
     volumes, parts = _volume_mounts(spec, pod, layout, overlay)
     name = spec.host_name or host_name
-    surroundings = spec.surroundings.within(pod.surroundings)
+    surroundings = spec.surroundings.within(pod.networked_surroundings)
     files = name_files(surroundings, overlay.files, name, host_name)
 
     def runtime_spec(image: ImageConfig | None, rootfs: GuestPath) -> RuntimeSpec:

@@ -13,6 +13,7 @@ from .errors import InvalidPodSpec
 from .host_paths import HostPathVolume
 from .ids import PodId
 from .name_resolution import DnsConfig, HostEntry
+from .network import USER_NETWORK_DNS, Network
 from .port_forwards import LOOPBACK, PortForward, port_forward_problems
 from .restarting import RestartPolicy
 from .store_spec import PodStoreSpec
@@ -79,6 +80,13 @@ class PodSpec(msgspec.Struct, frozen=True):
     def volumes(self) -> tuple[EmptyDirVolume | HostPathVolume, ...]:
         """All that its containers may mount by name."""
         return (*self.empty_dirs, *self.host_paths)
+
+    @property
+    def networked_surroundings(self) -> Surroundings:
+        """`surroundings`, with the resolver that the sandbox's network has where no other is asked for."""
+        if self.surroundings.dns is not None or self.vm_config.network is not Network.USER:
+            return self.surroundings
+        return replace(self.surroundings, dns=USER_NETWORK_DNS)
 
     def __post_init__(self) -> None:
         force_setattr(self, "id", PodId(self.id))

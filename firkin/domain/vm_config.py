@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import force_setattr
 
+from .network import Network
 from .size import Size
 
 MINIMUM_MEMORY = Size.mib(128)
@@ -24,6 +25,7 @@ class VmConfig(msgspec.Struct, frozen=True):
         command_line_extra: appended to the kernel's command line.
         boot_log: host file that receives what the sandbox's console says; None keeps the tail only.
         boot_timeout_seconds: how long boot and the agent's first answer may take.
+        network: what the sandbox reaches beside its own loopback.
     """
 
     cpus: int | None = None
@@ -32,6 +34,7 @@ class VmConfig(msgspec.Struct, frozen=True):
     command_line_extra: tuple[str, ...] = ()
     boot_log: Path | None = None
     boot_timeout_seconds: float = 60.0
+    network: Network = Network.NONE
 
     if TYPE_CHECKING:
 
@@ -43,6 +46,7 @@ class VmConfig(msgspec.Struct, frozen=True):
             command_line_extra: Iterable[str] = (),
             boot_log: str | Path | None = None,
             boot_timeout_seconds: float = 60.0,
+            network: Network | str = Network.NONE,
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -53,3 +57,4 @@ class VmConfig(msgspec.Struct, frozen=True):
             if path is not None:
                 force_setattr(self, name, Path(path))
         force_setattr(self, "command_line_extra", tuple(self.command_line_extra))
+        force_setattr(self, "network", Network(self.network))

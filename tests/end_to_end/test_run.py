@@ -183,3 +183,10 @@ def test_a_port_in_use_is_an_error_that_names_it(firkin: Command, busybox_image:
         done = firkin.run("run", "-p", f"{port}:80", busybox_image, "true")
     assert done.code == 125
     assert f"cannot listen on port {port} of 127.0.0.1: Address already in use" in done.error()
+
+
+def test_a_network_is_there_only_when_it_is_asked_for(firkin: Command, busybox_image: str) -> None:
+    script = "ip route | grep -c default; cat /etc/resolv.conf"
+    asked = firkin.run("run", "--network", "user", busybox_image, "--", "sh", "-c", script)
+    assert asked == (0, b"1\nnameserver 10.0.2.3\n", "")
+    assert firkin.run("run", busybox_image, "--", "sh", "-c", script).stdout.startswith(b"0\n")

@@ -14,7 +14,7 @@ import click
 from .interruption import Interrupted, Interruptions
 from .machine_options import MachineOptions, chosen_machine, machine_options, tell_build
 from .pod_end import tell, tell_end
-from .port_option import port_option, tell_ports
+from .port_option import network_option, port_option, tell_ports
 from .services import CliServices
 from .spawn_timings import tell_timings, told_failure
 from .store_choice import StoreChoice, StoreChoiceType
@@ -68,6 +68,7 @@ class _RunOptions(NamedTuple):
     machine: MachineOptions
     allow_host_paths: tuple[Path, ...]
     port_forwards: tuple[PortForward, ...]
+    network: str
     verbose: bool
     timings: bool
 
@@ -86,6 +87,7 @@ def command() -> None: ...
 )
 @_allow_host_paths
 @port_option
+@network_option
 @click.option("-v", "--verbose", is_flag=True, help="Tell on standard error what happens and how long it takes.")
 @click.option("--timings", is_flag=True, help="Tell on standard error what each stage of the start took.")
 @click.argument("manifest", metavar="POD.yaml")
@@ -95,6 +97,7 @@ def run(
     store: StoreChoice,
     allow_host_paths: tuple[Path, ...],
     port_forwards: tuple[PortForward, ...],
+    network: str,
     verbose: bool,
     timings: bool,
     manifest: str,
@@ -102,7 +105,7 @@ def run(
     source = "<stdin>" if manifest == "-" else manifest
     text = _decoded(sys.stdin.buffer.read() if manifest == "-" else Path(manifest).read_bytes(), source)
     interruptions = Interruptions()
-    options = _RunOptions(store, chosen_machine(), allow_host_paths, port_forwards, verbose, timings)
+    options = _RunOptions(store, chosen_machine(), allow_host_paths, port_forwards, network, verbose, timings)
     try:
         return asyncio.run(interruptions.run(_run(text, source, options, services, interruptions)))
     except Interrupted as interrupted:
@@ -162,7 +165,7 @@ async def _run(
     async with services.open_runtime(
         store=store.kind, allow_host_paths=allowed, machine=machine, progress=tell_build
     ) as runtime:
-        vm_config = machine.vm_config()
+        vm_config = replace(machine.vm_config(), network=options.network)
         spec = await services.read_pod(text, source, runtime.images.resolve, store.spec(), allowed, vm_config)
         spec = replace(spec, port_forwards=(*spec.port_forwards, *options.port_forwards))
         with TemplateProgressDisplay(plain_lines=True) as display, told_failure(spec.id, options.timings):

@@ -1,4 +1,4 @@
-"""`-p [[IP:]HOST:]CONTAINER`."""
+"""`-p [[IP:]HOST:]CONTAINER` and `--network KIND`."""
 
 from __future__ import annotations
 
@@ -37,6 +37,14 @@ port_option = click.option(
     type=PortForwardType(),
     multiple=True,
     help="Forward a TCP port of 127.0.0.1, or of IP, to a port of the pod (repeatable); any free one without HOST.",
+)
+
+network_option = click.option(
+    "--network",
+    type=click.Choice(("none", "user")),
+    default="none",
+    show_default=True,
+    help="What the pod reaches: nothing, or with `user` whatever this machine does, by slirp4netns.",
 )
 
 

@@ -16,7 +16,7 @@ from .detach_keys import DEFAULT_DETACH_KEYS, DetachKeys, DetachKeysType
 from .interruption import Interrupted, Interruptions
 from .machine_options import MachineOptions, chosen_machine, machine_options, tell_build
 from .pod_end import tell, tell_end
-from .port_option import port_option, tell_ports
+from .port_option import network_option, port_option, tell_ports
 from .services import CliServices
 from .store_choice import StoreChoice, StoreChoiceType
 
@@ -82,6 +82,7 @@ class RunOptions(NamedTuple):
     tty: bool
     detach_keys: bytes
     port_forwards: tuple[PortForward, ...]
+    network: str
 
 
 class _NoTerminal(click.ClickException):
@@ -170,6 +171,7 @@ class _Variable(click.ParamType[tuple[str, str]]):
     help='With -t, the keys that end the attachment and stop the command; "" for none.',
 )
 @port_option
+@network_option
 @click.option("-v", "--verbose", is_flag=True, help="Tell on standard error what happens and how long it takes.")
 @click.argument("image")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
@@ -190,6 +192,7 @@ def command(
     tty: bool,
     detach_keys: bytes,
     port_forwards: tuple[PortForward, ...],
+    network: str,
 ) -> int:
     if tty and not os.isatty(0):
         raise _NoTerminal
@@ -209,6 +212,7 @@ def command(
         tty,
         detach_keys,
         port_forwards,
+        network,
     )
     interruptions = Interruptions()
     try:
@@ -293,10 +297,13 @@ async def _waited(container: Container, options: RunOptions, interruptions: Inte
 
 
 def _pod_spec(options: RunOptions, bundle: ImageBundle) -> PodSpec:
+    from msgspec.structs import replace
+
     from firkin.domain.pod_spec import PodBuilder
 
+    vm_config = replace(options.machine.vm_config(), network=options.network)
     pod_id = options.name if options.name is not None else f"run-{secrets.token_hex(4)}"
-    builder = PodBuilder(pod_id, options.machine.vm_config(), options.store.spec())
+    builder = PodBuilder(pod_id, vm_config, options.store.spec())
     builder = builder.container(_container_spec(options, bundle))
     for forward in options.port_forwards:
         builder = builder.forward_port(forward.container_port, forward.host_port, forward.host_address)

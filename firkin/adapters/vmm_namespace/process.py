@@ -21,7 +21,12 @@ _SAW_SIGKILL = "unshare: sigprocmask unblock failed: Invalid argument"
 
 
 class SandboxProcess:
-    """A started sandbox. `close` ends it, whatever its state, and must be called."""
+    """A started sandbox. `close` ends it, whatever its state, and must be called.
+
+    Attributes:
+        init_pid: of vminitd, by the host's numbers; 0 before `wait_init`.
+        cause: why it was killed, when the host did so by itself; "" otherwise.
+    """
 
     def __init__(
         self,
@@ -39,6 +44,8 @@ class SandboxProcess:
         self._console = console
         self._ended = asyncio.Event()
         self._init: int | None = None
+        self.init_pid = 0
+        self.cause = ""
         self._code: int | None = None
         self._lifeline: int | None
         lifeline, self._lifeline = os.pipe()
@@ -95,8 +102,9 @@ class SandboxProcess:
     async def wait_init(self) -> bool:
         """Wait until vminitd's process exists; False when the sandbox ended first."""
         while not self._ended.is_set():
-            with contextlib.suppress(OSError, IndexError):
-                self._init = os.pidfd_open(_children(self._holder.pid)[0])
+            with contextlib.suppress(OSError, ValueError):
+                (self.init_pid,) = _children(self._holder.pid)[:1]
+                self._init = os.pidfd_open(self.init_pid)
                 return True
             await asyncio.sleep(_INIT_POLL_SECONDS)
         return False
@@ -110,6 +118,13 @@ class SandboxProcess:
         self._cut_lifeline()
         if not await self._ends_within(grace_seconds):
             await self._kill()
+
+    def end_because(self, reason: str) -> None:
+        """Kill it; the reason is the second half of a sentence."""
+        self.cause = reason
+        if self._init is not None and not self._ended.is_set():
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._init, signal.SIGKILL)
 
     async def close(self) -> None:
         """End it now, with every process in it, and wait for that; bounded, and twice is fine."""

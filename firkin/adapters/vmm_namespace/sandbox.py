@@ -63,5 +63,7 @@ class NamespaceSandbox:
             reason = f"its init {self._process.status}"
             if self._process.was_killed and self._cgroups.out_of_memory_kills():
                 reason += ", after the kernel had killed processes of the sandbox for want of memory"
+            if self._process.cause:
+                reason = f"{self._process.cause}, and {reason}"
             self._exit = SandboxExit(reason, self._console.tail)
         return self._exit

@@ -16,6 +16,7 @@ from firkin.domain.errors import BootFailed, MissingTool, PermissionMissing, Uns
 from firkin.domain.id_map import IdMap
 from firkin.domain.layout import POD_STORE_MOUNT
 from firkin.domain.mounts import Mount
+from firkin.domain.network import Network
 from firkin.domain.reports import Capabilities
 from firkin.domain.vm_config import VmConfig
 from firkin.host_side.console import Console
@@ -33,6 +34,7 @@ from .loop_device import attached
 from .process import SandboxProcess
 from .promises import capabilities
 from .sandbox import NamespaceSandbox
+from .user_network import user_network
 
 DEFAULT_SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -121,6 +123,8 @@ class NamespaceVmm:
             process = SandboxProcess(console, command, environment(self._search_path), stdin)
             stack.push_async_callback(process.close)
             await _came_up(process, console, gate, request.config.boot_timeout_seconds)
+            if request.config.network is Network.USER:
+                await stack.enter_async_context(user_network(self._search_path, process.init_pid, process.end_because))
             yield NamespaceSandbox(directory, store_mount, process, console, cgroups)
 
     def _require_machine(self) -> str:

@@ -19,6 +19,7 @@ from firkin.domain.container_spec import ResourceLimits
 from firkin.domain.errors import BootFailed, MissingTool, UnsupportedFeature
 from firkin.domain.layout import POD_STORE_MOUNT
 from firkin.domain.mounts import Mount
+from firkin.domain.network import Network
 from firkin.domain.reports import Capabilities
 from firkin.domain.size import Size
 from firkin.host_side.console import Console
@@ -108,6 +109,8 @@ class QemuVmm:
             raise UnsupportedFeature("hostPath", "a virtual machine sees no files of its host")
         if request.limits != ResourceLimits():
             raise UnsupportedFeature("pod limits", "a virtual machine has the limits of its own size")
+        if request.config.network is not Network.NONE:
+            raise UnsupportedFeature("a user network", "a virtual machine has no network card yet")
         qemu = self._tool(_PROGRAM, "running virtual machines", "qemu-system-x86")
         setpriv = self._tool("setpriv", "running virtual machines", "util-linux")
         image = await self._images.image(request.config.kernel or self._settings.kernel, self._progress)
