@@ -11,17 +11,31 @@ from typing import TYPE_CHECKING
 
 from firkin.adapters.cli import CliServices, run_program
 from firkin.adapters.cli.machine_options import AS_CONFIGURED, MachineOptions
-from firkin.adapters.cli.services import FieldVerdict, LayerFile, LayerReport, Places, Resolve
+from firkin.adapters.cli.services import (
+    FieldVerdict,
+    LayerFile,
+    LayerReport,
+    LongLivedPods,
+    Places,
+    Resolve,
+    SupervisedStart,
+)
 from firkin.adapters.cli.store_choice import CLI_STORE, store_for
 
 if TYPE_CHECKING:
     from firkin.application.runtime import Runtime
+    from firkin.config import RuntimeConfig
     from firkin.domain.image import Platform
     from firkin.domain.pod_spec import PodSpec
     from firkin.domain.store_spec import PodStoreSpec
     from firkin.domain.vm_config import VmConfig
+    from firkin.ports.agent_templates import ProgressCallback
     from firkin.ports.guest_image import GuestImages
     from firkin.ports.image_library import ImageLibrary
+    from firkin.ports.leftovers import Leftovers
+    from firkin.ports.log_keeper import LogKeeper
+    from firkin.ports.pod_control import ControlConnector
+    from firkin.ports.pod_registry import PodRegistry
     from firkin.ports.reclaimable_space import ReclaimableSpace
 
 
@@ -33,23 +47,32 @@ def _open_runtime(
     machine: MachineOptions = AS_CONFIGURED,
     progress: Callable[[str], None] | None = None,
 ) -> AbstractAsyncContextManager[Runtime]:
+    from firkin.bootstrap import open_runtime
+
+    return open_runtime(_cli_config(store, platform, allow_host_paths, machine, progress))
+
+
+def _cli_config(
+    store: str | None,
+    platform: Platform | None,
+    allow_host_paths: Sequence[Path],
+    machine: MachineOptions,
+    progress: Callable[[str], None] | None = None,
+) -> RuntimeConfig:
     from msgspec.structs import replace
 
-    from firkin.bootstrap import open_runtime
     from firkin.config import RuntimeConfig, load_config
 
     config = load_config(defaults=RuntimeConfig(store=CLI_STORE))
     vmm = machine.vmm or config.vmm
-    return open_runtime(
-        replace(
-            config,
-            vmm=vmm,
-            acceleration=machine.acceleration or config.acceleration,
-            guest_build_progress=progress,
-            store=store or store_for(vmm, config.store),
-            platform=platform or config.platform,
-            allow_host_paths=(*config.allow_host_paths, *allow_host_paths),
-        )
+    return replace(
+        config,
+        vmm=vmm,
+        acceleration=machine.acceleration or config.acceleration,
+        guest_build_progress=progress,
+        store=store or store_for(vmm, config.store),
+        platform=platform or config.platform,
+        allow_host_paths=(*config.allow_host_paths, *allow_host_paths),
     )
 
 
@@ -156,6 +179,49 @@ def _kvm_obstacle() -> str:
     return kvm_obstacle()
 
 
+def _start_supervised(start: SupervisedStart, on_progress: ProgressCallback) -> str:
+    from firkin.adapters.supervisor_process import Starter, start_detached
+
+    def work(starter: Starter) -> None:
+        from firkin.adapters.supervisor_process import SupervisorTask, supervise
+        from firkin.bootstrap import supervisor_parts
+
+        task = SupervisorTask(start.make, start.source, start.is_removed_at_end)
+        supervise(starter, supervisor_parts(config), task)
+
+    # What cannot be used is told before a process begins.
+    config = _cli_config(start.store, start.platform, start.allow_host_paths, start.machine)
+    return start_detached(work).wait(on_progress)
+
+
+def _pod_registry() -> PodRegistry:
+    from firkin.bootstrap import pod_registry
+    from firkin.config import load_config
+
+    return pod_registry(load_config())
+
+
+def _log_keeper() -> LogKeeper:
+    from firkin.bootstrap import log_keeper
+    from firkin.config import load_config
+
+    return log_keeper(load_config())
+
+
+def _control_connector() -> ControlConnector:
+    from firkin.bootstrap import control_connector
+    from firkin.config import load_config
+
+    return control_connector(load_config())
+
+
+def _leftovers() -> Sequence[Leftovers]:
+    from firkin.bootstrap import leftovers
+    from firkin.config import load_config
+
+    return leftovers(load_config())
+
+
 def _traceback_wanted() -> bool:
     from firkin.config import traceback_wanted
 
@@ -202,6 +268,7 @@ def main() -> None:
         reclaimable=_reclaimable,
         guest_images=_guest_images,
         kvm_obstacle=_kvm_obstacle,
+        long_lived=LongLivedPods(_start_supervised, _pod_registry, _log_keeper, _control_connector, _leftovers),
     )
     sys.exit(run_program(sys.argv[1:], services))
 

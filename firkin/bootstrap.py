@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from dependency_injector import containers, providers
+from msgspec.structs import replace
 
 from firkin.application.images import Images
 from firkin.application.runtime import Runtime
@@ -18,6 +19,9 @@ from firkin.ports.agent_connector import AgentConnector
 from firkin.ports.guest_image import GuestImages
 from firkin.ports.image_library import ImageLibrary
 from firkin.ports.image_source import ImageSource
+from firkin.ports.leftovers import Leftovers
+from firkin.ports.log_keeper import LogKeeper
+from firkin.ports.pod_control import ControlConnector
 from firkin.ports.reclaimable_space import ReclaimableSpace
 from firkin.ports.spawn_observer import SpawnObserver
 from firkin.ports.store import PodStore
@@ -26,6 +30,8 @@ from firkin.ports.vmm import Vmm
 if TYPE_CHECKING:
     from firkin.adapters.image_library_oci import OciImageLibrary
     from firkin.adapters.memory import MemoryWorld
+    from firkin.adapters.pod_registry_files import FilePodRegistry
+    from firkin.adapters.supervisor_process import SupervisorParts
 
 T = TypeVar("T")
 
@@ -172,6 +178,7 @@ class Wiring(containers.DeclarativeContainer):
         grpc=providers.Singleton(_grpc_agents),
         memory=providers.Singleton(_memory_agents, memory_world),
     )
+    logs: providers.Provider[LogKeeper | None] = providers.Selector(config.provided.logs, memory=providers.Object(None))
     oci_images = providers.Singleton(_oci_images)
     image_sources: providers.Aggregate[ImageSource] = providers.Aggregate(
         {
@@ -190,6 +197,7 @@ class Wiring(containers.DeclarativeContainer):
         images=images,
         start_concurrency=config.provided.start_concurrency,
         observer=providers.Singleton(_observer),
+        logs=logs,
     )
 
 
@@ -204,6 +212,7 @@ def wired(config: RuntimeConfig) -> Wiring:
     _override_by_object(wiring.vmm, config.vmm)
     _override_by_object(wiring.store, config.store)
     _override_by_object(wiring.agents, config.agents)
+    _override_by_object(wiring.logs, config.logs)
     return wiring
 
 
@@ -244,6 +253,53 @@ def reclaimable_spaces(config: RuntimeConfig, store: Path | None = None) -> tupl
 def guest_images(config: RuntimeConfig) -> GuestImages:
     """What virtual machines boot from, of a configuration with its directories filled in."""
     return _guest_images(config)
+
+
+def pod_registry(config: RuntimeConfig) -> FilePodRegistry:
+    """The long-lived pods below the state directory."""
+    from firkin.adapters.pod_registry_files import FilePodRegistry
+
+    return FilePodRegistry(_placed(config.state_dir))
+
+
+def log_keeper(config: RuntimeConfig) -> LogKeeper:
+    """The logs of long-lived pods."""
+    from firkin.adapters.log_files import FileLogKeeper
+
+    return FileLogKeeper(pod_registry(config).pods)
+
+
+def control_connector(config: RuntimeConfig) -> ControlConnector:
+    """The way to the supervisors of long-lived pods."""
+    from firkin.adapters.supervisor_grpc import GrpcControlConnector
+
+    registry = pod_registry(config)
+    return GrpcControlConnector(registry, registry.pods)
+
+
+def supervisor_parts(config: RuntimeConfig) -> SupervisorParts:
+    """What the supervisor of one long-lived pod is made of."""
+    from firkin.adapters.supervisor_grpc import GrpcControlServer
+    from firkin.adapters.supervisor_process import SupervisorParts
+
+    with_logs = replace(config, logs=log_keeper(config))
+    return SupervisorParts(lambda: open_runtime(with_logs), pod_registry(config), GrpcControlServer())
+
+
+def leftovers(config: RuntimeConfig) -> tuple[Leftovers, ...]:
+    """Where killed processes of firkin may have left something, in the order in which it is to be removed."""
+    from firkin.adapters.pod_registry_files import PodLeftovers
+    from firkin.adapters.store_directory import DirectoryLeftovers
+    from firkin.adapters.store_ext4 import ImageLeftovers
+    from firkin.adapters.vmm_namespace import SandboxLeftovers
+
+    state_dir = _placed(config.state_dir)
+    return (
+        SandboxLeftovers(_placed(config.runtime_dir)),
+        ImageLeftovers(state_dir),
+        DirectoryLeftovers(state_dir, search_path=_placed(config.search_path)),
+        PodLeftovers(state_dir),
+    )
 
 
 def _kept_library(config: RuntimeConfig) -> OciImageLibrary:

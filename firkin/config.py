@@ -16,6 +16,7 @@ from firkin.domain.size import Size
 from firkin.domain.vm_config import MINIMUM_MEMORY
 from firkin.ports.agent_connector import AgentConnector
 from firkin.ports.image_source import ImageSource
+from firkin.ports.log_keeper import LogKeeper
 from firkin.ports.store import PodStore
 from firkin.ports.vmm import Vmm
 
@@ -24,6 +25,7 @@ STORE_NAMES = ("ext4", "directory", "memory")
 IMAGE_SOURCE_NAMES = ("oci", "docker-archive", "image", "memory")
 ACCELERATIONS = ("auto", "kvm", "tcg")
 AGENT_NAMES = ("grpc", "memory")
+LOG_NAMES = ("memory",)
 
 SYSTEM_CONFIG_FILE = Path("/etc/firkin.toml")
 
@@ -45,6 +47,8 @@ class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
         images: one image source or several, of `oci`, `docker-archive`, `image` (the user's image directory), `memory`;
             each serves the references of its scheme.
         agents: who dials guest agents: `grpc`, `memory`.
+        logs: who keeps the output that containers log: `memory` keeps it as long as the pod's process lives; an object
+            that keeps the Protocol LogKeeper gets it, too.
         state_dir: what outlives a pod (stores and templates). None: FIRKIN_STATE_DIR, else /var/lib/firkin for
             root and $XDG_STATE_HOME/firkin for everybody else.
         runtime_dir: what does not outlive a pod (sockets). None: FIRKIN_RUNTIME_DIR, else /run/firkin for root
@@ -71,6 +75,7 @@ class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
     store: str | PodStore | None = None
     images: AnyImageSource | tuple[AnyImageSource, ...] = ("oci", "docker-archive", "image")
     agents: str | AgentConnector = "grpc"
+    logs: str | LogKeeper = "memory"
     state_dir: Path | None = None
     runtime_dir: Path | None = None
     oci_runtime: str = "crun"
@@ -89,6 +94,7 @@ class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
         if self.store is not None:
             _check_choice("store", self.store, STORE_NAMES, PodStore)
         _check_choice("agents", self.agents, AGENT_NAMES, AgentConnector)
+        _check_choice("logs", self.logs, LOG_NAMES, LogKeeper)
         if not self.image_sources:
             raise ConfigurationError(f"images must name at least one source: {', '.join(IMAGE_SOURCE_NAMES)}")
         for source in self.image_sources:

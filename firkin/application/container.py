@@ -98,6 +98,11 @@ class Container:
         """How often the pod's restart policy has started it again."""
         return self._record.restart_count
 
+    @property
+    def last_status(self) -> ExitStatus | None:
+        """How it ended last, also while it runs again; None before that, and when that could not be learned."""
+        return self._record.last_status
+
     async def wait_finished(self) -> ExitStatus:
         """Wait until it has ended and the pod's restart policy will not start it again.
 

@@ -12,8 +12,9 @@ from firkin.domain.container_spec import PodContainerSpec
 from firkin.domain.errors import ContainerExists, ContainerNotFound
 from firkin.domain.ids import ContainerId, PodId
 from firkin.domain.lifecycle import ContainerEvent, ContainerPhase, container_lifecycle
-from firkin.domain.process import ContainerStartupTiming
+from firkin.domain.process import ContainerStartupTiming, ExitStatus
 from firkin.domain.reports import ContainerStopReport
+from firkin.ports.log_keeper import LogKeeper
 
 from .container_plan import ContainerPlan
 from .log_recorder import LogRecorder
@@ -36,6 +37,7 @@ class ContainerRecord:
         is_add_over: whether its add was committed.
         on_readiness: told whenever it becomes ready, or is not any more.
         came_up: done once it has run and its startup probe, if any, has succeeded.
+        last_status: how it ended last; None before that, and when that could not be learned.
         killed_because: why a probe had its latest run stopped; "" for no probe.
         restart_count: how often the pod's policy has started it again.
         stop_asked: set once somebody wants it to stay ended.
@@ -44,7 +46,7 @@ class ContainerRecord:
         next_start: done when it is started the next time.
     """
 
-    def __init__(self, spec: PodContainerSpec) -> None:
+    def __init__(self, spec: PodContainerSpec, log: LogRecorder | None = None) -> None:
         self.spec = spec
         self.plan: ContainerPlan | None = None
         self.lifecycle = container_lifecycle(spec.id)
@@ -59,11 +61,12 @@ class ContainerRecord:
         self._is_ready = False
         self.on_readiness: Callable[[bool], None] | None = None
         self.came_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.last_status: ExitStatus | None = None
         self.killed_because = ""
         self.restart_count = 0
         self.stop_asked = asyncio.Event()
         self.finished: asyncio.Future[None] | None = None
-        self.log = LogRecorder(spec.log_max_bytes) if spec.stdio.logged else None
+        self.log = log
         self.next_start: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
@@ -114,6 +117,8 @@ class ContainerRecord:
     def _ended(self, process: RunningProcess) -> None:
         if process is self.process:
             self.is_ready = False
+            failed = process.exit.cancelled() or process.exit.exception() is not None
+            self.last_status = self.last_status if failed else process.exit.result()
         if process is self.process and self.lifecycle.can(ContainerEvent.EXITED):
             self.lifecycle.apply(ContainerEvent.EXITED)
 
@@ -129,9 +134,11 @@ class ContainerListener(Protocol):
 class ContainerTable:
     """The containers of a pod, in the order in which their ids were reserved."""
 
-    def __init__(self, pod_id: PodId, listener: ContainerListener) -> None:
+    def __init__(self, pod_id: PodId, listener: ContainerListener, logs: LogKeeper | None = None) -> None:
+        """`logs` keeps what containers log beyond the life of this process."""
         self._pod_id = pod_id
         self._listener = listener
+        self._logs = logs
         self._records: dict[ContainerId, ContainerRecord] = {}
 
     def __iter__(self) -> Iterator[ContainerRecord]:
@@ -150,10 +157,16 @@ class ContainerTable:
         """
         if spec.id in self._records:
             raise ContainerExists(self._pod_id, spec.id)
-        record = self._records[spec.id] = ContainerRecord(spec)
+        record = self._records[spec.id] = ContainerRecord(spec, self._recorder(spec))
         record.lifecycle.observe(partial(self._listener.container_phase, spec.id))
         record.on_readiness = partial(self._listener.container_readiness, spec.id)
         return record
+
+    def _recorder(self, spec: PodContainerSpec) -> LogRecorder | None:
+        if not spec.stdio.logged:
+            return None
+        kept = None if self._logs is None else self._logs.opened(self._pod_id, spec.id, spec.log_max_bytes)
+        return LogRecorder(spec.log_max_bytes, kept)
 
     def find(self, container_id: str) -> ContainerRecord | None:
         """The record of this id, whatever its phase."""

@@ -12,11 +12,13 @@ from firkin.domain.restarting import BackOff, RestartPolicy
 from .container_add import committed, resume_container_add
 from .container_record import ContainerRecord
 from .container_removal import removal
+from .log_recorder import LogRecorder
 from .open_pod import OpenPod
 from .task_scope import finished
 
 OUTPUT_LIMIT_BYTES = 2**20
 _TAIL_BYTES = 2048
+_TAIL_LINES = 10
 
 
 async def run_init_containers(pod: OpenPod) -> None:
@@ -46,17 +48,17 @@ async def _run_to_success(pod: OpenPod, spec: PodContainerSpec) -> None:
     back_off, loop = BackOff(), asyncio.get_running_loop()
     while True:
         begun = loop.time()
-        output = await _run(pod, spec)
+        record = pod.containers.reserve(spec)
+        output = await _run(pod, record)
         pod.init_outputs[spec.id] = output
         if output.status.success:
             break
         if pod.spec.restart_policy is RestartPolicy.NEVER:
-            raise InitContainerFailed(spec.id, str(output.status), _tail(output))
+            raise InitContainerFailed(spec.id, str(output.status), _tail(output, record.log))
         await asyncio.sleep(back_off.pause_seconds(loop.time() - begun))
 
 
-async def _run(pod: OpenPod, spec: PodContainerSpec) -> Output:
-    record = pod.containers.reserve(spec)
+async def _run(pod: OpenPod, record: ContainerRecord) -> Output:
     async with await resume_container_add(pod, record) as pending:
         committed(pod, await pending.start(), is_supervised=False)
     output = await _ended(record)
@@ -73,6 +75,8 @@ async def _ended(record: ContainerRecord) -> Output:
         return Output(await process.wait())
 
 
-def _tail(output: Output) -> str:
-    text = (output.stderr or output.stdout)[-_TAIL_BYTES:].decode("utf-8", "replace")
-    return "\n".join(text.splitlines()[-10:])
+def _tail(output: Output, log: LogRecorder | None) -> str:
+    logged = [] if log is None else log.kept(None, _TAIL_LINES)
+    written = output.stderr or output.stdout or b"".join(entry.data for entry in logged)
+    text = written[-_TAIL_BYTES:].decode("utf-8", "replace")
+    return "\n".join(text.splitlines()[-_TAIL_LINES:])

@@ -7,16 +7,21 @@ import time
 from collections.abc import AsyncIterator, Sequence
 
 from firkin.domain.output_log import LogEntry, OutputLog
+from firkin.ports.log_keeper import KeptLog
 
 from .output_streams import OutputStream
 from .task_scope import TaskScope
 
 
 class LogRecorder:
-    """The log of one container over all of its starts, in the memory of the process that runs the pod."""
+    """The log of one container over all of its starts, in the memory of the process that runs the pod.
 
-    def __init__(self, max_bytes: int) -> None:
+    `kept`, when there is one, gets everything as well: it is what outlives that process.
+    """
+
+    def __init__(self, max_bytes: int, kept: KeptLog | None = None) -> None:
         self._log = OutputLog(max_bytes)
+        self._kept = kept
         self._open_streams = 0
         self._changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -30,13 +35,18 @@ class LogRecorder:
     async def _record(self, name: str, stream: OutputStream) -> None:
         try:
             async for data in stream:
-                self._log.append(name, data, time.time())
+                now = time.time()
+                self._log.append(name, data, now)
+                if self._kept is not None:
+                    self._kept.append(name, data, now)
                 self._wake()
         finally:
             await stream.aclose()
 
     def _closed(self, _: asyncio.Task[None]) -> None:
         self._open_streams -= 1
+        if self._kept is not None and not self._open_streams:
+            self._kept.close()
         self._wake()
 
     def _wake(self) -> None:

@@ -18,6 +18,7 @@ from firkin.domain.store_spec import PodStoreSpec
 from firkin.ports.agent import Agent
 from firkin.ports.agent_pods import PodPreparation
 from firkin.ports.agent_templates import ProgressCallback
+from firkin.ports.log_keeper import LogKeeper
 from firkin.ports.sandbox import Sandbox
 from firkin.ports.store import StoreMedium, TemplateHolder
 
@@ -52,6 +53,7 @@ class OpenPod:
         scope: TaskScope,
         templates: Templates,
         start_concurrency: int,
+        logs: LogKeeper | None = None,
     ) -> None:
         self.spec = spec
         self.store = store
@@ -63,7 +65,7 @@ class OpenPod:
         self.port_forwards = PortForwards(spec.id, agent)
         self.lifecycle = pod_lifecycle(spec.id)
         self.lifecycle.observe(self.events.pod_phase)
-        self.containers = ContainerTable(spec.id, self.events)
+        self.containers = ContainerTable(spec.id, self.events, logs)
         self.known_templates: set[Digest] = set()
         self.templates = templates
         self.template_holder: TemplateHolder | None = None

@@ -21,6 +21,7 @@ from firkin.domain.pod_spec import PodSpec
 from firkin.domain.reports import Promise, StopReport
 from firkin.ports.agent_connector import AgentConnector
 from firkin.ports.agent_templates import ProgressCallback
+from firkin.ports.log_keeper import LogKeeper
 from firkin.ports.spawn_observer import SpawnObserver, SpawnReport
 from firkin.ports.store import PodStore, TemplateHolder
 from firkin.ports.vmm import SandboxRequest, Vmm
@@ -46,6 +47,7 @@ class PodPorts(msgspec.Struct, frozen=True):
     start_concurrency: int
     events: RuntimeEvents
     observer: SpawnObserver | None = None
+    logs: LogKeeper | None = None
 
 
 class StopRequest(msgspec.Struct, frozen=True):
@@ -165,7 +167,7 @@ class PodLife:
             agent = await stack.enter_async_context(ports.agents.connected(sandbox, boot_timeout))
         scope = TaskScope()
         store = MountedPodStore(spec.pod_store, medium)
-        pod = OpenPod(spec, store, sandbox, agent, scope, ports.templates, ports.start_concurrency)
+        pod = OpenPod(spec, store, sandbox, agent, scope, ports.templates, ports.start_concurrency, ports.logs)
         stack.push_async_callback(scope.aclose)
         stack.push_async_callback(pod.port_forwards.aclose)
         pod.template_holder = ports.store if isinstance(ports.store, TemplateHolder) else None

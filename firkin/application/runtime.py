@@ -12,6 +12,7 @@ from firkin.domain.pod_spec import PodSpec, validate_pod
 from firkin.domain.reports import Capabilities
 from firkin.ports.agent_connector import AgentConnector
 from firkin.ports.agent_templates import ProgressCallback
+from firkin.ports.log_keeper import LogKeeper
 from firkin.ports.spawn_observer import SpawnObserver
 from firkin.ports.store import PodStore
 from firkin.ports.vmm import Vmm
@@ -37,12 +38,14 @@ class Runtime:
         images: Images,
         start_concurrency: int = 8,
         observer: SpawnObserver | None = None,
+        logs: LogKeeper | None = None,
     ) -> None:
         self.images = images
         self._vmm = vmm
         self._scope = TaskScope()
         self._events = RuntimeEvents()
-        self._ports = PodPorts(vmm, store, agents, Templates(self._scope), start_concurrency, self._events, observer)
+        templates = Templates(self._scope)
+        self._ports = PodPorts(vmm, store, agents, templates, start_concurrency, self._events, observer, logs)
         self._lives: dict[PodId, PodLife] = {}
 
     def capabilities(self) -> Capabilities:

@@ -57,12 +57,12 @@ class OutputLog:
         self._inside_line: set[str] = set()
         self.end = 0
 
-    def append(self, stream: str, data: bytes, unix_seconds: float) -> None:
-        """Take output that arrived; the oldest makes way."""
+    def append(self, stream: str, data: bytes, unix_seconds: float, lost_bytes: int = 0) -> None:
+        """Take output that arrived, after `lost_bytes` that could not be kept; the oldest makes way."""
         kept = data[-self._max_bytes :]
         begins_line = stream not in self._inside_line and len(kept) == len(data)
         offset = self.end + len(data) - len(kept)
-        self._pieces.append(_Piece(LogEntry(stream, kept, unix_seconds), offset, begins_line))
+        self._pieces.append(_Piece(LogEntry(stream, kept, unix_seconds, lost_bytes), offset, begins_line))
         self._kept_bytes += len(kept)
         self.end += len(data)
         if data.endswith(b"\n"):

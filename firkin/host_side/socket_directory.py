@@ -96,14 +96,34 @@ def _locked(path: Path) -> int | None:
 
 
 @contextmanager
-def abandoned(runtime_dir: Path) -> Iterator[list[Path]]:
+def abandoned(runtime_dir: Path, only: Path | None = None) -> Iterator[list[Path]]:
     """The directories whose owners died, held so that nobody else tidies them up at the same time."""
-    held = [(path, lock) for path in _directories(runtime_dir) if (lock := _locked(path)) is not None]
+    looked_at = [path for path in _directories(runtime_dir) if only in (None, path)]
+    held = [(path, lock) for path in looked_at if (lock := _locked(path)) is not None]
     try:
         yield [path for path, _ in held]
     finally:
         for _, lock in held:
             os.close(lock)
+
+
+def abandoned_now(runtime_dir: Path) -> list[Path]:
+    """The directories whose owners died, by a look that disturbs nobody."""
+    return [path for path in sorted(_directories(runtime_dir)) if not _is_locked(path)]
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return True  # it is gone, or somebody else's
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _directories(runtime_dir: Path) -> list[Path]:

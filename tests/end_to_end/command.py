@@ -8,13 +8,17 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
+
+from firkin.adapters.pod_registry_files import FilePodRegistry
 
 _DEADLINE_SECONDS = 120
 _LOOKS = 20
 _LOOK_SECONDS = 0.05
+_POLL_SECONDS = 0.002
 
 
 class Finished(NamedTuple):
@@ -39,6 +43,18 @@ class Command:
     def __init__(self, directory: Path) -> None:
         self.state_dir = directory / "state"
         self.runtime_dir = directory / "run"
+
+    @property
+    def registry(self) -> FilePodRegistry:
+        """Its long-lived pods."""
+        return FilePodRegistry(self.state_dir)
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for something that nobody tells."""
+        deadline = time.monotonic() + _DEADLINE_SECONDS
+        while not condition():
+            assert time.monotonic() < deadline, "it did not come to that"
+            threading.Event().wait(_POLL_SECONDS)
 
     def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
         """This process's environment, with the directories."""
@@ -70,12 +86,14 @@ class Command:
         backing = [path.read_text().strip() for path in Path("/sys/block").glob("loop*/loop/backing_file")]
         found += [path for path in backing if top in path]
         found += [command for command in _process_commands() if top in command]
+        found += [f"supervisor of {record.id}" for record in self.registry.records() if not record.phase.is_over]
         return found + self._files()
 
     def _files(self) -> list[str]:
         found = [path for path in self.runtime_dir.rglob("*") if path.is_socket() or path.is_dir()]
         found += [path for name in ("pods", "templates/.staging-*") for path in self.state_dir.glob(f"store/{name}/*")]
         found += self.state_dir.glob("pod-stores/*")
+        found += self.state_dir.glob("pods/*")
         return [str(path) for path in found if not path.name.startswith(".")]
 
 

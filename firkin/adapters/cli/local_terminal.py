@@ -11,11 +11,22 @@ import tty
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Protocol
 
+import click
+
 from firkin.domain.errors import FirkinError
 
 from .detach_keys import DetachKeys
 
 _CHUNK_BYTES = 65536
+
+
+class NoLocalTerminal(click.ClickException):
+    """A terminal was asked for where there is none."""
+
+    exit_code = 125
+
+    def __init__(self) -> None:
+        super().__init__("the input device is not a TTY: -t needs a terminal on standard input")
 
 
 class TerminalInput(Protocol):

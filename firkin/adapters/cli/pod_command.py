@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from .detached_start import detach_options, logged, started_and_named
 from .interruption import Interrupted, Interruptions
 from .machine_options import MachineOptions, chosen_machine, machine_options, tell_build
 from .pod_end import tell, tell_end
 from .port_option import network_option, port_option, tell_ports
-from .services import CliServices
+from .services import CliServices, SupervisedStart
 from .spawn_timings import tell_timings, told_failure
 from .store_choice import StoreChoice, StoreChoiceType
 
 if TYPE_CHECKING:
     from firkin.application.container import Container
+    from firkin.application.images import Images
     from firkin.application.pod import Pod
+    from firkin.domain.pod_spec import PodSpec
     from firkin.domain.port_forwards import PortForward
     from firkin.domain.process import ExitStatus
 
@@ -33,6 +36,7 @@ _RUN_HELP = """Run all containers of a Kubernetes Pod manifest until they end; `
   firkin pod run --vmm qemu --memory 1GiB pod.yaml       in a virtual machine
   firkin pod run --allow-host-path /srv/site pod.yaml      a hostPath volume may show /srv/site and what is below
   firkin pod run -p 8080:80 pod.yaml
+  firkin pod run -d pod.yaml                   goes on by itself: firkin ps, firkin logs -f NAME, firkin stop NAME
 
 Each line of output begins with the name of the container that wrote it; what containers write to standard output
 and to standard error stays apart. A field of the manifest that firkin does not honour is an error that names it.
@@ -90,6 +94,8 @@ def command() -> None: ...
 @network_option
 @click.option("-v", "--verbose", is_flag=True, help="Tell on standard error what happens and how long it takes.")
 @click.option("--timings", is_flag=True, help="Tell on standard error what each stage of the start took.")
+@detach_options
+@click.option("--rm", "is_removed_at_end", is_flag=True, help="With -d, keep nothing once the pod has ended.")
 @click.argument("manifest", metavar="POD.yaml")
 @click.pass_obj
 def run(
@@ -100,10 +106,28 @@ def run(
     network: str,
     verbose: bool,
     timings: bool,
+    detach: bool,
+    log_max_bytes: int,
+    is_removed_at_end: bool,
     manifest: str,
 ) -> int:
     source = "<stdin>" if manifest == "-" else manifest
     text = _decoded(sys.stdin.buffer.read() if manifest == "-" else Path(manifest).read_bytes(), source)
+    if is_removed_at_end and not detach:
+        raise click.UsageError("--rm is for pods that run by themselves: give -d, too.")
+    if detach:
+        from msgspec.structs import replace
+
+        async def make(images: Images) -> PodSpec:
+            vm_config = replace(start.machine.vm_config(), network=network)
+            spec = await services.read_pod(text, source, images.resolve, store.spec(), allow_host_paths, vm_config)
+            spec = replace(spec, port_forwards=(*spec.port_forwards, *port_forwards))
+            return logged(spec, log_max_bytes)
+
+        start = SupervisedStart(
+            make, source, is_removed_at_end, store.kind, allow_host_paths=allow_host_paths, machine=chosen_machine()
+        )
+        return started_and_named(services, start, verbose=True)
     interruptions = Interruptions()
     options = _RunOptions(store, chosen_machine(), allow_host_paths, port_forwards, network, verbose, timings)
     try:

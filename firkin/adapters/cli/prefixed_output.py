@@ -68,9 +68,13 @@ class LineWriter:
         splitter = LineSplitter(prefix)
         async for data in source:
             if lines := splitter.feed(data):
-                await self._pieces.put(lines)
+                await self.write(lines)
         if last := splitter.end():
-            await self._pieces.put(last)
+            await self.write(last)
+
+    async def write(self, data: bytes) -> None:
+        """Hand bytes over as they are, waiting while the descriptor takes no more."""
+        await self._pieces.put(data)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[None]:

@@ -20,11 +20,24 @@ BROKEN_PIPE = 128 + 13
 _COMMANDS = {
     "run": ("run_command", "Run one container in a pod of its own."),
     "pod": ("pod_command", "Run pods from Kubernetes manifests."),
+    "ps": ("ps_command", "List the pods that run by themselves."),
+    "logs": ("logs_command", "Print what the containers of a pod wrote."),
+    "exec": ("exec_command", "Run a further process in a container."),
+    "attach": ("attach_command", "Join a container to this terminal."),
+    "cp": ("cp_command", "Copy files into and out of a container."),
+    "stats": ("stats_command", "Show what containers use."),
+    "inspect": ("inspect_command", "Print all that is known of pods."),
+    "stop": ("stop_command", "Stop pods."),
+    "kill": ("kill_command", "Send a signal to the containers of pods."),
+    "wait": ("wait_command", "Wait for the end of pods."),
+    "rm": ("rm_command", "Forget pods that have ended."),
+    "gc": ("gc_command", "Remove what killed processes of firkin left."),
     "images": ("images_command", "List the images and templates that are kept."),
     "image": ("image_command", "Keep images, and give their space back."),
     "doctor": ("doctor_command", "Say what this machine can do, and mend what is missing."),
     "layer": ("layer_command", "Apply image layers to a directory."),
     "guest": ("guest_command", "Build what virtual machines boot from."),
+    "completion": ("completion_command", "Print what a shell needs to complete names."),
     "vminitd": ("vminitd_command", "Run the guest agent by itself."),
 }
 
@@ -34,6 +47,7 @@ _HELP = """Run pods: several containers of OCI images in one sandbox, sharing ne
   firkin doctor                                what this machine can do
   firkin run oci:IMAGES:busybox -- id          one command in a container
   firkin pod run examples/hello-pod.yaml       a pod from its manifest
+  firkin run -d --name web oci:IMAGES:nginx    a pod that goes on; firkin logs -f web, firkin stop web
 
 Images are referenced as oci:DIRECTORY[:TAG], an OCI image layout as skopeo, umoci and buildah write it; as
 docker-archive:FILE[:NAME], an archive of `docker save`; or as image:NAME, one that `firkin image import` kept.
@@ -119,8 +133,8 @@ def run_program(arguments: Sequence[str], services: CliServices) -> int:
 
 
 def _usage_exit_code(error: click.UsageError) -> int:
-    # An exit code of `run` and `pod run` below 125 is the container's.
-    runs_a_pod = error.ctx is not None and error.ctx.command.name == "run"
+    # An exit code of `run`, `pod run` and `exec` below 125 is the container's.
+    runs_a_pod = error.ctx is not None and error.ctx.command.name in ("run", "exec")
     return OWN_FAILURE if runs_a_pod else error.exit_code
 
 

@@ -4,34 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import signal
-import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
 
 from .detach_keys import DEFAULT_DETACH_KEYS, DetachKeys, DetachKeysType
+from .detached_start import detach_options, started_and_named
 from .interruption import Interrupted, Interruptions
-from .machine_options import MachineOptions, chosen_machine, machine_options, tell_build
+from .local_terminal import NoLocalTerminal
+from .machine_options import chosen_machine, machine_options, tell_build
 from .pod_end import tell, tell_end
 from .port_option import network_option, port_option, tell_ports
-from .services import CliServices
+from .run_spec import Detached, RunOptions, run_pod_spec
+from .services import CliServices, SupervisedStart
 from .store_choice import StoreChoice, StoreChoiceType
+from .variable_type import VariableType
 
 if TYPE_CHECKING:
     from firkin.application.container import Container
+    from firkin.application.images import Images
     from firkin.application.pod import Pod
     from firkin.domain.container_spec import PodContainerSpec
-    from firkin.domain.image import ImageBundle
     from firkin.domain.pod_spec import PodSpec
     from firkin.domain.port_forwards import PortForward
     from firkin.domain.process import ExitStatus
 
     from .template_progress import TemplateProgressDisplay
 
-_CONTAINER_ID = "main"
 
 _HELP = """Run CMD in a new container of IMAGE; without CMD, run what the image says.
 
@@ -44,6 +45,7 @@ IMAGE or right after it; everything from the first word of CMD on is the command
   firkin run -e GREETING=hello -w /tmp -u nobody oci:images:debian -- sh -c 'echo $GREETING; id; pwd'
   firkin run -it oci:images:debian bash                    a shell on this terminal
   firkin run -p 8080:80 oci:images:nginx                   127.0.0.1:8080 leads to the container's port 80
+  firkin run -d --name web oci:images:nginx                goes on by itself: firkin logs -f web, firkin stop web
   firkin run --store ext4:2GiB oci:images:debian -- sh     a root filesystem with a hard limit
   firkin run --vmm qemu oci:images:debian -- uname -a      in a virtual machine, on a kernel of its own
 
@@ -56,40 +58,15 @@ With -t the command has a terminal of its own, as large as this one: every key, 
 standard error is in its output. The detach keys (ctrl-p,ctrl-q) end the attachment: as a pod of `run` does not outlive
 it, the command is then stopped as by SIGTERM.
 
+With -d the pod gets a supervisor of its own and goes on when this command and its terminal have ended; its name is
+printed once it runs. `firkin ps`, `logs`, `exec`, `attach`, `cp`, `stats`, `stop` and `rm` take that name.
+
 Without -t, Ctrl-C asks the command to stop (with the image's stop signal), and kills it after the grace period; a
 second one kills it at once. SIGTERM, SIGHUP and SIGQUIT do the same, with -t too.
 
 \b
 Exit codes: those of the command; 128+N when signal N ended it;
   125  firkin itself failed        126  CMD cannot be executed        127  CMD was not found"""
-
-
-class RunOptions(NamedTuple):
-    """What was asked for on the command line."""
-
-    image: str
-    command: tuple[str, ...]
-    environment: tuple[tuple[str, str], ...]
-    working_dir: str | None
-    user: str | None
-    name: str | None
-    hostname: str | None
-    store: StoreChoice
-    machine: MachineOptions
-    platform: str | None
-    grace_seconds: float
-    verbose: bool
-    tty: bool
-    detach_keys: bytes
-    port_forwards: tuple[PortForward, ...]
-    network: str
-
-
-class _NoTerminal(click.ClickException):
-    exit_code = 125
-
-    def __init__(self) -> None:
-        super().__init__("the input device is not a TTY: -t needs a terminal on standard input")
 
 
 class _RunCommand(click.Command):
@@ -122,23 +99,9 @@ class _RunCommand(click.Command):
         return False
 
 
-class _Variable(click.ParamType[tuple[str, str]]):
-    """`K=V`; as with docker, the value may be empty and may hold further `=`."""
-
-    name = "K=V"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        if isinstance(value, tuple):
-            return value
-        key, equals, text = str(value).partition("=")
-        if not key or not equals:
-            self.fail(f"{value!r} is not of the form K=V", param, ctx)
-        return key, text
-
-
 @machine_options
 @click.command("run", cls=_RunCommand, help=_HELP)
-@click.option("-e", "--env", "environment", type=_Variable(), multiple=True, help="Set a variable (repeatable).")
+@click.option("-e", "--env", "environment", type=VariableType(), multiple=True, help="Set a variable (repeatable).")
 @click.option("-w", "--workdir", "working_dir", metavar="DIR", help="Start in DIR instead of the image's.")
 @click.option("-u", "--user", metavar="USER", help="Run as name, uid, name:group or uid:gid.")
 @click.option("--name", metavar="ID", help="Id of the pod; made up when not given.")
@@ -160,7 +123,7 @@ class _Variable(click.ParamType[tuple[str, str]]):
     help="How long a stop waits before it kills.",
 )
 @click.option(
-    "-i", "--interactive", is_flag=True, expose_value=False, help="Accepted for the habit: stdin is always passed on."
+    "-i", "--interactive", is_flag=True, help="With -d, keep standard input open; else it is always passed on."
 )
 @click.option("-t", "--tty", is_flag=True, help="Give the command a terminal, joined to this one.")
 @click.option(
@@ -173,6 +136,15 @@ class _Variable(click.ParamType[tuple[str, str]]):
 @port_option
 @network_option
 @click.option("-v", "--verbose", is_flag=True, help="Tell on standard error what happens and how long it takes.")
+@detach_options
+@click.option("--rm", "is_removed_at_end", is_flag=True, help="With -d, keep nothing once the pod has ended.")
+@click.option(
+    "--restart",
+    type=click.Choice(("never", "on-failure", "always")),
+    default="never",
+    show_default=True,
+    help="With -d, whether a command that ended is started again.",
+)
 @click.argument("image")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
@@ -189,13 +161,21 @@ def command(
     platform: str | None,
     grace_seconds: float,
     verbose: bool,
+    interactive: bool,
     tty: bool,
     detach_keys: bytes,
     port_forwards: tuple[PortForward, ...],
     network: str,
+    detach: bool,
+    log_max_bytes: int,
+    is_removed_at_end: bool,
+    restart: str,
 ) -> int:
-    if tty and not os.isatty(0):
-        raise _NoTerminal
+    detached = Detached(log_max_bytes, is_removed_at_end, restart, interactive) if detach else None
+    if not detach and (is_removed_at_end or restart != "never"):
+        raise click.UsageError("--rm and --restart are for pods that run by themselves: give -d, too.")
+    if tty and not detach and not os.isatty(0):
+        raise NoLocalTerminal
     options = RunOptions(
         image,
         command,
@@ -213,12 +193,29 @@ def command(
         detach_keys,
         port_forwards,
         network,
+        detached,
     )
+    if detached is not None:
+        return _start_detached(options, services)
     interruptions = Interruptions()
     try:
         return asyncio.run(interruptions.run(_run(options, services, interruptions)))
     except Interrupted as interrupted:
         return interrupted.exit_code
+
+
+def _start_detached(options: RunOptions, services: CliServices) -> int:
+    from firkin.domain.image import Platform
+
+    async def make(images: Images) -> PodSpec:
+        return run_pod_spec(options, await images.resolve(options.image))
+
+    platform = Platform.parse(options.platform) if options.platform else None
+    is_removed_at_end = options.detached is not None and options.detached.is_removed_at_end
+    start = SupervisedStart(
+        make, options.image, is_removed_at_end, options.store.kind, platform, machine=options.machine
+    )
+    return started_and_named(services, start, verbose=options.verbose)
 
 
 async def _run(options: RunOptions, services: CliServices, interruptions: Interruptions) -> int:
@@ -233,7 +230,7 @@ async def _run(options: RunOptions, services: CliServices, interruptions: Interr
         store=options.store.kind, platform=platform, machine=options.machine, progress=tell_build
     ) as runtime:
         bundle = await runtime.images.resolve(options.image)
-        spec = _pod_spec(options, bundle)
+        spec = run_pod_spec(options, bundle)
         with TemplateProgressDisplay(plain_lines=options.verbose) as display:
             # Output of a container on a terminal must not come before that is raw, which follows the progress.
             async with runtime.spawn(replace(spec, containers=()) if options.tty else spec, progress=display) as pod:
@@ -294,39 +291,3 @@ async def _waited(container: Container, options: RunOptions, interruptions: Inte
         stop=lambda: container.stop(options.grace_seconds),
         kill=lambda: container.kill(signal.SIGKILL),
     )
-
-
-def _pod_spec(options: RunOptions, bundle: ImageBundle) -> PodSpec:
-    from msgspec.structs import replace
-
-    from firkin.domain.pod_spec import PodBuilder
-
-    vm_config = replace(options.machine.vm_config(), network=options.network)
-    pod_id = options.name if options.name is not None else f"run-{secrets.token_hex(4)}"
-    builder = PodBuilder(pod_id, vm_config, options.store.spec())
-    builder = builder.container(_container_spec(options, bundle))
-    for forward in options.port_forwards:
-        builder = builder.forward_port(forward.container_port, forward.host_port, forward.host_address)
-    return (builder.hostname(options.hostname) if options.hostname else builder).build()
-
-
-def _container_spec(options: RunOptions, bundle: ImageBundle) -> PodContainerSpec:
-    from firkin.domain.container_spec import PodContainerSpec
-    from firkin.domain.ids import ContainerId
-    from firkin.domain.process import Stdio
-    from firkin.domain.rootfs_source import RootfsSource
-
-    # The interpreter has no sys.stdin when the descriptor was closed as it started.
-    stdin = Stdio.NULL if sys.stdin is None else Stdio.INHERIT
-    spec = PodContainerSpec(ContainerId(_CONTAINER_ID), RootfsSource.oci_bundle(bundle))
-    spec = spec.stdin(stdin).stdout(Stdio.INHERIT).stderr(Stdio.INHERIT).envs(options.environment)
-    if options.tty:
-        from .local_terminal import LocalTerminal
-
-        spec = spec.tty(size=LocalTerminal().size).stdin(Stdio.PIPED).stderr(Stdio.NULL)
-    spec = spec.stop_grace(options.grace_seconds)
-    if options.command:
-        spec = spec.command(*options.command)
-    if options.working_dir is not None:
-        spec = spec.working_dir(options.working_dir)
-    return spec if options.user is None else spec.user(options.user)

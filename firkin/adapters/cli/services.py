@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -10,13 +10,19 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from .machine_options import AS_CONFIGURED, MachineOptions
 
 if TYPE_CHECKING:
+    from firkin.application.images import Images
     from firkin.application.runtime import Runtime
     from firkin.domain.image import ImageBundle, Platform
     from firkin.domain.pod_spec import PodSpec
     from firkin.domain.store_spec import PodStoreSpec
     from firkin.domain.vm_config import VmConfig
+    from firkin.ports.agent_templates import ProgressCallback
     from firkin.ports.guest_image import GuestImages
     from firkin.ports.image_library import ImageLibrary
+    from firkin.ports.leftovers import Leftovers
+    from firkin.ports.log_keeper import LogKeeper
+    from firkin.ports.pod_control import ControlConnector
+    from firkin.ports.pod_registry import PodRegistry
     from firkin.ports.reclaimable_space import ReclaimableSpace
 
 
@@ -106,6 +112,44 @@ class Places(NamedTuple):
     search_path: str
 
 
+class SupervisedStart(NamedTuple):
+    """A pod that is to outlive the command.
+
+    Attributes:
+        make: makes its spec, with the images of the runtime that it will run in.
+        source: what it is made from, to be told.
+        is_removed_at_end: whether nothing is kept once it has ended.
+        store: another kind of store than the configured one.
+        platform: another platform than the machine's.
+        allow_host_paths: what volumes of the host may show, beside what is configured.
+        machine: another kind of sandbox than the configured one, and how large it is.
+    """
+
+    make: Callable[[Images], Awaitable[PodSpec]]
+    source: str
+    is_removed_at_end: bool = False
+    store: str | None = None
+    platform: Platform | None = None
+    allow_host_paths: Sequence[Path] = ()
+    machine: MachineOptions = AS_CONFIGURED
+
+
+class StartSupervised(Protocol):
+    """Hands a pod to a supervisor of its own, and returns its name once it runs."""
+
+    def __call__(self, start: SupervisedStart, on_progress: ProgressCallback) -> str: ...
+
+
+class LongLivedPods(NamedTuple):
+    """The pods that have supervisors, and what killed processes left."""
+
+    start: StartSupervised
+    registry: Callable[[], PodRegistry]
+    logs: Callable[[], LogKeeper]
+    connector: Callable[[], ControlConnector]
+    leftovers: Callable[[], Sequence[Leftovers]]
+
+
 class CliServices(NamedTuple):
     """The parts of firkin that the commands call; each loads what it needs when it is called.
 
@@ -125,3 +169,4 @@ class CliServices(NamedTuple):
     reclaimable: Callable[[Path | None], Sequence[ReclaimableSpace]]
     guest_images: Callable[[], GuestImages]
     kvm_obstacle: Callable[[], str]
+    long_lived: LongLivedPods

@@ -9,6 +9,8 @@ from .connector import MemoryAgentConnector
 from .faults import Faults
 from .image_library import MemoryImageLibrary, MemoryReclaimableSpace
 from .images import MemoryImageSource
+from .pod_control import MemoryPodControls
+from .pod_registry import MemoryLogKeeper, MemoryPodRegistry
 from .programs import MemoryProcess, Program
 from .sandbox import MemorySandbox
 from .store import MemoryPodStore
@@ -21,6 +23,9 @@ __all__ = [
     "MemoryAgentConnector",
     "MemoryImageLibrary",
     "MemoryImageSource",
+    "MemoryLogKeeper",
+    "MemoryPodControls",
+    "MemoryPodRegistry",
     "MemoryPodStore",
     "MemoryProcess",
     "MemoryReclaimableSpace",

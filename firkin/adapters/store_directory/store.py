@@ -23,7 +23,7 @@ from .locks import LOCKS, WAIT_SECONDS, StoreLock, noted_template, pod_lock, sha
 from .owned_trees import DEFAULT_SEARCH_PATH, OwnedTrees
 from .template_ids import discard_foreign_templates
 
-_STAGING_PREFIX = ".staging-"
+STAGING_PREFIX = ".staging-"
 _Arguments = ParamSpec("_Arguments")
 
 
@@ -94,7 +94,7 @@ def _tidy_up(store: Path, locks: Path, pod_id: PodId, share: StoreLock, trees: O
         _remove_if_orphaned(store, path, locks, trees)
     with share.held_alone() as alone:
         # Nobody builds a template and nobody removes anything now: what looks half done is abandoned.
-        abandoned = [*_named(store / "templates", _STAGING_PREFIX), *_named(store, DISCARDED_PREFIX)] if alone else []
+        abandoned = [*_named(store / "templates", STAGING_PREFIX), *_named(store, DISCARDED_PREFIX)] if alone else []
         discarded = discard(store, abandoned, trees)
     if discarded is not None:
         # What has an owner whose id is not the caller's any more stays; it is in nobody's way.

@@ -85,7 +85,7 @@ def _cgroup_mounts() -> Iterator[_CgroupMount]:
             continue
         fields = head.split(" ")
         yield _CgroupMount(
-            1 if kind == "cgroup" else 2, _unescaped(fields[3]), Path(_unescaped(fields[4])), _words(options)
+            1 if kind == "cgroup" else 2, unescaped(fields[3]), Path(unescaped(fields[4])), _words(options)
         )
 
 
@@ -93,7 +93,8 @@ def _words(options: str) -> frozenset[str]:
     return frozenset(options.rpartition(" ")[2].split(","))
 
 
-def _unescaped(text: str) -> str:
+def unescaped(text: str) -> str:
+    """A path as proc(5) writes it, with blanks and the like in octal."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
 
 
@@ -281,10 +282,24 @@ class SandboxCgroups:
 
 def remove_abandoned(name: str) -> bool:
     """Remove the groups of a sandbox whose owner died, below whatever group that was; False while something runs."""
+    return not [group for group in group_directories(name) if not _removed(group)]
+
+
+def group_name(directory: Path) -> str:
+    """What the groups of the sandbox with this socket directory are called."""
+    return f"firkin-{directory.name}"
+
+
+def group_directories(name: str) -> list[Path]:
+    """The groups of a sandbox, below whatever groups they were made."""
     points = {mount.point for mount in _cgroup_mounts()}
-    found = [Path(outer, name) for point in points for outer, inner, _ in os.walk(point) if name in inner]
-    left = [group for group in found if not _removed(group)]
-    return not left
+    return [Path(outer, name) for point in points for outer, inner, _ in os.walk(point) if name in inner]
+
+
+def kill_groups(name: str) -> None:
+    """Kill whatever runs in the groups of a sandbox."""
+    for group in group_directories(name):
+        _kill_all(group)
 
 
 def _removed(group: Path) -> bool:

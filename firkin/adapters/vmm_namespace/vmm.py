@@ -26,7 +26,7 @@ from firkin.ports.store import StoreMedium
 from firkin.ports.vmm import SandboxRequest
 from firkin.user_namespace import id_map_of_user, namespace_obstacle
 
-from .cgroups import SandboxCgroups, hierarchies, remove_abandoned
+from .cgroups import SandboxCgroups, group_name, hierarchies, remove_abandoned
 from .host_paths import located
 from .id_map_gate import IdMapGate
 from .init_command import GUEST_STORE_MEDIUM, InitCommand, environment
@@ -94,7 +94,7 @@ class NamespaceVmm:
         async with _undone_whole() as stack:
             self._tidy_up()
             directory = stack.enter_context(socket_directory(self._runtime_dir, request.pod_id))
-            cgroups = SandboxCgroups(_group_name(directory), hierarchies())
+            cgroups = SandboxCgroups(group_name(directory), hierarchies())
             stack.push_async_callback(cgroups.remove)
             cgroups.make()
             cgroups.limit(request.config)
@@ -139,12 +139,8 @@ class NamespaceVmm:
         """Remove what the sandboxes of crashed hosts left; those whose last processes still end are left for later."""
         with abandoned(self._runtime_dir) as directories:
             for directory in directories:
-                if remove_abandoned(_group_name(directory)):
+                if remove_abandoned(group_name(directory)):
                     shutil.rmtree(directory, ignore_errors=True)
-
-
-def _group_name(directory: Path) -> str:
-    return f"firkin-{directory.name}"
 
 
 @asynccontextmanager

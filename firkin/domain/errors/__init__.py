@@ -60,6 +60,16 @@ from .sandbox import (
     SandboxError,
 )
 from .store import StoreDamaged, StoreError, StoreFull, StoreInUse, StoreTooSmall, VolumeFull
+from .supervision import (
+    ContainerAmbiguous,
+    NoStandardInput,
+    PodNameTaken,
+    PodNotFound,
+    PodOver,
+    PodStillRunning,
+    SupervisorDied,
+    SupervisorUnreachable,
+)
 from .values import (
     InvalidArgument,
     InvalidDigest,
@@ -83,6 +93,7 @@ __all__ = [
     "CommandNotExecutable",
     "CommandNotFound",
     "ConfigurationError",
+    "ContainerAmbiguous",
     "ContainerExists",
     "ContainerNotFound",
     "ContainerNotPending",
@@ -114,6 +125,7 @@ __all__ = [
     "ManifestError",
     "MediaTypeUnsupported",
     "MissingTool",
+    "NoStandardInput",
     "NoTerminal",
     "NotLogged",
     "Outcome",
@@ -122,7 +134,11 @@ __all__ = [
     "PermissionMissing",
     "PlatformMissing",
     "PodExists",
+    "PodNameTaken",
+    "PodNotFound",
     "PodNotRunning",
+    "PodOver",
+    "PodStillRunning",
     "PostStartFailed",
     "RemovalIncomplete",
     "RuntimeClosed",
@@ -136,6 +152,8 @@ __all__ = [
     "StoreFull",
     "StoreInUse",
     "StoreTooSmall",
+    "SupervisorDied",
+    "SupervisorUnreachable",
     "TagNotFound",
     "UnsupportedFeature",
     "UserNotMapped",

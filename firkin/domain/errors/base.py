@@ -57,10 +57,11 @@ class FirkinError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         # The default calls the class with the message alone, which few of the subclasses take.
-        return _restored, (type(self), self.args, self.__dict__)
+        return restored, (type(self), self.args, self.__dict__)
 
 
-def _restored(kind: type[FirkinError], args: tuple[object, ...], attributes: dict[str, object]) -> FirkinError:
+def restored(kind: type[FirkinError], args: tuple[object, ...], attributes: dict[str, object]) -> FirkinError:
+    """Make an error again from its parts, without its class's constructor."""
     error = kind.__new__(kind, *args)
     error.__dict__.update(attributes)
     return error

@@ -21,6 +21,8 @@ from firkin.domain.store_spec import PodStoreSpec
 from firkin.domain.vm_config import VmConfig
 from firkin.ports.reclaimable_space import ReclaimableSpace
 
+from .long_lived import long_lived_in_memory
+
 CHAIN_ID = Digest.of(b"chain")
 
 
@@ -93,6 +95,7 @@ def _services(world: _World, runtime: Callable[..., AbstractAsyncContextManager[
         reclaimable=spaces,
         guest_images=unused,
         kvm_obstacle=unused,
+        long_lived=long_lived_in_memory(),
     )
 
 

@@ -28,6 +28,8 @@ from firkin.domain.rootfs_source import RootfsSource
 from firkin.domain.store_spec import PodStoreSpec
 from firkin.domain.vm_config import VmConfig
 
+from .long_lived import long_lived_in_memory
+
 
 def _services(agent: Callable[[Sequence[str]], int], *, traceback: bool = False) -> CliServices:
     """Services over memory; `agent` stands behind `firkin vminitd`."""
@@ -84,6 +86,7 @@ def _services(agent: Callable[[Sequence[str]], int], *, traceback: bool = False)
         reclaimable=lambda store: (),
         guest_images=lambda: HostGuestImages(Path("/nowhere"), "/bin"),
         kvm_obstacle=lambda: "",
+        long_lived=long_lived_in_memory(),
     )
 
 

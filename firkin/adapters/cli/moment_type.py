@@ -1,0 +1,34 @@
+"""Moments on the command line: `10m` ago, `2026-01-31T12:00:00Z`, seconds since 1970."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import datetime
+
+import click
+
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+class MomentType(click.ParamType[float]):
+    """Reads a moment as seconds since 1970; one without a zone is local time."""
+
+    name = "MOMENT"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        text = str(value)
+        parts = _PART.findall(text)
+        if parts and _PART.sub("", text) == "":
+            return time.time() - sum(float(number) * _UNITS[unit] for number, unit in parts)
+        try:
+            return float(text)
+        except ValueError:
+            pass
+        try:
+            return datetime.fromisoformat(text).timestamp()
+        except ValueError:
+            self.fail(f"{text!r} is no moment: give 10m, 1h30m, 2026-01-31T12:00:00Z or seconds since 1970", param, ctx)

@@ -1,0 +1,80 @@
+"""Names of pods and containers on the command line, completed by the shell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from .services import CliServices
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+class _PodName(click.ParamType[str]):
+    """The name of a pod; whether there is such a pod is found out later."""
+
+    name = "POD"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return str(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(name) for name in _matching(_pods(ctx), incomplete)]
+
+
+class _ContainerName(click.ParamType[str]):
+    """The name of a container of the pod that is named elsewhere on the command line."""
+
+    name = "CONTAINER"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return str(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        pod = ctx.params.get("pod") or (ctx.params.get("pods") or (None,))[0]
+        return [CompletionItem(name) for name in _matching(_containers(ctx, pod), incomplete)]
+
+
+class CopyPlaceType(click.ParamType[str]):
+    """One end of a copy: completes pods as `POD:`, and leaves files to the shell."""
+
+    name = "PLACE"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return str(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        pods = [CompletionItem(f"{name}:") for name in _matching(_pods(ctx), incomplete)]
+        return pods or [CompletionItem(incomplete, type="file")]
+
+
+def _pods(ctx: click.Context) -> list[str]:
+    services = ctx.find_object(CliServices)
+    try:
+        return [] if services is None else [record.id for record in services.long_lived.registry().records()]
+    except Exception:  # a completion has nobody to tell an error to
+        return []
+
+
+def _containers(ctx: click.Context, pod: object) -> list[str]:
+    services = ctx.find_object(CliServices)
+    try:
+        records = () if services is None else services.long_lived.registry().records()
+    except Exception:
+        return []
+    return sorted({one.id for record in records if pod in (None, record.id) for one in record.containers})
+
+
+def _matching(names: Iterable[str], incomplete: str) -> list[str]:
+    return [name for name in names if name.startswith(incomplete)]
+
+
+pod_argument = click.argument("pod", type=_PodName())
+pods_argument = click.argument("pods", type=_PodName(), nargs=-1, required=True, metavar="POD...")
+container_option = click.option(
+    "-c", "--container", type=_ContainerName(), help="Which container; may be left out when the pod has only one."
+)
+POD_NAME = _PodName()

@@ -1,0 +1,160 @@
+"""The life of a supervised pod, and its end from outside, over adapters in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import pytest
+from msgspec.structs import replace
+
+from firkin.application.collecting import collected
+from firkin.application.pod_ending import PodEnding
+from firkin.domain.errors import (
+    CommandNotFound,
+    PodNotFound,
+    PodStillRunning,
+    SupervisorDied,
+    SupervisorUnreachable,
+)
+from firkin.domain.ids import PodId
+from firkin.domain.port_forwards import PortForward
+from firkin.domain.process import ExitStatus, Stdio
+from firkin.domain.supervised_pod import PodRecord, SupervisedPhase
+from firkin.ports.leftovers import Leftover
+
+from .supervised import SupervisedWorld, failing_to_start
+
+POD = PodId("pod-1")
+
+
+async def test_what_is_written_down_follows_the_pod_to_its_end() -> None:
+    world = SupervisedWorld()
+    spec = world.pod(world.container("a", "cat"), world.container("b", "exit", "3"))
+    async with world.started(spec) as supervised, world.controls.connected(POD) as control:
+        record = world.registry.record(POD)
+        assert (record.phase, record.started > 0) == (SupervisedPhase.RUNNING, True)
+        assert [(one.id, one.has_stdin) for one in record.containers] == [("a", True), ("b", True)]
+        async with control.attached(record.containers[0].id, with_input=True) as process:
+            await process.end_input()
+            assert (await process.wait()).success
+        ended = await supervised
+    assert ended == world.registry.record(POD)
+    assert (ended.phase, ended.exit_code, ended.problem) == (SupervisedPhase.EXITED, 3, "")
+    assert [one.status for one in ended.containers] == [ExitStatus(0), ExitStatus(3)]
+    assert world.memory.leftovers() == []
+
+
+async def test_a_pod_that_does_not_start_is_written_down_as_failed_with_the_reason() -> None:
+    world = SupervisedWorld()
+    with pytest.raises(CommandNotFound):
+        await world.supervise(failing_to_start(world.pod()))
+    record = world.registry.record(POD)
+    assert (record.phase, record.exit_code) == (SupervisedPhase.FAILED, 125)
+    assert "'nonsense' was not found" in record.problem
+    assert world.memory.leftovers() == []
+
+
+async def test_a_sandbox_that_dies_ends_the_pod_and_is_told() -> None:
+    world = SupervisedWorld()
+    async with world.started(world.pod()) as supervised:
+        (sandbox,) = world.memory.sandboxes.values()
+        await sandbox.die("the kernel was out of memory")
+        record = await supervised
+    assert record.phase is SupervisedPhase.FAILED
+    assert "its sandbox died: the kernel was out of memory" in record.problem
+
+
+async def test_a_sidecar_goes_on_as_long_as_the_others_and_does_not_count() -> None:
+    world = SupervisedWorld()
+    sidecar = world.container("side", "sleep").stdin(Stdio.NULL).sidecar()
+    spec = world.pod(world.container("a", "exit", "4"))
+    spec = replace(spec, init_containers=(sidecar,))
+    record = await world.supervise(spec)
+    assert (record.exit_code, [one.is_sidecar for one in record.containers]) == (4, [True, False])
+    assert record.container(None).id == "a"
+
+
+async def test_the_ports_of_the_host_are_written_down() -> None:
+    world = SupervisedWorld()
+    spec = replace(world.pod(), port_forwards=(PortForward(80),))
+    async with world.started(spec):
+        (port,) = world.registry.record(POD).ports
+    assert re.fullmatch(r"127\.0\.0\.1:\d+->80", port)
+
+
+async def test_a_cancelled_supervision_leaves_nothing_of_the_pod() -> None:
+    world = SupervisedWorld()
+    async with world.started(world.pod()):
+        pass
+    assert world.memory.leftovers() == []
+    assert world.registry.record(POD).phase is SupervisedPhase.ABANDONED
+
+
+async def test_stopping_waits_until_the_supervisor_lets_go_and_is_idempotent() -> None:
+    world = SupervisedWorld()
+    ending = PodEnding(world.registry, world.controls)
+    async with world.started(world.pod()):
+        async with asyncio.TaskGroup() as group:
+            waiting = group.create_task(ending.ended(POD))
+            stopping = group.create_task(ending.stopped(POD, 0))
+        assert not world.registry.is_held(POD)
+        assert waiting.result() == stopping.result() == await ending.stopped(POD) == await ending.ended(POD)
+
+
+async def test_removing_needs_force_while_the_pod_runs() -> None:
+    world = SupervisedWorld()
+    ending = PodEnding(world.registry, world.controls)
+    with pytest.raises(PodNotFound):
+        await ending.removed(POD, force=True)
+    async with world.started(world.pod(world.container("a", "stubborn"))):
+        with pytest.raises(PodStillRunning):
+            await ending.removed(POD)
+        await ending.removed(POD, force=True)
+    assert world.registry.records() == ()
+    assert world.memory.leftovers() == []
+
+
+async def test_a_supervisor_that_never_lets_go_is_told_after_a_while() -> None:
+    world = SupervisedWorld()
+    ending = PodEnding(world.registry, world.controls)
+    claim = world.registry.claimed(PodRecord(id=POD, phase=SupervisedPhase.EXITED))
+    with claim, pytest.raises(SupervisorUnreachable, match="the process does not end"):
+        await ending.removed(POD)
+
+
+async def test_who_was_killed_cannot_be_stopped_but_removed() -> None:
+    world = SupervisedWorld()
+    ending = PodEnding(world.registry, world.controls)
+    with world.registry.claimed(PodRecord(id=POD, phase=SupervisedPhase.RUNNING)):
+        pass
+    with pytest.raises(SupervisorDied):
+        await ending.stopped(POD)
+    await ending.removed(POD)
+    assert world.registry.records() == ()
+
+
+class _Place:
+    """Leftovers of which one cannot be removed."""
+
+    def __init__(self) -> None:
+        self.left = [Leftover("file", "a"), Leftover("file", "stuck"), Leftover("file", "b")]
+
+    async def found(self) -> tuple[Leftover, ...]:
+        return tuple(self.left)
+
+    async def remove(self, leftover: Leftover) -> str:
+        if leftover.name == "stuck":
+            raise OSError(16, "Device or resource busy")
+        self.left.remove(leftover)
+        return ""
+
+
+async def test_collecting_goes_on_past_what_cannot_be_removed_and_tells_why() -> None:
+    place = _Place()
+    assert [one.problem for one in await collected([place], dry_run=True)] == ["", "", ""]
+    assert len(place.left) == 3
+    results = {one.leftover.name: one.problem for one in await collected([place, _Place()])}
+    assert (results["a"], results["b"]) == ("", "")
+    assert "busy" in results["stuck"]
+    assert place.left == [Leftover("file", "stuck")]
