@@ -21,8 +21,8 @@ _LONGEST_GREETING = 4096
 _GREETING_SECONDS = 30.0
 
 
-def opened_line() -> socket.socket:
-    """Connect to the host, and set the clock by what it says.
+def opened_line() -> tuple[socket.socket, Mapping[str, str]]:
+    """Connect to the host, and set the clock by what it says; tells also the limits that it wants.
 
     Raises:
         OSError: nobody listens there, or what he says is no greeting.
@@ -31,12 +31,13 @@ def opened_line() -> socket.socket:
     try:
         line.settimeout(_GREETING_SECONDS)
         line.connect((HOST_CID, LINE_PORT))
-        time.clock_settime_ns(time.CLOCK_REALTIME, _greeting(line).time_ns)
+        greeting = _greeting(line)
+        time.clock_settime_ns(time.CLOCK_REALTIME, greeting.time_ns)
         line.settimeout(None)
     except OSError as error:
         line.close()
         raise OSError(error.errno, f"cannot reach the host over vsock: {error}") from error
-    return line
+    return line, greeting.limits
 
 
 def report(line: socket.socket, phases: Mapping[str, float]) -> None:
@@ -45,9 +46,15 @@ def report(line: socket.socket, phases: Mapping[str, float]) -> None:
 
 
 class _Greeting(msgspec.Struct, frozen=True):
-    """What the host says first: nanoseconds since 1970."""
+    """What the host says first.
+
+    Attributes:
+        time_ns: nanoseconds since 1970.
+        limits: what all containers together may use, by the file of their control group (cgroup version 2).
+    """
 
     time_ns: int
+    limits: dict[str, str] = {}
 
 
 def _greeting(line: socket.socket) -> _Greeting:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Mapping
 
 from .control_groups import CGROUP_ROOT
 from .sandbox_init import (
@@ -24,6 +25,7 @@ from .sandbox_init import (
 PROGRAM_DIRECTORY = "/usr/bin"
 _HOST_NAME_PARAMETER = "firkin.host_name="
 _DISKS = "/dev/disk/by-id"
+_CONTAINERS = "container"
 
 
 def set_up_machine() -> None:
@@ -46,6 +48,21 @@ def set_up_machine() -> None:
         socket.sethostname(_host_name())
     with step("bring the loopback interface up"):
         bring_up("lo")
+
+
+def limit_containers(limits: Mapping[str, str]) -> None:
+    """Hold all containers together to limits, by the control group that all of theirs are in.
+
+    Raises:
+        OSError: the kernel refuses one.
+    """
+    if not limits:
+        return
+    group = f"{CGROUP_ROOT}/{_CONTAINERS}"
+    os.makedirs(group, exist_ok=True)
+    for name, value in limits.items():
+        with step(f"set {name} of the containers to {value!r}"), open(f"{group}/{os.path.basename(name)}", "w") as file:
+            file.write(value)
 
 
 def _host_name() -> str:

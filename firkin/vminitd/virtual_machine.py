@@ -27,10 +27,11 @@ def main() -> None:
 def _run() -> None:
     phases = _phases_so_far()
     from .host_line import opened_line, report
-    from .machine_init import set_up_machine
+    from .machine_init import limit_containers, set_up_machine
 
     set_up_machine()
-    line = opened_line()
+    line, limits = opened_line()
+    limit_containers(limits)
     phases["machine"] = _uptime()
     # Most of what the agent imports is gRPC; it is worth its own phase.
     from .machine_server import serve_machine

@@ -20,7 +20,7 @@ from firkin.domain.json_decoding import decoded_json
 from firkin.ports.guest_image import BuildProgress, GuestImage
 
 from .cpio import cpio_archive
-from .initramfs import add_on_demand_modules, initramfs
+from .initramfs import initramfs
 from .interpreter import add_interpreter
 from .kernel import Kernel, debian_kernel, own_kernel
 from .kernel_modules import KernelModules
@@ -30,7 +30,7 @@ from .tree import GuestTree, fingerprint
 
 _KERNEL, _INITRAMFS, _ROOT = "vmlinuz", "initramfs", "root.erofs"
 # Of what this adapter puts into an image; counts up when that changes without any file of the host changing.
-_FORMAT = "2"
+_FORMAT = "3"
 
 
 class _Recipe(msgspec.Struct, frozen=True):
@@ -123,7 +123,6 @@ class HostGuestImages:
         add_interpreter(root)
         add_programs(root, self._search_path)
         add_shared_libraries(root, self._search_path)
-        add_on_demand_modules(root, modules)
         return root, initramfs(modules, self._search_path)
 
     def _build(

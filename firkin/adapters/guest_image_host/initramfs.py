@@ -11,10 +11,7 @@ from .tools import tool_path
 from .tree import GuestFile, GuestTree
 
 _DRIVERS = ("virtio_pci", "virtio_blk", "erofs", "vmw_vsock_virtio_transport")
-_FOR_PODS = ("overlay", "quota_v2")
-# The agent loads these when it needs them.
-_ON_DEMAND = ("loop", "virtio_net", "binfmt_misc")
-MODULES = "usr/lib/firkin/modules"
+_FOR_PODS = ("overlay", "loop")
 
 _MAIN = "from firkin.vminitd.virtual_machine import main; main()"
 
@@ -69,12 +66,3 @@ def initramfs(modules: KernelModules, search_path: str) -> GuestTree:
     tree.add("modules/order", GuestFile(content="".join(f"{name}\n" for name in ordered).encode()))
     tree.add("init", GuestFile(content=_init_script(), is_executable=True))
     return tree
-
-
-def add_on_demand_modules(tree: GuestTree, modules: KernelModules) -> None:
-    """Put the modules that the agent loads later into its root, each name with the order of what it needs."""
-    for wanted in _ON_DEMAND:
-        ordered = modules.in_load_order([wanted])
-        for name, path in ordered.items():
-            tree.add(f"{MODULES}/{name}", GuestFile(content=module_bytes(path)))
-        tree.add(f"{MODULES}/{wanted}.order", GuestFile(content="".join(f"{name}\n" for name in ordered).encode()))

@@ -30,13 +30,14 @@ class GuestLine:
         phases: once the agent listens, seconds since the kernel's start by what ended then.
     """
 
-    def __init__(self, directory: Path) -> None:
-        """Listen.
+    def __init__(self, directory: Path, limits: Mapping[str, str]) -> None:
+        """Listen; `limits` are those of all containers together, by files of a control group of version 2.
 
         Raises:
             BootFailed: nothing can listen in `directory`.
         """
         self._loop = asyncio.get_running_loop()
+        self._limits = dict(limits)
         self._on_listening: Callable[[], None] | None = None
         self._path = directory / f"host-{LINE_PORT}.sock"
         self._peer: socket.socket | None = None
@@ -66,7 +67,7 @@ class GuestLine:
         peer.setblocking(False)
         self._peer = peer
         with contextlib.suppress(OSError):
-            peer.send(msgspec.json.encode({"time_ns": time.time_ns()}) + b"\n")
+            peer.send(msgspec.json.encode({"time_ns": time.time_ns(), "limits": self._limits}) + b"\n")
         self._loop.add_reader(peer, self._read)
 
     def _read(self) -> None:

@@ -27,6 +27,8 @@ _KERNEL_PARAMETERS = (
     "reboot=t",
     # The kernel tests its cryptography at every boot: a tenth of it without KVM.
     "cryptomgr.notests",
+    # A guest that waits long for its turn takes a timer that works for one that does not, and panics.
+    "no_timer_check",
 )
 
 

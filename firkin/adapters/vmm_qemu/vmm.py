@@ -41,6 +41,8 @@ DEFAULT_MEMORY = Size.gib(1)
 _PROGRAM = "qemu-system-x86_64"
 _STOP_SECONDS = 5.0
 _CPUS_WITH_KVM = 2
+_PERIOD_MICROSECONDS = 100_000
+_QUOTA_MINIMUM_MICROSECONDS = 1_000
 
 
 AUTO = "auto"
@@ -107,8 +109,6 @@ class QemuVmm:
             raise UnsupportedFeature("a directory store", reason)
         if request.host_paths:
             raise UnsupportedFeature("hostPath", "a virtual machine sees no files of its host")
-        if request.limits != ResourceLimits():
-            raise UnsupportedFeature("pod limits", "a virtual machine has the limits of its own size")
         if request.config.network is not Network.NONE:
             raise UnsupportedFeature("a user network", "a virtual machine has no network card yet")
         qemu = self._tool(_PROGRAM, "running virtual machines", "qemu-system-x86")
@@ -122,7 +122,7 @@ class QemuVmm:
             stack.callback(device.close)
             device.start()
             monitor = await stack.enter_async_context(Monitor(directory.name, directory / "monitor.sock"))
-            line = GuestLine(directory)
+            line = GuestLine(directory, _group_files(request.limits))
             stack.callback(line.close)
             console = Console(request.config.boot_log)
             stack.callback(console.close)
@@ -167,6 +167,19 @@ class QemuVmm:
         with abandoned(self._runtime_dir) as directories:
             for directory in directories:
                 shutil.rmtree(directory, ignore_errors=True)
+
+
+def _group_files(limits: ResourceLimits) -> dict[str, str]:
+    """Limits as the files of a control group hold them (kernel documentation, cgroup-v2.rst)."""
+    files: dict[str, str] = {}
+    if limits.memory_bytes is not None:
+        files |= {"memory.max": str(int(limits.memory_bytes)), "memory.swap.max": "0"}
+    if limits.cpus is not None:
+        quota = max(round(limits.cpus * _PERIOD_MICROSECONDS), _QUOTA_MINIMUM_MICROSECONDS)
+        files["cpu.max"] = f"{quota} {_PERIOD_MICROSECONDS}"
+    if limits.pids is not None:
+        files["pids.max"] = str(limits.pids)
+    return files
 
 
 def _default_cpus(acceleration: Acceleration) -> int:

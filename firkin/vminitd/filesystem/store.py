@@ -212,6 +212,8 @@ def trim(path: str, minimum_bytes: int = 0) -> int:
         if mounts.shows_subdirectory(path):
             return 0
         try:
+            # Blocks that were freed a moment ago are free for ext4 once its journal says so, and not before.
+            syscalls.sync_filesystem(directory)
             return syscalls.trim_filesystem(directory, minimum_bytes)
         except OSError as error:
             if error.errno in _CANNOT_TRIM:

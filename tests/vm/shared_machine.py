@@ -1,0 +1,128 @@
+"""One machine for many tests: booted once, in a thread of its own, and lent to one pod at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from firkin.adapters.vmm_qemu import QemuVmm
+from firkin.domain.container_spec import ResourceLimits
+from firkin.domain.mounts import Mount
+from firkin.domain.reports import Capabilities, SandboxExit
+from firkin.domain.size import Size
+from firkin.domain.vm_config import VmConfig
+from firkin.ports.sandbox import Sandbox
+from firkin.ports.vmm import SandboxRequest
+
+from .machines import BOOT_SECONDS, empty_store, qemu_vmm, request_for
+
+_STORE = Size.gib(4)
+_MEMORY = Size.mib(640)
+_NUMBERS = itertools.count(1)
+
+
+class SharedMachine:
+    """Keeps the port Vmm with a machine that is there already, whose store is its own.
+
+    Who asks for a second sandbox meanwhile, for limits or for another kind of machine, gets one of his own.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._own: QemuVmm = qemu_vmm(directory)
+        self._loop = asyncio.new_event_loop()
+        self._sandbox: Sandbox | None = None
+        self._ready = threading.Event()
+        self._over = asyncio.Event()
+        self._is_lent = False
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="shared machine")
+
+    def start(self) -> None:
+        """Boot it, if it is not there yet."""
+        if self._thread.is_alive():
+            return
+        self._thread.start()
+        self._ready.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    def close(self) -> None:
+        """End it."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._over.set)
+            self._thread.join()
+        self._loop.close()
+
+    def _run(self) -> None:
+        try:
+            self._loop.run_until_complete(self._live())
+        except BaseException as failure:
+            self._failure = failure
+        finally:
+            self._ready.set()
+
+    async def _live(self) -> None:
+        config = VmConfig(memory=_MEMORY, boot_timeout_seconds=BOOT_SECONDS)
+        request = request_for(empty_store(self._directory, _STORE), config)
+        async with self._own.booted(request) as self._sandbox:
+            self._ready.set()
+            await self._over.wait()
+
+    def capabilities(self) -> Capabilities:
+        """Those of every machine."""
+        return self._own.capabilities()
+
+    @contextlib.asynccontextmanager
+    async def booted(self, request: SandboxRequest) -> AsyncIterator[Sandbox]:
+        """Lend the machine."""
+        if self._is_lent or request.config != VmConfig() or request.limits != ResourceLimits() or request.host_paths:
+            async with self._own.booted(request) as sandbox:
+                yield sandbox
+            return
+        self.start()
+        self._is_lent = True
+        try:
+            assert self._sandbox is not None
+            lease = Lease(self._sandbox, self._loop)
+            yield lease
+            await lease.stop(0)
+        finally:
+            self._is_lent = False
+
+
+class Lease:
+    """Keeps the port Sandbox for as long as the machine is lent."""
+
+    def __init__(self, machine: Sandbox, loop: asyncio.AbstractEventLoop) -> None:
+        self._machine = machine
+        self._loop = loop
+        self._id = f"{machine.id}-{next(_NUMBERS)}"
+        self._ended: asyncio.Future[SandboxExit] = asyncio.get_running_loop().create_future()
+
+    @property
+    def id(self) -> str:
+        return self._id
+
+    @property
+    def socket_directory(self) -> Path:
+        return self._machine.socket_directory
+
+    @property
+    def store_mount(self) -> Mount:
+        return self._machine.store_mount
+
+    async def expose_guest_port(self, port: int) -> None:
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._machine.expose_guest_port(port), self._loop))
+
+    async def wait_ended(self) -> SandboxExit:
+        return await asyncio.shield(self._ended)
+
+    async def stop(self, grace_seconds: float) -> SandboxExit:
+        if not self._ended.done():
+            self._ended.set_result(SandboxExit("the machine was given back"))
+        return self._ended.result()

@@ -1,0 +1,86 @@
+"""A pod store that is a disk of a machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+import firkin
+from firkin.adapters.vmm_qemu.sandbox import QemuSandbox
+from firkin.domain.errors import SandboxDied, StoreFull, StoreInUse
+from firkin.domain.store_spec import PodStoreSpec
+from firkin.ports.agent_templates import TemplateProgress
+from tests.integration.pod.pods import shell
+
+from .machines import machine_runtime, small_machine
+
+pytestmark = pytest.mark.real_time
+
+
+def _builder(pod_id: str, store: PodStoreSpec) -> firkin.PodBuilder:
+    return firkin.PodBuilder(pod_id, small_machine(), store)
+
+
+async def test_trimming_gives_blocks_back_and_a_full_store_is_told_and_can_be_used_again(
+    tmp_path: Path, busybox_image: str, debian_image: str
+) -> None:
+    image = tmp_path / "kept.ext4"
+    async with machine_runtime(tmp_path) as runtime:
+        bundle = await runtime.images.resolve(busybox_image)
+        pod = await runtime.spawn(_builder("pod-1", PodStoreSpec.at(image, firkin.Size.mib(96))).build())
+        fill = "dd if=/dev/zero of=/file bs=1M count=200; echo $?; sync"
+        await pod.add_container(shell("fills", bundle, fill))
+        output = await pod.wait_container("fills")
+        assert (output.stdout, b"No space left on device" in output.stderr) == (b"1\n", True)
+        with pytest.raises(StoreFull):
+            await pod.add_container(shell("late", await runtime.images.resolve(debian_image), "true"))
+        full = _allocated_bytes(image)
+        await pod.remove_container("fills")
+        report = await pod.shutdown_trimming_store()
+        assert report.clean, report
+    assert full > 64 * 2**20
+    assert (report.trimmed_bytes or 0) > 64 * 2**20
+    assert _allocated_bytes(image) < full - 64 * 2**20
+
+
+async def test_a_machine_that_is_killed_leaves_whole_templates_and_no_half_ones(
+    tmp_path: Path, busybox_image: str, debian_image: str
+) -> None:
+    store = PodStoreSpec.at(tmp_path / "kept.ext4", firkin.Size.gib(2))
+    async with machine_runtime(tmp_path) as runtime:
+        small, large = [await runtime.images.resolve(reference) for reference in (busybox_image, debian_image)]
+
+        def kill(progress: TemplateProgress) -> None:
+            if progress.layer_count > 1 and progress.done_bytes:
+                os.kill(_qemu_pid(pod), signal.SIGKILL)
+
+        pod = await runtime.spawn(_builder("pod-1", store).build(), progress=kill)
+        await pod.add_container(shell("a", small, "echo written > /kept; sync"))
+        await pod.wait_container("a")
+        with pytest.raises(StoreInUse):
+            await runtime.spawn(_builder("pod-2", store).build())
+        with pytest.raises(SandboxDied):
+            await pod.add_container(shell("b", large, "true"))
+        await pod.stop()
+
+        seen: list[TemplateProgress] = []
+        async with runtime.spawn(_builder("pod-2", store).build(), progress=seen.append) as pod:
+            await pod.add_container(shell("c", small, "echo again"))
+            assert (await pod.wait_container("c")).stdout == b"again\n"
+            assert seen == []
+            await pod.add_container(shell("d", large, "echo whole"))
+            assert (await pod.wait_container("d")).stdout == b"whole\n"
+            assert seen[-1].done_bytes == seen[-1].total_bytes
+            assert (await pod.stop()).clean
+
+
+def _qemu_pid(pod: firkin.Pod) -> int:
+    assert isinstance(pod.vm, QemuSandbox)
+    return pod.vm.qemu_pid
+
+
+def _allocated_bytes(path: Path) -> int:
+    return os.stat(path).st_blocks * 512
