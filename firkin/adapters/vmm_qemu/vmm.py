@@ -40,6 +40,7 @@ DEFAULT_SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/
 DEFAULT_MEMORY = Size.gib(1)
 _PROGRAM = "qemu-system-x86_64"
 _STOP_SECONDS = 5.0
+_EXIT_SECONDS = 2.0
 _CPUS_WITH_KVM = 2
 _PERIOD_MICROSECONDS = 100_000
 _QUOTA_MINIMUM_MICROSECONDS = 1_000
@@ -216,10 +217,17 @@ async def _came_up(process: QemuProcess, monitor: Monitor, console: Console, tim
         if not done:
             raise BootFailed("start QEMU", f"it made no machine within {timeout_seconds:g} s", console.tail)
         if connected not in done:
-            raise BootFailed("start QEMU", f"it exited with status {process.exit_status}", console.tail)
+            raise _exited(process, console)
         try:
             await connected
         except (QMPError, OSError, EOFError) as error:
+            # A QEMU that refuses its machine may have connected before it exits.
+            if await process.ends_within(_EXIT_SECONDS):
+                raise _exited(process, console) from error
             raise BootFailed("start QEMU", f"its monitor does not answer: {error}", console.tail) from error
     finally:
         await scope.aclose()
+
+
+def _exited(process: QemuProcess, console: Console) -> BootFailed:
+    return BootFailed("start QEMU", f"it exited with status {process.exit_status}", console.tail)
