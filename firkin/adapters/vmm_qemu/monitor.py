@@ -8,6 +8,8 @@ from pathlib import Path
 
 from qemu.qmp import EventListener, QMPClient, QMPError
 
+from firkin.application.task_scope import TaskScope, finished
+
 # QEMU documentation, ShutdownCause: what it says, and what it means for a machine of firkin's.
 _CAUSES = {
     "guest-shutdown": "the guest switched itself off",
@@ -29,10 +31,18 @@ class Monitor:
         self._client.register_listener(self._shutdown)
 
     async def __aenter__(self) -> Monitor:
-        await self._client.start_server(str(self._path))
+        try:
+            # Whole: a cancellation in the middle would leave a coroutine of the client's that nobody awaits.
+            await finished(TaskScope().start(self._client.start_server(str(self._path)), "listen for QEMU's monitor"))
+        except BaseException:
+            await self._close()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self._close()
+
+    async def _close(self) -> None:
         # What is left to say on a connection whose other end has gone is of no interest.
         with contextlib.suppress(QMPError, EOFError, OSError, TimeoutError):
             async with asyncio.timeout(_DISCONNECT_SECONDS):
