@@ -234,4 +234,4 @@ def test_without_permission_it_says_what_to_do(firkin: Command, busybox_image: s
 def test_a_bad_setting_is_told_with_the_choices(firkin: Command, busybox_image: str) -> None:
     done = firkin.run("run", busybox_image, "true", env={"FIRKIN_VMM": "nonsense"})
     assert done.code == OWN_FAILURE
-    assert "it must be one of namespace, memory" in done.error()
+    assert "it must be one of namespace, qemu, memory" in done.error()

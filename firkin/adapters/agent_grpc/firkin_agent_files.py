@@ -36,7 +36,8 @@ class FirkinAgentFiles:
         """Copy a file or a directory into a container."""
         require_feature(self._info, COPIES, "copying")
         source, destination = wire_text(copy.source), wire_text(copy.destination)
-        opened = await asyncio.to_thread(opened_source, copy.source)
+        # Not in a thread: what a thread opens for a call that was cancelled meanwhile is nobody's to close.
+        opened = opened_source(copy.source)
         try:
             streamed = StreamedCall(self._session, "copy into container", with_token=True)
             request = wire.CopyInRequest(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable
 from typing import BinaryIO
@@ -46,7 +47,8 @@ class LayerFeed:
                 self._fail(BlobCorrupt(layer.digest, f"bytes that cannot be read ({error.strerror})"))
 
     async def _send_file(self, layer: Layer, connection: socket.socket) -> None:
-        with await asyncio.to_thread(_opened, layer) as file:
+        # Not in a thread: a file that a thread opens for a call that was cancelled meanwhile is nobody's to close.
+        with _opened_at_once(layer) as file:
             sent = 0
             while sent < layer.size_bytes:
                 # sendfile(2): pages go from the file's cache to the socket, whose buffer sets the pace.
@@ -62,5 +64,6 @@ class LayerFeed:
         self.failure = self.failure or error
 
 
-def _opened(layer: Layer) -> BinaryIO:
-    return layer.path.open("rb")
+def _opened_at_once(layer: Layer) -> BinaryIO:
+    """Open without waiting, also what turns out to be a pipe; that is refused when it is read."""
+    return open(layer.path, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK))

@@ -58,7 +58,8 @@ class SandboxContextFiles(SandboxContextPart):
         """Copy a file or a directory into a container."""
         await self._require_confinement(_INTO)
         owner = None if copy.user is None else await self._owner(copy.user, copy.rootfs)
-        opened = await asyncio.to_thread(opened_source, copy.source)
+        # Not in a thread: what a thread opens for a call that was cancelled meanwhile is nobody's to close.
+        opened = opened_source(copy.source)
         try:
             path = await self._placed(copy, opened.source)
             # A file travels in an archive as well, or it would lose its time.
