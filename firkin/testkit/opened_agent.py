@@ -129,3 +129,8 @@ async def everything(source: ByteSource | None) -> bytes:
     while piece := await source.read():
         received += piece
     return bytes(received)
+
+
+def same_bytes(received: bytes | bytearray, sent: bytes) -> bool:
+    """Compare what is large: of `assert received == sent` that fails, pytest would work out all the differences."""
+    return received == sent

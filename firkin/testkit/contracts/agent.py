@@ -26,7 +26,7 @@ from firkin.ports.agent_templates import TemplateProgress
 
 from ..agent_place import AgentPlace
 from ..launches import ALL_PIPED, OUTPUT_PIPED
-from ..opened_agent import OpenAgent, everything, init_of
+from ..opened_agent import OpenAgent, everything, init_of, same_bytes
 
 
 async def test_a_template_is_made_once_and_is_there_in_the_next_sandbox(agent_place: AgentPlace) -> None:
@@ -132,7 +132,7 @@ async def test_streams_carry_every_byte_both_ways(agent_place: AgentPlace) -> No
         async with asyncio.TaskGroup() as group:
             group.create_task(write())
             received = await everything(started.streams.stdout)
-        assert received == data
+        assert same_bytes(received, data)
         assert await it.agent.wait_process(init_of("c")) == ExitStatus(0)
 
 
@@ -152,7 +152,7 @@ async def test_a_slow_reader_stops_neither_other_streams_nor_other_calls(agent_p
             while len(received) < len(data):
                 received += await slow.streams.stdout.read()
         await slow.streams.stdin.aclose()
-        assert received == data
+        assert same_bytes(received, data)
         assert await it.agent.wait_process(init_of("slow")) == ExitStatus(0)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import stat
 from pathlib import Path
@@ -15,7 +14,7 @@ from firkin.domain.ids import ContainerId
 from firkin.ports.agent_files import CopyIn, CopyOut
 
 from ..agent_place import AgentPlace
-from ..opened_agent import OpenAgent
+from ..opened_agent import OpenAgent, same_bytes
 
 MTIME = 1_600_000_000_123_456_789
 
@@ -193,8 +192,8 @@ async def test_ten_mebibytes_and_hundreds_of_files_make_the_round_trip(
         await it.agent.copy_in(into(it, host_directory / "tree", "/tmp"))
         await it.agent.copy_out(out_of(it, "/tmp/tree", host_directory / "back"))
         await it.agent.copy_out(out_of(it, "/tmp/tree/large", host_directory / "large"))
-    assert hashlib.sha256((host_directory / "back" / "large").read_bytes()).digest() == hashlib.sha256(large).digest()
-    assert (host_directory / "large").read_bytes() == large
+    assert same_bytes((host_directory / "back" / "large").read_bytes(), large)
+    assert same_bytes((host_directory / "large").read_bytes(), large)
     assert len(list((host_directory / "back").iterdir())) == 301
 
 

@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from ..opened_agent import same_bytes
 from ..stocked import StreamMaker
 
 _MORE_THAN_ANY_PIPE = 4 * 2**20
@@ -27,7 +28,7 @@ async def test_every_byte_arrives_in_order_and_then_the_end(firkin_streams: Stre
         while piece := await source.read(1000):
             assert len(piece) <= 1000
             received += piece
-    assert received == data
+    assert same_bytes(received, data)
     assert await source.read() == b""
 
 
