@@ -105,7 +105,9 @@ def _process_commands() -> Iterator[str]:
 
 def idle_cgroups() -> set[str]:
     """Control groups of sandboxes in which no process is: those of a pod that runs elsewhere do not count."""
-    return {str(group) for group in Path("/sys/fs/cgroup").glob("**/firkin-*") if _is_idle(group)}
+    # os.walk, unlike a glob, goes on when a directory is gone by the time it comes to it.
+    groups = (Path(path) for path, _, _ in os.walk("/sys/fs/cgroup"))
+    return {str(group) for group in groups if group.name.startswith("firkin-") and _is_idle(group)}
 
 
 def lasting_cgroups(before: set[str]) -> set[str]:

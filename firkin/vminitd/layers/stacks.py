@@ -119,10 +119,9 @@ class TemplateStack:
             ]
         failures = [failure for each in running if (failure := each.exception()) is not None]
         for failure in failures:
+            # One there is that no other has induced: the first that set the mark.
             if not isinstance(failure, _Induced):
                 raise failure
-        if failures:
-            raise failures[0]
 
     def commit(self) -> bool:
         """Sync what was written and put it in its place, the lowest first; False when somebody else was faster.
@@ -183,7 +182,7 @@ class TemplateStack:
                     self._apply(part, index, opened, undo)
         except BaseException as failure:
             if self._failed.is_set() and isinstance(failure, FirkinError):
-                raise _Induced("apply layer", "another layer failed", errno=errno.ECANCELED) from failure
+                raise _Induced from failure
             self._failed.set()
             cancel()
             raise
@@ -239,5 +238,5 @@ class TemplateStack:
         return found
 
 
-class _Induced(AgentError):
+class _Induced(Exception):
     """A layer that ended because another one failed."""
