@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from .errors import ContainerAmbiguous, ContainerNotFound, InvalidId
 from .ids import ContainerId, PodId
+from .json_decoding import decoded_json
 from .lifecycle import ContainerPhase
 from .process import ExitStatus
 
@@ -134,7 +135,7 @@ class PodRecord(msgspec.Struct, frozen=True, kw_only=True):
     def from_json(cls, text: bytes) -> PodRecord | None:
         """The record of such JSON; None when it is none."""
         try:
-            return msgspec.json.decode(text, type=cls, dec_hook=_id)
+            return decoded_json(text, cls, _id)
         except (msgspec.MsgspecError, InvalidId):
             return None
 

@@ -7,6 +7,7 @@ import msgspec
 from firkin.domain.copying import CopyCount, CopyReport
 from firkin.domain.errors import InvalidArgument
 from firkin.domain.ids import ContainerId
+from firkin.domain.json_decoding import decoded_json
 from firkin.domain.output_log import LogEntry
 from firkin.domain.process import ExitReason, ExitStatus
 from firkin.domain.statistics import ContainerStatistics
@@ -134,4 +135,4 @@ def statistics_response(containers: tuple[ContainerStatistics, ...]) -> wire.Sta
 
 def statistics_of(message: wire.StatisticsResponse) -> tuple[ContainerStatistics, ...]:
     """The other way."""
-    return msgspec.json.decode(message.containers, type=tuple[ContainerStatistics, ...])
+    return decoded_json(message.containers, tuple[ContainerStatistics, ...])

@@ -16,6 +16,7 @@ import msgspec
 
 from firkin.domain.errors import FirkinError
 from firkin.domain.errors.description import ErrorDescription, described, raised_again
+from firkin.domain.json_decoding import decoded_json
 from firkin.ports.agent_templates import TemplateProgress
 
 _OUTPUT = "supervisor.log"
@@ -111,7 +112,7 @@ class DetachedStart:
 
     def _waited(self, on_progress: Callable[[TemplateProgress], None]) -> str:
         while data := self._connection.recv(_MESSAGE_BYTES):
-            message = msgspec.json.decode(data, type=_Message)
+            message = decoded_json(data, _Message)
             if message.progress is not None:
                 on_progress(message.progress)
             elif message.failed is not None:
