@@ -27,13 +27,12 @@ _POD_SECONDS = 120
 class SandboxPods:
     """Runs pods to their end, and tells what the VMM promises about them."""
 
-    def __init__(self, vmm: Vmm, directory: Path) -> None:
+    def __init__(self, vmm: Vmm, directory: Path, store: str = "directory") -> None:
+        """Pods whose files lie below `directory`; `store` is one of firkin's that the VMM can use."""
         self._capabilities = vmm.capabilities()
         self._directory = directory
         self._bundle = busybox_bundle(directory)
-        self._config = RuntimeConfig(
-            vmm=vmm, store="directory", state_dir=directory / "state", runtime_dir=directory / "run"
-        )
+        self._config = RuntimeConfig(vmm=vmm, store=store, state_dir=directory / "state", runtime_dir=directory / "run")
 
     def enforces(self, name: str) -> bool:
         """Whether the VMM claims to enforce this."""

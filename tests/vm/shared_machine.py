@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import os
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -41,6 +42,8 @@ class SharedMachine:
         self._is_lent = False
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="shared machine")
+        self.medium = empty_store(directory, _STORE)
+        """The machine's own store."""
 
     def start(self) -> None:
         """Boot it, if it is not there yet."""
@@ -50,6 +53,12 @@ class SharedMachine:
         self._ready.wait()
         if self._failure is not None:
             raise self._failure
+
+    def renew_store(self) -> None:
+        """Make the store an empty one again, while nobody has it mounted."""
+        assert not self._is_lent
+        os.truncate(self.medium.path, 0)
+        empty_store(self._directory, _STORE)
 
     def close(self) -> None:
         """End it."""
@@ -68,8 +77,7 @@ class SharedMachine:
 
     async def _live(self) -> None:
         config = VmConfig(memory=_MEMORY, boot_timeout_seconds=BOOT_SECONDS)
-        request = request_for(empty_store(self._directory, _STORE), config)
-        async with self._own.booted(request) as self._sandbox:
+        async with self._own.booted(request_for(self.medium, config)) as self._sandbox:
             self._ready.set()
             await self._over.wait()
 

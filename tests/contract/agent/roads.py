@@ -19,7 +19,7 @@ from tests.images.busybox import busybox_layout
 
 __all__ = [
     "AGENT_V1", "ALL_PIPED", "IN_MEMORY", "MEMORY", "NO_STREAMS", "OUTPUT_PIPED", "POD", "SANDBOX_CONTEXT",
-    "TERMINAL_PIPED", "OpenAgent", "Road", "everything", "init_of",
+    "TERMINAL_PIPED", "OpenAgent", "Road", "busybox_bundle", "everything", "init_of",
 ]  # fmt: skip
 
 MEMORY = "memory"
@@ -47,12 +47,13 @@ class Road(AgentPlace):
             super().__init__(connector, MemoryVmm(world), directory / "store", _memory_image)
         else:
             dialled = GrpcAgentConnector(deadline_seconds, prefer_agent_v1=name == AGENT_V1)
-            super().__init__(dialled, NamespaceVmm(directory / "run"), directory / "store", _busybox)
+            super().__init__(dialled, NamespaceVmm(directory / "run"), directory / "store", busybox_bundle)
 
 
 async def _memory_image() -> ImageBundle:
     return MemoryImageSource().add("busybox")
 
 
-async def _busybox() -> ImageBundle:
+async def busybox_bundle() -> ImageBundle:
+    """An image of busybox, from a layout."""
     return await OciLayoutImageSource().resolve(f"oci:{busybox_layout()}:latest", Platform.current())

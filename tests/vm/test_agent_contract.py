@@ -1,0 +1,20 @@
+"""What every agent promises, over both services of the agent in a machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.contract.agent.roads import AGENT_V1, SANDBOX_CONTEXT
+
+from .machine_agents import MachineAgentPlace
+from .shared_machine import SharedMachine
+
+
+@pytest.fixture(params=[f"machine {AGENT_V1}", f"machine {SANDBOX_CONTEXT}"])
+def firkin_guest_agent(
+    request: pytest.FixtureRequest, shared_machine: SharedMachine, tmp_path: Path
+) -> MachineAgentPlace:
+    road = str(request.param).removeprefix("machine ")
+    return MachineAgentPlace(road, shared_machine, tmp_path)
