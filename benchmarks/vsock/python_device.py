@@ -76,6 +76,9 @@ class Device:
             (number,) = struct.unpack("<Q", payload)
             if files:
                 setattr(self.rings[number & 0xFF], "kick" if request == 12 else "call", files[0])
+            if files and request == 13:
+                # What the last one was told while the front end changed it may have been lost.
+                os.eventfd_write(files[0], 1)
 
     def reply(self, request: int, payload: bytes) -> None:
         self.vmm.sendall(struct.pack("<III", request, 5, len(payload)) + payload)

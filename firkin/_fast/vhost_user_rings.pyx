@@ -9,7 +9,7 @@ from .device_end cimport (
 )
 from .vhost_user cimport FrontEnd, RINGS
 from .vhost_user_message cimport Message, number_of, reply
-from .virtqueue cimport RING_SIZE_MAX, Virtqueue, begin_ring, locate_ring
+from .virtqueue cimport RING_SIZE_MAX, Virtqueue, begin_ring, interrupt, locate_ring
 from .vsock_relay cimport KICK_EVENT, event_key
 from .vsock_syscalls cimport (
     EPOLLET, EPOLLIN, EPOLL_CTL_ADD, EPOLL_CTL_DEL, F_GETFL, F_SETFL, O_NONBLOCK, close_file, epoll_ctl, epoll_event,
@@ -115,7 +115,12 @@ cdef int set_ring_call(FrontEnd *front_end, Message *message) noexcept nogil:
     if ring == NULL:
         return -1
     close_file(&ring.call)
-    return _take_event(front_end, message, index, &ring.call)
+    if _take_event(front_end, message, index, &ring.call) < 0:
+        return -1
+    if ring.is_started:
+        # An interrupt for the last one may have come after the front end had looked there for the last time.
+        interrupt(ring)
+    return 0
 
 
 cdef int set_ring_error(FrontEnd *front_end, Message *message) noexcept nogil:

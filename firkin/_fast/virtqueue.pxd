@@ -72,6 +72,8 @@ cdef int look_at_chain(
 ) noexcept nogil
 # The next buffer is taken and given back, with `written` bytes in it; the guest sees it once it is published.
 cdef void use_chain(Virtqueue *queue, uint16_t head, uint32_t written) noexcept nogil
+# Interrupt the guest, when it wants that.
+cdef void interrupt(Virtqueue *queue) noexcept nogil
 # Show the guest what was used, and interrupt it when it wants that.
 cdef void publish(Virtqueue *queue) noexcept nogil
 

@@ -110,16 +110,20 @@ cdef void use_chain(Virtqueue *queue, uint16_t head, uint32_t written) noexcept 
     queue.last_available += 1
 
 
-cdef void publish(Virtqueue *queue) noexcept nogil:
+cdef void interrupt(Virtqueue *queue) noexcept nogil:
     cdef uint64_t one = 1
+    if queue.call >= 0 and not load16(&queue.available[FLAGS]) & NO_INTERRUPT:
+        queue.interrupts += 1
+        write(queue.call, &one, sizeof(one))
+
+
+cdef void publish(Virtqueue *queue) noexcept nogil:
     if queue.published_index == queue.used_index:
         return
     store16_release(&queue.used[INDEX], queue.used_index)
     queue.published_index = queue.used_index
     full_fence()
-    if queue.call >= 0 and not load16(&queue.available[FLAGS]) & NO_INTERRUPT:
-        queue.interrupts += 1
-        write(queue.call, &one, sizeof(one))
+    interrupt(queue)
 
 
 cdef bint want_kicks(Virtqueue *queue, bint wanted) noexcept nogil:

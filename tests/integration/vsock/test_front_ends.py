@@ -349,6 +349,14 @@ def test_interrupts_and_memory_may_be_replaced_while_it_runs(
     os.close(old)
 
 
+def test_an_interrupt_that_replaces_another_is_raised_at_once_lest_one_was_lost(guest: Guest) -> None:
+    """A front end looks at the old one before it has told of the new one."""
+    new = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+    guest.front_end.do(SET_VRING_CALL, struct.pack("<Q", 0), (new,))
+    assert select.select([new], [], [], DEADLINE_SECONDS)[0]
+    os.close(new)
+
+
 def test_a_ring_that_moves_out_of_memory_ends_the_device(device: VsockDevice, guest: Guest) -> None:
     other = GuestMemory((4096,))
     guest.front_end.send(SET_MEM_TABLE, memory_table(other.regions), (other.fd,))
