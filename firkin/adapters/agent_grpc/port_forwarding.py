@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import os
-import select
 import socket
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING
 from firkin.application.task_scope import TaskScope, finished
 from firkin.domain.errors import FirkinError, HostPortUnavailable, Outcome
 from firkin.domain.port_forwards import PortForward
+from firkin.host_side.socket_relay import connected, has_hung_up, relayed
 from firkin.wire import sandbox_context_pb2 as wire
 
 from .session import AgentSession
@@ -23,11 +22,9 @@ if TYPE_CHECKING:
 
 _OPERATION = "forward port"
 _BACKLOG = 256
-_CHUNK_BYTES = 128 * 1024
 # Two descriptors and two buffers each; more wait in the listener's queue.
 _CONNECTIONS = 512
 _SHORT_OF_DESCRIPTORS_SECONDS = 0.1
-_QUEUE_FULL_SECONDS = 0.005
 
 
 @contextlib.asynccontextmanager
@@ -104,41 +101,11 @@ async def _connection(near: socket.socket, guest_socket: str) -> None:
     with near, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as far:
         near.setblocking(False)
         near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if not await _connected(far, guest_socket):
+        if not await connected(far, guest_socket):
             return
         async with asyncio.TaskGroup() as group:
-            outward = group.create_task(_relayed(near, far))
-            moved = await _relayed(far, near)
-            if not moved and _has_hung_up(far):
+            outward = group.create_task(relayed(near, far))
+            moved = await relayed(far, near)
+            if not moved and has_hung_up(far):
                 # The agent could not connect: nobody waits for what the caller may still send.
                 outward.cancel()
-
-
-async def _connected(far: socket.socket, guest_socket: str) -> bool:
-    """Connect to the agent's proxy; False when it listens no more."""
-    # A unix socket never connects "in progress": EAGAIN means that the listener's queue is full just now.
-    while True:
-        status = far.connect_ex(guest_socket)
-        if status != errno.EAGAIN:
-            return status == 0
-        await asyncio.sleep(_QUEUE_FULL_SECONDS)
-
-
-async def _relayed(source: socket.socket, sink: socket.socket) -> int:
-    """Hand everything on until the source ends or the sink breaks, then tell the sink; returns the bytes."""
-    loop = asyncio.get_running_loop()
-    buffer = memoryview(bytearray(_CHUNK_BYTES))
-    moved = 0
-    with contextlib.suppress(OSError):
-        while count := await loop.sock_recv_into(source, buffer):
-            await loop.sock_sendall(sink, buffer[:count])
-            moved += count
-    with contextlib.suppress(OSError):
-        sink.shutdown(socket.SHUT_WR)
-    return moved
-
-
-def _has_hung_up(peer: socket.socket) -> bool:
-    poller = select.poll()
-    poller.register(peer, 0)
-    return any(events & select.POLLHUP for _, events in poller.poll(0))
