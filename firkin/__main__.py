@@ -69,6 +69,7 @@ def _cli_config(
         config,
         vmm=vmm,
         acceleration=machine.acceleration or config.acceleration,
+        vsock=machine.vsock or config.vsock,
         guest_build_progress=progress,
         store=store or store_for(vmm, config.store),
         platform=platform or config.platform,
@@ -179,6 +180,12 @@ def _kvm_obstacle() -> str:
     return kvm_obstacle()
 
 
+def _vhost_obstacle() -> str:
+    from firkin.adapters.vmm_qemu.vhost_device import vhost_obstacle
+
+    return vhost_obstacle()
+
+
 def _start_supervised(start: SupervisedStart, on_progress: ProgressCallback) -> str:
     from firkin.adapters.supervisor_process import Starter, start_detached
 
@@ -268,6 +275,7 @@ def main() -> None:
         reclaimable=_reclaimable,
         guest_images=_guest_images,
         kvm_obstacle=_kvm_obstacle,
+        vhost_obstacle=_vhost_obstacle,
         long_lived=LongLivedPods(_start_supervised, _pod_registry, _log_keeper, _control_connector, _leftovers),
     )
     sys.exit(run_program(sys.argv[1:], services))

@@ -64,7 +64,7 @@ def _guest_images(config: RuntimeConfig) -> GuestImages:
 def _qemu_vmm(config: RuntimeConfig, images: GuestImages) -> Vmm:
     from firkin.adapters.vmm_qemu import QemuSettings, QemuVmm
 
-    settings = QemuSettings(config.acceleration, config.cpus, config.memory, config.kernel)
+    settings = QemuSettings(config.acceleration, config.cpus, config.memory, config.kernel, config.vsock)
     return QemuVmm(
         _placed(config.runtime_dir), images, _placed(config.search_path), settings, config.guest_build_progress
     )

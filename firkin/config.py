@@ -24,6 +24,7 @@ VMM_NAMES = ("namespace", "qemu", "memory")
 STORE_NAMES = ("ext4", "directory", "memory")
 IMAGE_SOURCE_NAMES = ("oci", "docker-archive", "image", "memory")
 ACCELERATIONS = ("auto", "kvm", "tcg")
+VSOCK_DEVICES = ("auto", "vhost", "vhost_user")
 AGENT_NAMES = ("grpc", "memory")
 LOG_NAMES = ("memory",)
 
@@ -62,6 +63,8 @@ class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
         platform: which images are chosen when an index offers several; None is this machine's.
         acceleration: of virtual machines: `kvm`, `tcg` (QEMU alone, some thirty times slower), or `auto`: KVM once it
             has been seen to run a machine here, else TCG.
+        vsock: device that carries the streams of virtual machines: `vhost` (the host kernel's), `vhost_user` (firkin's
+            own), or `auto`: the kernel's where /dev/vhost-vsock opens and QEMU can use it, else firkin's own.
         cpus: processors of virtual machines whose pods do not say; None: two with KVM, one without.
         memory: bytes of memory of virtual machines whose pods do not say, at least 128 MiB; None is 1 GiB.
         kernel: kernel file of virtual machines whose pods do not say; None is Debian's for cloud machines.
@@ -84,6 +87,7 @@ class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
     platform: Platform | None = None
     allow_host_paths: tuple[Path, ...] = ()
     acceleration: str = "auto"
+    vsock: str = "auto"
     cpus: int | None = None
     memory: Size | None = None
     kernel: Path | None = None
@@ -99,9 +103,12 @@ class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigurationError(f"images must name at least one source: {', '.join(IMAGE_SOURCE_NAMES)}")
         for source in self.image_sources:
             _check_choice("images", source, IMAGE_SOURCE_NAMES, ImageSource)
-        if self.acceleration not in ACCELERATIONS:
-            choices = ", ".join(ACCELERATIONS)
-            raise ConfigurationError(f"acceleration is {self.acceleration!r}; it must be one of {choices}")
+        for name, value, choices in (
+            ("acceleration", self.acceleration, ACCELERATIONS),
+            ("vsock", self.vsock, VSOCK_DEVICES),
+        ):
+            if value not in choices:
+                raise ConfigurationError(f"{name} is {value!r}; it must be one of {', '.join(choices)}")
         _check_machine(self.cpus, self.memory)
         if self.start_concurrency < 1:
             raise ConfigurationError(f"start_concurrency is {self.start_concurrency}; it must be at least 1")
@@ -139,6 +146,7 @@ class _FileSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     platform: str | None = None
     allow_host_paths: tuple[str, ...] | None = None
     acceleration: str | None = None
+    vsock: str | None = None
     cpus: int | None = None
     memory: int | str | None = None
     kernel: str | None = None
@@ -149,7 +157,8 @@ def load_config(environment: Mapping[str, str] | None = None, defaults: RuntimeC
 
     The file is $FIRKIN_CONFIG, or else the first that exists of $XDG_CONFIG_HOME/firkin/firkin.toml and
     /etc/firkin.toml; its keys are the fields of RuntimeConfig. Variables: FIRKIN_VMM, FIRKIN_STORE,
-    FIRKIN_STATE_DIR, FIRKIN_RUNTIME_DIR, FIRKIN_ACCELERATION, FIRKIN_KERNEL. What neither sets is as in `defaults`.
+    FIRKIN_STATE_DIR, FIRKIN_RUNTIME_DIR, FIRKIN_ACCELERATION, FIRKIN_VSOCK, FIRKIN_KERNEL. What neither sets is as
+    in `defaults`.
 
     Raises:
         ConfigurationError: the file cannot be read, has an unknown key, or something in it cannot be used.
@@ -160,7 +169,7 @@ def load_config(environment: Mapping[str, str] | None = None, defaults: RuntimeC
     choices: dict[str, object] = {
         name: value for name in settings.__struct_fields__ if (value := getattr(settings, name)) is not None
     }
-    for name in ("vmm", "store", "state_dir", "runtime_dir", "acceleration", "kernel"):
+    for name in ("vmm", "store", "state_dir", "runtime_dir", "acceleration", "vsock", "kernel"):
         if value := variables.get(f"FIRKIN_{name.upper()}"):
             choices[name] = value
     for name in ("state_dir", "runtime_dir", "kernel"):

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-HOST_CID = 2
+from .host_ports import connected_blocking
+
 AGENT_PORT = 1024
 LINE_PORT = 1025
 
@@ -27,15 +28,16 @@ def opened_line() -> tuple[socket.socket, Mapping[str, str]]:
     Raises:
         OSError: nobody listens there, or what he says is no greeting.
     """
-    line = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
     try:
-        line.settimeout(_GREETING_SECONDS)
-        line.connect((HOST_CID, LINE_PORT))
-        greeting = _greeting(line)
-        time.clock_settime_ns(time.CLOCK_REALTIME, greeting.time_ns)
-        line.settimeout(None)
+        line = connected_blocking(LINE_PORT, _GREETING_SECONDS)
+        try:
+            greeting = _greeting(line)
+            time.clock_settime_ns(time.CLOCK_REALTIME, greeting.time_ns)
+            line.settimeout(None)
+        except BaseException:
+            line.close()
+            raise
     except OSError as error:
-        line.close()
         raise OSError(error.errno, f"cannot reach the host over vsock: {error}") from error
     return line, greeting.limits
 

@@ -11,6 +11,7 @@ import socket
 from collections.abc import Mapping
 
 from .control_groups import CGROUP_ROOT
+from .kernel_parameters import HOST_NAME, kernel_parameter
 from .sandbox_init import (
     MS_NODEV,
     MS_NOEXEC,
@@ -23,7 +24,6 @@ from .sandbox_init import (
 )
 
 PROGRAM_DIRECTORY = "/usr/bin"
-_HOST_NAME_PARAMETER = "firkin.host_name="
 _DISKS = "/dev/disk/by-id"
 _CONTAINERS = "container"
 
@@ -45,7 +45,7 @@ def set_up_machine() -> None:
     with step("name the disks"):
         _name_disks()
     with step("set the host name"):
-        socket.sethostname(_host_name())
+        socket.sethostname(kernel_parameter(HOST_NAME, "firkin"))
     with step("bring the loopback interface up"):
         bring_up("lo")
 
@@ -63,13 +63,6 @@ def limit_containers(limits: Mapping[str, str]) -> None:
     for name, value in limits.items():
         with step(f"set {name} of the containers to {value!r}"), open(f"{group}/{os.path.basename(name)}", "w") as file:
             file.write(value)
-
-
-def _host_name() -> str:
-    with open("/proc/cmdline") as file:
-        parameters = file.read().split()
-    named = [word.removeprefix(_HOST_NAME_PARAMETER) for word in parameters if word.startswith(_HOST_NAME_PARAMETER)]
-    return named[-1] if named else "firkin"
 
 
 def _name_disks() -> None:

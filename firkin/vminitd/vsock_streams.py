@@ -9,7 +9,8 @@ import socket
 import sys
 from collections.abc import Iterator
 
-from .host_line import AGENT_PORT, HOST_CID
+from .host_line import AGENT_PORT
+from .host_ports import HOST_CID, check_answer, connected_blocking, host_address
 from .host_streams import HostStreams, port_in_use
 from .proxies import relay_both_ways
 from .relays import Relay
@@ -47,25 +48,23 @@ class VsockStreams(HostStreams):
         return cid == HOST_CID
 
     async def _dialled(self, port: int) -> socket.socket:
+        address, said = host_address(port)
+        loop = asyncio.get_running_loop()
         peer = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
         try:
             peer.setblocking(False)
             async with asyncio.timeout(CONNECT_SECONDS):
-                await asyncio.get_running_loop().sock_connect(peer, (HOST_CID, port))
+                await loop.sock_connect(peer, address)
+                if said:
+                    await loop.sock_sendall(peer, said)
+                    check_answer(await loop.sock_recv(peer, 1), port)
         except BaseException:
             peer.close()
             raise
         return peer
 
     def _dialled_blocking(self, port: int) -> socket.socket:
-        peer = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
-        try:
-            peer.settimeout(CONNECT_SECONDS)
-            peer.connect((HOST_CID, port))
-        except BaseException:
-            peer.close()
-            raise
-        return peer
+        return connected_blocking(port, CONNECT_SECONDS)
 
 
 def _has_no_name() -> None:

@@ -10,6 +10,7 @@ from .command import Command
 EXPECTED = {
     "python", "kernel", "compiled kernels", "user", "namespaces", "overlayfs", "loop devices", "control groups",
     "crun", "unshare", "mke2fs", "slirp4netns", "state directory", "runtime directory", "virtual machines", "kvm",
+    "vsock",
 }  # fmt: skip
 
 

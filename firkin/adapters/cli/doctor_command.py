@@ -37,7 +37,7 @@ def command(services: CliServices, as_json: bool) -> int:
     from .check import Check, Verdict
     from .machine_checks import machine_checks
 
-    checks: list[Check] = list(machine_checks(services.places(), services.kvm_obstacle()))
+    checks: list[Check] = list(machine_checks(services.places(), services.kvm_obstacle(), services.vhost_obstacle()))
     promises = asyncio.run(_promises(services))
     ready = all(check.verdict is not Verdict.MISSING for check in checks)
     if as_json:

@@ -29,8 +29,14 @@ _NAMESPACES = ("mnt", "pid", "uts", "ipc", "net", "cgroup")
 _VERSION_SECONDS = 10
 
 
-def machine_checks(places: Places, kvm_obstacle: str) -> Iterator[Check]:
-    """Look at this machine, one check after the other; `kvm_obstacle` is why KVM cannot work, or ""."""
+def machine_checks(places: Places, kvm_obstacle: str, vhost_obstacle: str) -> Iterator[Check]:
+    """Look at this machine, one check after the other.
+
+    Args:
+        places: where firkin keeps its files.
+        kvm_obstacle: why KVM cannot work, or "".
+        vhost_obstacle: why the kernel's vsock device cannot be used, or "".
+    """
     yield _python()
     yield _kernel()
     yield _compiled_kernels()
@@ -44,6 +50,7 @@ def machine_checks(places: Places, kvm_obstacle: str) -> Iterator[Check]:
     yield _space(places.state_dir)
     yield _writable("runtime directory", places.runtime_dir)
     yield from _virtual_machines(path, kvm_obstacle)
+    yield _vsock(vhost_obstacle)
 
 
 def _python() -> Check:
@@ -170,3 +177,9 @@ def _virtual_machines(path: str, kvm_obstacle: str) -> Iterator[Check]:
         yield Check("kvm", Verdict.NOTE, detail)
     else:
         yield Check("kvm", Verdict.OK, "it opens, and the processor has it; the first machine proves it by a boot")
+
+
+def _vsock(vhost_obstacle: str) -> Check:
+    if vhost_obstacle:
+        return Check("vsock", Verdict.OK, f"by firkin's own device (vhost_user): {vhost_obstacle}")
+    return Check("vsock", Verdict.OK, "by the kernel's device (vhost), where QEMU has it; --vsock decides otherwise")

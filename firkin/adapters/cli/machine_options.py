@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 VMM_KINDS = ("namespace", "qemu")
 ACCELERATIONS = ("auto", "kvm", "tcg")
+VSOCK_DEVICES = ("auto", "vhost", "vhost_user")
 _META = "firkin.machine"
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -29,6 +30,7 @@ class MachineOptions(NamedTuple):
     cpus: int | None = None
     memory: int | None = None
     kernel: Path | None = None
+    vsock: str | None = None
 
     def vm_config(self) -> VmConfig:
         """The part of it that a pod's spec holds."""
@@ -63,6 +65,11 @@ _OPTIONS = (
         ["--accel", "acceleration"],
         type=click.Choice(ACCELERATIONS),
         help="Acceleration of the virtual machine; auto takes KVM where it works.",
+    ),
+    click.Option(
+        ["--vsock"],
+        type=click.Choice(VSOCK_DEVICES),
+        help="What carries a virtual machine's streams; auto takes the kernel's device, vhost, where it opens.",
     ),
 )
 

@@ -169,4 +169,5 @@ class CliServices(NamedTuple):
     reclaimable: Callable[[Path | None], Sequence[ReclaimableSpace]]
     guest_images: Callable[[], GuestImages]
     kvm_obstacle: Callable[[], str]
+    vhost_obstacle: Callable[[], str]
     long_lived: LongLivedPods

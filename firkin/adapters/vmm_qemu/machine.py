@@ -11,7 +11,8 @@ import msgspec
 from firkin.domain.size import Size
 from firkin.ports.guest_image import GuestImage
 
-GUEST_CID = 3
+from .vsock_link import escaped
+
 ROOT_SERIAL = "firkin-root"
 STORE_SERIAL = "firkin-store"
 
@@ -45,7 +46,8 @@ class Machine(msgspec.Struct, frozen=True):
 
     Attributes:
         accelerator: "kvm" or "tcg".
-        vsock_socket: where the vhost-user back end of the vsock device listens.
+        vsock_arguments: the vsock device.
+        vsock_parameters: what the guest's kernel is told of it.
         monitor_socket: where somebody listens for QEMU's monitor protocol.
         host_name: of the guest.
     """
@@ -56,16 +58,18 @@ class Machine(msgspec.Struct, frozen=True):
     cpus: int
     memory: Size
     disks: Sequence[Disk]
-    vsock_socket: Path
+    vsock_arguments: Sequence[str]
     monitor_socket: Path
     host_name: str
+    vsock_parameters: Sequence[str] = ()
     command_line_extra: Sequence[str] = ()
 
     def arguments(self) -> list[str]:
         """What follows the program's name."""
         mebibytes = -(-int(self.memory) // Size.mib(1))
         processor = "host" if self.accelerator == "kvm" else "max"
-        parameters = (*_KERNEL_PARAMETERS, f"firkin.host_name={self.host_name}", *self.command_line_extra)
+        own = (*_KERNEL_PARAMETERS, *self.vsock_parameters, f"firkin.host_name={self.host_name}")
+        parameters = (*own, *self.command_line_extra)
         return [
             *_BARE,
             *_CONFINED,
@@ -75,9 +79,8 @@ class Machine(msgspec.Struct, frozen=True):
             # A shared file, because the vsock device, another thread of firkin's, writes into the guest's buffers.
             *("-object", f"memory-backend-memfd,id=memory,size={mebibytes}M,share=on"),
             *("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"),
-            *("-chardev", f"socket,id=monitor,path={_escaped(self.monitor_socket)}", "-mon", "monitor,mode=control"),
-            *("-chardev", f"socket,id=vsock,path={_escaped(self.vsock_socket)}"),
-            *("-device", "vhost-user-vsock-pci,chardev=vsock"),
+            *("-chardev", f"socket,id=monitor,path={escaped(self.monitor_socket)}", "-mon", "monitor,mode=control"),
+            *self.vsock_arguments,
             *(argument for disk in self.disks for argument in _disk_arguments(disk)),
             *("-kernel", str(self.image.kernel), "-initrd", str(self.image.initramfs)),
             *("-append", " ".join(parameters)),
@@ -90,8 +93,3 @@ def _disk_arguments(disk: Disk) -> list[str]:
     block = {"driver": "raw", "node-name": disk.serial, "read-only": disk.read_only, "discard": "unmap", "file": file}
     device = {"driver": "virtio-blk-pci", "drive": disk.serial, "serial": disk.serial}
     return ["-blockdev", json.dumps(block), "-device", json.dumps(device)]
-
-
-def _escaped(path: Path) -> str:
-    """As a value in a list of options, where a comma is doubled."""
-    return str(path).replace(",", ",,")

@@ -19,8 +19,15 @@ _BOUND_TO_ITS_STARTER = '[ "$PPID" = "$1" ] && shift && exec "$@"'
 class QemuProcess:
     """A started QEMU. `close` ends it, whatever its state, and must be called."""
 
-    def __init__(self, command: Sequence[str], console: Console, search_path: str, setpriv: str) -> None:
-        """Start it; what it and its guest say goes to the console.
+    def __init__(
+        self,
+        command: Sequence[str],
+        console: Console,
+        search_path: str,
+        setpriv: str,
+        inherited: Sequence[int] = (),
+    ) -> None:
+        """Start it, with the open files `inherited`; what it and its guest say goes to the console.
 
         Raises:
             BootFailed: it cannot be executed.
@@ -39,6 +46,7 @@ class QemuProcess:
                 env={"PATH": search_path, "LANG": "C.UTF-8"},
                 cwd="/",
                 start_new_session=True,
+                pass_fds=inherited,
             )
         except OSError as error:
             raise BootFailed("start QEMU", f"{error.filename}: {error.strerror}") from error

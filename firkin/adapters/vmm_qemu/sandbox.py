@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from firkin._fast import vsock
+from firkin._fast import vsock as vsock_devices
 from firkin.domain.boot_timing import BootTiming
 from firkin.domain.mounts import Mount
 from firkin.domain.reports import SandboxExit
@@ -18,6 +18,8 @@ from firkin.host_side.console import Console
 from .guest_line import GuestLine
 from .monitor import Monitor
 from .process import QemuProcess
+from .vsock_choice import VsockChoice
+from .vsock_link import VsockLink
 
 AGENT_PORT = 1024
 _QUIT_SECONDS = 2.0
@@ -32,7 +34,7 @@ class MachineParts(msgspec.Struct, frozen=True):
     console: Console
     monitor: Monitor
     line: GuestLine
-    device: vsock.VsockDevice
+    link: VsockLink
 
 
 class QemuSandbox:
@@ -72,6 +74,11 @@ class QemuSandbox:
         return self._boot_timing
 
     @property
+    def vsock(self) -> VsockChoice:
+        """What carries the streams, and why not the host kernel's device."""
+        return self._parts.link.choice
+
+    @property
     def qemu_pid(self) -> int:
         """The process that holds the machine."""
         return self._parts.process.pid
@@ -82,27 +89,27 @@ class QemuSandbox:
 
     def _agent_listens(self) -> None:
         # Only now does the agent's socket appear: nobody dials a machine that is still booting.
-        self._parts.device.listen(AGENT_PORT)
+        self._parts.link.listen(AGENT_PORT)
         self._phase = "running"
         self._boot_timing = BootTiming.from_marks(self._started, time.monotonic(), self._parts.line.phases or {})
 
     async def expose_guest_port(self, port: int) -> None:
         """Let the device have a socket for the port, until it ends."""
         if port not in self._exposed_ports:
-            self._parts.device.listen(port)
+            self._parts.link.listen(port)
             self._exposed_ports.add(port)
 
-    async def watch_device(self) -> None:
+    async def watch_device(self, device: vsock_devices.VsockDevice) -> None:
         """End the machine when its vsock device ends first: nobody could speak with it any more."""
         ended = asyncio.Event()
         loop = asyncio.get_running_loop()
-        descriptor = self._parts.device.fileno()
+        descriptor = device.fileno()
         loop.add_reader(descriptor, ended.set)
         try:
             await ended.wait()
         finally:
             loop.remove_reader(descriptor)
-        end = self._parts.device.end
+        end = device.end
         if end is None or await self._parts.process.ends_within(_FOLLOWS_SECONDS):
             return
         self._broken = f"its vsock device ended ({end.kind}: {end.reason})"

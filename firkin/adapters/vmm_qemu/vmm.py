@@ -13,7 +13,6 @@ from pathlib import Path
 import msgspec
 from qemu.qmp import QMPError
 
-from firkin._fast import vsock
 from firkin.application.task_scope import TaskScope, finished
 from firkin.domain.container_spec import ResourceLimits
 from firkin.domain.errors import BootFailed, MissingTool, UnsupportedFeature
@@ -30,11 +29,13 @@ from firkin.ports.vmm import SandboxRequest
 
 from .acceleration import KVM, Acceleration, best_acceleration
 from .guest_line import GuestLine
-from .machine import GUEST_CID, ROOT_SERIAL, STORE_SERIAL, Disk, Machine
+from .machine import ROOT_SERIAL, STORE_SERIAL, Disk, Machine
 from .monitor import Monitor
 from .process import QemuProcess
 from .promises import capabilities
 from .sandbox import MachineParts, QemuSandbox
+from .vsock_choice import AUTO, chosen_vsock
+from .vsock_link import OpenVsock, opened_vsock
 
 DEFAULT_SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEFAULT_MEMORY = Size.gib(1)
@@ -46,9 +47,6 @@ _PERIOD_MICROSECONDS = 100_000
 _QUOTA_MINIMUM_MICROSECONDS = 1_000
 
 
-AUTO = "auto"
-
-
 class QemuSettings(msgspec.Struct, frozen=True):
     """What machines are like unless a pod's own config says otherwise.
 
@@ -57,12 +55,14 @@ class QemuSettings(msgspec.Struct, frozen=True):
         cpus: processors; None: two with KVM, one without, where each costs time at boot.
         memory: bytes; None is 1 GiB. The host gives it as the guest uses it.
         kernel: kernel file; None is Debian's for cloud machines.
+        vsock: `vhost` (the host kernel's device), `vhost_user` (firkin's own), or `auto`: the kernel's where it opens.
     """
 
     acceleration: str = AUTO
     cpus: int | None = None
     memory: Size | None = None
     kernel: Path | None = None
+    vsock: str = AUTO
 
 
 class QemuVmm:
@@ -75,6 +75,7 @@ class QemuVmm:
         search_path: str = DEFAULT_SEARCH_PATH,
         settings: QemuSettings | None = None,
         progress: BuildProgress | None = None,
+        open_vsock: OpenVsock = opened_vsock,
     ) -> None:
         """Touch nothing yet.
 
@@ -84,7 +85,9 @@ class QemuVmm:
             search_path: PATH on which QEMU is looked up.
             settings: what a pod's own config leaves open.
             progress: told what building a guest image does, when one has to be built.
+            open_vsock: makes the host's side of a machine's vsock device.
         """
+        self._open_vsock = open_vsock
         self._runtime_dir = runtime_dir.absolute()
         self._images = images
         self._search_path = search_path
@@ -116,12 +119,11 @@ class QemuVmm:
         setpriv = self._tool("setpriv", "running virtual machines", "util-linux")
         image = await self._images.image(request.config.kernel or self._settings.kernel, self._progress)
         acceleration = await self._acceleration(qemu, image)
+        choice = await chosen_vsock(self._settings.vsock, qemu)
         async with _undone_whole() as stack:
             self._tidy_up()
             directory = stack.enter_context(socket_directory(self._runtime_dir, request.pod_id))
-            device = vsock.VsockDevice(directory / "vsock.sock", GUEST_CID, directory)
-            stack.callback(device.close)
-            device.start()
+            link = await stack.enter_async_context(self._open_vsock(choice, directory))
             monitor = await stack.enter_async_context(Monitor(directory.name, directory / "monitor.sock"))
             line = GuestLine(directory, _group_files(request.limits))
             stack.callback(line.close)
@@ -134,20 +136,23 @@ class QemuVmm:
                 cpus=request.config.cpus or self._settings.cpus or _default_cpus(acceleration),
                 memory=request.config.memory or self._settings.memory or DEFAULT_MEMORY,
                 disks=(Disk(image.root, ROOT_SERIAL, True), Disk(request.store.path, STORE_SERIAL)),
-                vsock_socket=directory / "vsock.sock",
+                vsock_arguments=link.arguments,
+                vsock_parameters=link.parameters,
                 monitor_socket=directory / "monitor.sock",
                 host_name=request.host_name,
                 command_line_extra=request.config.command_line_extra,
             )
             started = time.monotonic()
-            process = QemuProcess([qemu, *machine.arguments()], console, self._search_path, setpriv)
+            command = [qemu, *machine.arguments()]
+            process = QemuProcess(command, console, self._search_path, setpriv, link.inherited)
             stack.push_async_callback(process.close)
             await _came_up(process, monitor, console, request.config.boot_timeout_seconds)
-            parts = MachineParts(process, console, monitor, line, device)
+            parts = MachineParts(process, console, monitor, line, link)
             sandbox = QemuSandbox(directory, _store_mount(request), parts, started)
             watching = TaskScope()
             stack.push_async_callback(watching.aclose)
-            watching.start(sandbox.watch_device(), f"watch the vsock device of {sandbox.id}")
+            if link.device is not None:
+                watching.start(sandbox.watch_device(link.device), f"watch the vsock device of {sandbox.id}")
             stack.push_async_callback(sandbox.stop, _STOP_SECONDS)
             yield sandbox
 

@@ -40,6 +40,7 @@ def run_over(registry: MemoryPodRegistry, *arguments: str) -> int:
         reclaimable=unused,
         guest_images=unused,
         kvm_obstacle=unused,
+        vhost_obstacle=unused,
         long_lived=long_lived_in_memory(registry),
     )
     return run_program(arguments, services)

@@ -95,6 +95,7 @@ def _services(world: _World, runtime: Callable[..., AbstractAsyncContextManager[
         reclaimable=spaces,
         guest_images=unused,
         kvm_obstacle=unused,
+        vhost_obstacle=unused,
         long_lived=long_lived_in_memory(),
     )
 

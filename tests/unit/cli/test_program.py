@@ -86,6 +86,7 @@ def _services(agent: Callable[[Sequence[str]], int], *, traceback: bool = False)
         reclaimable=lambda store: (),
         guest_images=lambda: HostGuestImages(Path("/nowhere"), "/bin"),
         kvm_obstacle=lambda: "",
+        vhost_obstacle=lambda: "",
         long_lived=long_lived_in_memory(),
     )
 

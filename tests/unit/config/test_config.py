@@ -86,6 +86,18 @@ def test_each_port_takes_any_object_that_keeps_its_protocol() -> None:
     assert RuntimeConfig(images=source).image_sources == (source,)
 
 
+@pytest.mark.parametrize(
+    ("setting", "choices"), [("acceleration", "auto, kvm, tcg"), ("vsock", "auto, vhost, vhost_user")]
+)
+def test_a_wrong_setting_of_machines_is_told_with_the_choices(setting: str, choices: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"{setting} is 'nonsense'; it must be one of {choices}"):
+        replace(RuntimeConfig(), **{setting: "nonsense"})
+
+
+def test_the_vsock_device_is_chosen_by_the_environment() -> None:
+    assert load_config({"FIRKIN_VSOCK": "vhost", "HOME": "/nonexistent"}).vsock == "vhost"
+
+
 @pytest.mark.parametrize("setting", ["vmm", "store", "agents", "images"])
 def test_a_wrong_name_is_told_with_the_choices(setting: str) -> None:
     with pytest.raises(ConfigurationError, match=rf"{setting} is 'nonsense'; it must be one of .*memory"):

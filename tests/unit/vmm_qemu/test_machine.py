@@ -19,7 +19,7 @@ _MACHINE = Machine(
     cpus=2,
     memory=Size(Size.mib(300) + 1),
     disks=(Disk(Path("/stores/with,comma"), "store"), Disk(Path("/images/root"), "root", True)),
-    vsock_socket=Path("/run/a,b/vsock.sock"),
+    vsock_arguments=("-device", "vsock"),
     monitor_socket=Path("/run/a,b/monitor.sock"),
     host_name="pod-1",
     command_line_extra=("nokaslr",),
@@ -37,7 +37,7 @@ def test_memory_is_rounded_up_and_shared_with_the_vsock_device() -> None:
 
 
 def test_commas_in_paths_do_not_end_a_value() -> None:
-    assert any("path=/run/a,,b/vsock.sock" in value for value in _values("-chardev"))
+    assert any("path=/run/a,,b/monitor.sock" in value for value in _values("-chardev"))
     assert json.loads(_values("-blockdev")[0])["file"]["filename"] == "/stores/with,comma"
 
 
