@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from firkin.domain.mounts import Mount
 from firkin.domain.reports import SandboxExit
@@ -41,4 +41,18 @@ class Sandbox(Protocol):
 
     async def stop(self, grace_seconds: float) -> SandboxExit:
         """Ask the sandbox to end, then kill it after the grace period; twice is fine."""
+        ...
+
+
+@runtime_checkable
+class TakesFiles(Protocol):
+    """What a sandbox may have beside `Sandbox`: streams that take whole files."""
+
+    @property
+    def takes_files(self) -> bool:
+        """Whether a file may be handed to a stream of the socket directory.
+
+        Sent with one byte (SCM_RIGHTS), a regular file then reaches the guest from its position to its end, in place of
+        that byte, without passing through the sender.
+        """
         ...

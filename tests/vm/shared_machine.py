@@ -16,7 +16,7 @@ from firkin.domain.mounts import Mount
 from firkin.domain.reports import Capabilities, SandboxExit
 from firkin.domain.size import Size
 from firkin.domain.vm_config import VmConfig
-from firkin.ports.sandbox import Sandbox
+from firkin.ports.sandbox import Sandbox, TakesFiles
 from firkin.ports.vmm import SandboxRequest
 
 from .machines import BOOT_SECONDS, empty_store, qemu_vmm, request_for
@@ -123,6 +123,10 @@ class Lease:
     @property
     def store_mount(self) -> Mount:
         return self._machine.store_mount
+
+    @property
+    def takes_files(self) -> bool:
+        return isinstance(self._machine, TakesFiles) and self._machine.takes_files
 
     async def expose_guest_port(self, port: int) -> None:
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._machine.expose_guest_port(port), self._loop))

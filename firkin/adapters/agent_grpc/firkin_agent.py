@@ -105,7 +105,7 @@ class FirkinAgent(FirkinAgentFiles, FirkinAgentStatistics, FirkinAgentEvents, Fi
         with contextlib.ExitStack() as listening:
             listeners = [self._listener(listening) for _ in bundle.layers]
             stall = StallDeadline(self._session.stall_seconds)
-            feed = LayerFeed(bundle, stall.progressed)
+            feed = LayerFeed(bundle, stall.progressed, hands_over=self._session.takes_files)
             sending = [
                 self._session.scope.start(feed.send(*pair), f"send layer {pair[0].digest}")
                 for pair in zip(bundle.layers, listeners, strict=True)
@@ -117,8 +117,9 @@ class FirkinAgent(FirkinAgentFiles, FirkinAgentStatistics, FirkinAgentEvents, Fi
             except TimeoutError:
                 raise deadline_exceeded(kind) from None
             except BaseException as error:
-                if feed.failure is not None and not isinstance(error, asyncio.CancelledError):
-                    raise feed.failure.during(kind.operation, outcome=Outcome.DID_NOT) from error
+                failure = feed.found_failure()
+                if failure is not None and not isinstance(error, asyncio.CancelledError):
+                    raise failure.during(kind.operation, outcome=Outcome.DID_NOT) from error
                 raise
             finally:
                 for task in sending:

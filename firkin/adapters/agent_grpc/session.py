@@ -15,7 +15,7 @@ from grpc.aio import AioRpcError, Channel, UnaryUnaryMultiCallable, insecure_cha
 from firkin.application.task_scope import TaskScope, finished
 from firkin.domain.errors import AgentUnreachable, FirkinError, Outcome, SandboxDied
 from firkin.domain.process import StdioOptions
-from firkin.ports.sandbox import Sandbox
+from firkin.ports.sandbox import Sandbox, TakesFiles
 
 from .bulk_listener import FIRST_GUEST_PORT, BulkListener, PortAllocator, SocketDirectory
 from .death_watch import DeathWatch
@@ -71,6 +71,11 @@ class AgentSession:
     def channel(self) -> Channel:
         """The one channel of the sandbox."""
         return self._channel
+
+    @property
+    def takes_files(self) -> bool:
+        """Whether a stream of the sandbox takes a whole file (see TakesFiles)."""
+        return isinstance(self.sandbox, TakesFiles) and self.sandbox.takes_files
 
     @property
     def has_agent_socket(self) -> bool:

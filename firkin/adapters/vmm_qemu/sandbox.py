@@ -38,7 +38,7 @@ class MachineParts(msgspec.Struct, frozen=True):
 
 
 class QemuSandbox:
-    """Keeps the port Sandbox."""
+    """Keeps the ports Sandbox and TakesFiles."""
 
     def __init__(self, socket_directory: Path, store_mount: Mount, parts: MachineParts, started: float) -> None:
         """`started` is when QEMU was, by `time.monotonic`."""
@@ -72,6 +72,11 @@ class QemuSandbox:
     def boot_timing(self) -> BootTiming | None:
         """Where the time of the boot went; None until the agent listens."""
         return self._boot_timing
+
+    @property
+    def takes_files(self) -> bool:
+        """Keeps TakesFiles: firkin's own device reads a file straight into the guest's memory."""
+        return self._parts.link.device is not None
 
     @property
     def vsock(self) -> VsockChoice:

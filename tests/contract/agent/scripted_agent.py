@@ -32,8 +32,9 @@ _SANDBOX_CONTEXT = "/com.apple.containerization.sandbox.v3.SandboxContext/"
 class FakeSandbox:
     """A sandbox of which only the sockets exist; a test lets it die."""
 
-    def __init__(self, socket_directory: Path) -> None:
+    def __init__(self, socket_directory: Path, takes_files: bool = False) -> None:
         self._socket_directory = socket_directory
+        self.takes_files = takes_files
         self._ended: asyncio.Future[SandboxExit] = asyncio.get_running_loop().create_future()
 
     @property
@@ -195,12 +196,13 @@ async def scripted(
     stall_seconds: float = 30.0,
     knows_agent_v1: bool = True,
     answers: Mapping[str, Message] | None = None,
+    takes_files: bool = False,
 ) -> AsyncIterator[Connected]:
     """A client that is connected to a scripted agent."""
     script = ScriptedAgent(directory, knows_agent_v1)
     for name, message in (answers or {}).items():
         script.answer(name, message)
-    sandbox = FakeSandbox(directory)
+    sandbox = FakeSandbox(directory, takes_files)
     connector = GrpcAgentConnector(deadline_seconds, stall_seconds)
     async with script.listening() as server, connector.connected(sandbox, 10) as agent:
         yield Connected(script, sandbox, agent, server)
