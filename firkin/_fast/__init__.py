@@ -19,6 +19,14 @@ else:
 clean_member_name = _paths.clean_member_name
 guest_path_problem = _paths.guest_path_problem
 id_problem = _paths.id_problem
+id_problems = _paths.id_problems
 relative_path_problem = _paths.relative_path_problem
 
-__all__ = ["PURE_PYTHON", "clean_member_name", "guest_path_problem", "id_problem", "relative_path_problem"]
+__all__ = [
+    "PURE_PYTHON",
+    "clean_member_name",
+    "guest_path_problem",
+    "id_problem",
+    "id_problems",
+    "relative_path_problem",
+]

@@ -20,6 +20,15 @@ def id_problem(value: bytes) -> str | None:
     return None
 
 
+def id_problems(values: list[bytes]) -> list[str | None]:
+    """What `id_problem` says of each of them.
+
+    Raises:
+        TypeError: one is no bytes.
+    """
+    return [id_problem(value) for value in values]
+
+
 def guest_path_problem(path: bytes) -> str | None:
     """Say why `path` cannot be a guest path (absolute, not `/`, normalised), or None."""
     if not path:

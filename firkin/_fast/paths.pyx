@@ -2,24 +2,75 @@
 """The path rules, compiled: the twin of `_paths_py.py`, over the same tests."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t
 from libc.string cimport memchr, memcpy
+
+cdef extern from "Python.h":
+    PyObject *PyList_GET_ITEM(list values, Py_ssize_t index)
+    bint PyBytes_CheckExact(PyObject *value)
+    char *bytes_of "PyBytes_AS_STRING"(PyObject *value)
+    Py_ssize_t size_of "PyBytes_GET_SIZE"(PyObject *value)
+
+cdef extern from * nogil:
+    """
+    #include <stdint.h>
+    #include <string.h>
+
+    typedef uint8_t firkin_bytes __attribute__((vector_size(16)));
+
+    static inline firkin_bytes firkin_odd_bytes(const char *path)
+    {
+        firkin_bytes these, following;
+        memcpy(&these, path, sizeof these);
+        memcpy(&following, path + 1, sizeof following);
+        return (firkin_bytes)(these == 0)
+            | ((firkin_bytes)(these == '/') & (firkin_bytes)((following == '/') | (following == '.')));
+    }
+
+    /* True when one of more than sixteen bytes, but for the last, is NUL or a slash before a slash or dot. */
+    static inline int firkin_has_odd_byte(const char *path, size_t size)
+    {
+        firkin_bytes odd = firkin_odd_bytes(path + size - sizeof odd - 1);
+        uint64_t found[2];
+        for (size_t at = 0; at + sizeof odd < size; at += sizeof odd)
+            odd |= firkin_odd_bytes(path + at);
+        memcpy(found, &odd, sizeof found);
+        return (found[0] | found[1]) != 0;
+    }
+
+    static const uint8_t firkin_ignored[32] = {
+        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+    };
+
+    /* True when the last `size` of sixteen bytes are all of [A-Za-z0-9_.-]. */
+    static inline int firkin_are_id_bytes(const char *sixteen, size_t size)
+    {
+        firkin_bytes these, ignored, letters, digits;
+        uint64_t found[2];
+        memcpy(&these, sixteen, sizeof these);
+        memcpy(&ignored, firkin_ignored + size, sizeof ignored);
+        letters = (these | 0x20) - 'a';
+        digits = these - '0';
+        these = ignored
+            | (firkin_bytes)((letters < 26) | (digits < 10) | (these == '_') | (these == '.') | (these == '-'));
+        memcpy(found, &these, sizeof found);
+        return (found[0] & found[1]) == UINT64_MAX;
+    }
+    """
+    bint has_odd_byte "firkin_has_odd_byte"(const char *path, size_t size)
+    bint are_id_bytes "firkin_are_id_bytes"(const char *sixteen, size_t size)
 
 cdef enum:
     ID_SIZE = 64
     WORD = 8
+    VECTOR = 16
 
 # In every byte of a word: all bits but the highest, a slash, a dot.
 cdef enum:
     LOW_BITS = 0x7f7f7f7f7f7f7f7f
     SLASHES = 0x2f2f2f2f2f2f2f2f
     DOTS = 0x2e2e2e2e2e2e2e2e
-
-cdef enum:
-    ID_BYTE = 1
-    FIRST_ID_BYTE = 2
-
-cdef unsigned char[256] _ID_KINDS
 
 cdef tuple _SENTENCES = (
     None,
@@ -29,22 +80,37 @@ cdef tuple _SENTENCES = (
     "it is not absolute",
     "it is not relative",
     "it is not normalised: it has an empty, '.' or '..' component",
+    "its name climbs above the rootfs with '..'",
+    "it is longer than 64 characters",
+    "it has a character other than letters, digits, '_', '.' and '-'",
+    "its first character is not a letter or digit",
 )
 
 
 def id_problem(bytes value not None):
     """Say why `value` cannot be an id (1 to 64 of `[A-Za-z0-9_.-]`, the first a letter or digit), or None."""
-    cdef const char *text = PyBytes_AS_STRING(value)
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(value)
-    if size == 0:
-        return "it is empty"
-    if size > ID_SIZE:
-        return "it is longer than 64 characters"
-    if not _all_id_bytes(text, size):
-        return "it has a character other than letters, digits, '_', '.' and '-'"
-    if not _ID_KINDS[<unsigned char>text[0]] & FIRST_ID_BYTE:
-        return "its first character is not a letter or digit"
-    return None
+    return _SENTENCES[<int>_id_rule(PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value))]
+
+
+def id_problems(list values not None):
+    """What `id_problem` says of each of them.
+
+    Raises:
+        TypeError: one is no bytes.
+    """
+    cdef Py_ssize_t count = len(values)
+    cdef list problems = [None] * count
+    cdef PyObject *value
+    cdef PathProblem problem
+    cdef Py_ssize_t index
+    for index in range(count):
+        value = PyList_GET_ITEM(values, index)
+        if not PyBytes_CheckExact(value):
+            raise TypeError("it is no bytes")
+        problem = _id_rule(bytes_of(value), size_of(value))
+        if problem != PATH_IS_FINE:
+            problems[index] = _SENTENCES[<int>problem]
+    return problems
 
 
 def guest_path_problem(bytes path not None):
@@ -83,6 +149,16 @@ def clean_member_name(bytes name not None):
     if problem == PATH_HAS_NUL:
         raise ValueError("its name contains NUL")
     raise ValueError("its name climbs above the rootfs with '..'")
+
+
+cdef PathProblem _id_rule(const char *text, Py_ssize_t size) noexcept nogil:
+    if size == 0:
+        return PATH_IS_EMPTY
+    if size > ID_SIZE:
+        return ID_IS_TOO_LONG
+    if not _all_id_bytes(text, size):
+        return ID_HAS_ANOTHER_BYTE
+    return PATH_IS_FINE if _is_id_start(text[0]) else ID_BEGINS_OTHERWISE
 
 
 cdef PathProblem guest_path_rule(const char *path, Py_ssize_t size) noexcept nogil:
@@ -145,24 +221,23 @@ cdef PathProblem clean_member(
 
 
 cdef inline Py_ssize_t _beginning(const char *name, Py_ssize_t size) noexcept nogil:
-    # How much of a name does not count: a `/` or a `./`, as most have it.
-    if size > 0 and name[0] == b"/":
-        return 1
-    return 2 if size > 1 and name[0] == b"." and name[1] == b"/" else 0
+    # How much of a name does not count: a `/` or a `./`, as most have it. Which of them cannot be foreseen, so there
+    # is no branch for it.
+    if size == 0:
+        return 0
+    return (name[0] == b"/") + 2 * ((name[0] == b".") & (name[1] == b"/"))
 
 
 cdef inline bint _is_plain(const char *path, Py_ssize_t size) noexcept nogil:
-    # True for most normalised paths: no NUL, and no component that is empty or begins with a dot. Eight bytes at a
-    # time; the last eight again in part, for a path that is not a multiple of them.
+    # True for most normalised paths: no NUL, and no component that is empty or begins with a dot. Sixteen or eight
+    # bytes at a time; the last ones again in part, for a path that is not a multiple of them.
     cdef Py_ssize_t at = 0
     if size == 0 or path[0] == b"/" or path[0] == b"." or path[size - 1] == b"/":
         return False
-    while at + WORD < size:
-        if not _is_plain_word(path + at):
-            return False
-        at += WORD
+    if size > VECTOR:
+        return path[size - 1] != 0 and not has_odd_byte(path, <size_t>size)
     if size > WORD:
-        return _is_plain_word(path + size - WORD - 1) and path[size - 1] != 0
+        return _is_plain_word(path) and _is_plain_word(path + size - WORD - 1) and path[size - 1] != 0
     for at in range(size):
         if path[at] == 0 or (path[at] == b"/" and (path[at + 1] == b"/" or path[at + 1] == b".")):
             return False
@@ -217,20 +292,14 @@ cdef inline bint _is_parent(const char *component, Py_ssize_t size) noexcept nog
 
 
 cdef inline bint _all_id_bytes(const char *text, Py_ssize_t size) noexcept nogil:
-    cdef Py_ssize_t index
-    cdef unsigned char kinds = ID_BYTE | FIRST_ID_BYTE
-    for index in range(size):
-        kinds &= _ID_KINDS[<unsigned char>text[index]] | FIRST_ID_BYTE
-    return kinds & ID_BYTE != 0
+    # Up to sixteen bytes before it are read too, and ignored: of a bytes object that is its head. A branch for every
+    # size would cost more.
+    while size > VECTOR:
+        size -= VECTOR
+        if not are_id_bytes(text + size, VECTOR):
+            return False
+    return are_id_bytes(text + size - VECTOR, <size_t>size)
 
 
-cdef void _fill_id_kinds() noexcept:
-    cdef int byte
-    for byte in range(256):
-        if b"0" <= byte <= b"9" or b"A" <= byte <= b"Z" or b"a" <= byte <= b"z":
-            _ID_KINDS[byte] = ID_BYTE | FIRST_ID_BYTE
-        elif byte == b"_" or byte == b"." or byte == b"-":
-            _ID_KINDS[byte] = ID_BYTE
-
-
-_fill_id_kinds()
+cdef inline bint _is_id_start(char byte) noexcept nogil:
+    return b"0" <= byte <= b"9" or b"A" <= byte <= b"Z" or b"a" <= byte <= b"z"

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 from hypothesis import example, given
@@ -21,6 +21,7 @@ class PathRules(Protocol):
     """What both twins have."""
 
     def id_problem(self, value: bytes) -> str | None: ...
+    def id_problems(self, values: list[bytes]) -> list[str | None]: ...
     def guest_path_problem(self, path: bytes) -> str | None: ...
     def relative_path_problem(self, path: bytes) -> str | None: ...
     def clean_member_name(self, name: bytes) -> bytes: ...
@@ -204,6 +205,27 @@ def test_both_twins_say_the_same(value: bytes) -> None:
     assert paths.guest_path_problem(value) == _paths_py.guest_path_problem(value)
     assert paths.relative_path_problem(value) == _paths_py.relative_path_problem(value)
     assert refusal(paths, value) == refusal(_paths_py, value)
+
+
+def test_the_twins_agree_wherever_a_byte_that_no_id_has_stands() -> None:
+    """The compiled rule reads sixteen bytes at a time, with what stands before a shorter one."""
+    for size in range(1, 66):
+        for at in range(size):
+            for odd in (b"/", b"\0", b"-", b"[", b"`", b"{", b"@", b":", b"\x7f", b"\xff", b"Z"):
+                value = b"a" * at + odd + b"9" * (size - at - 1)
+                assert paths.id_problem(value) == _paths_py.id_problem(value)
+
+
+@given(st.lists(path_bytes, max_size=20))
+def test_many_ids_are_checked_as_each_alone(values: list[bytes]) -> None:
+    alone = [_paths_py.id_problem(value) for value in values]
+    assert paths.id_problems(values) == _paths_py.id_problems(values) == alone
+
+
+def test_among_many_ids_all_have_to_be_bytes(rules: PathRules) -> None:
+    values: list[Any] = [b"a", 5]
+    with pytest.raises(TypeError):
+        rules.id_problems(values)
 
 
 @pytest.mark.parametrize("name", TWINS)
