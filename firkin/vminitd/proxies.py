@@ -16,7 +16,7 @@ from .filesystem.beneath import refusing
 from .filesystem.failures import translating
 from .host_streams import HostStreams
 from .relays import Relay
-from .tcp_ports import connected_port, tcp_port
+from .tcp_ports import connected_address, connected_port, tcp_address, tcp_port
 from .unix_sockets import Remove, checked_socket_path, connected_to_socket, listening_socket
 
 _PORT_MAXIMUM = 2**32 - 2
@@ -126,6 +126,24 @@ def _forget(running: set[Relay], relay: Relay, _: asyncio.Future[None]) -> None:
     running.discard(relay)
 
 
+class _FirstConnection:
+    """A connection that is there already, for the first one who asks; for the others `dial` makes new ones."""
+
+    def __init__(self, connection: socket.socket, dial: Dial) -> None:
+        self._connection: socket.socket | None = connection
+        self._dial = dial
+
+    async def dial(self) -> socket.socket:
+        connection, self._connection = self._connection, None
+        return await self._dial() if connection is None else connection
+
+    def close(self) -> None:
+        """Close it, if nobody has asked."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
 class Proxies:
     """The proxies of a sandbox, by their ids."""
 
@@ -148,20 +166,39 @@ class Proxies:
             listener, remove = listening_socket(guest_path, permissions)
         self._table[proxy_id] = Proxy(listener, lambda: self._host.connect(port), remove)
 
-    def out_of(self, proxy_id: str, port: int, guest_path: str) -> None:
+    async def out_of(self, proxy_id: str, port: int, guest_path: str) -> None:
         """Listen on `port` of the sandbox for the host; each connection goes to the socket `guest_path`.
 
         The path is resolved at every connection, without following a symlink. `tcp:<port>` is a TCP port of the
-        sandbox's loopback instead.
+        sandbox's loopback instead. `tcp-connected:<host>:<port>` is dialled before this returns, for the first
+        connection: so the host learns whether somebody listens, and why not.
 
         Raises:
             InvalidArgument, PathRefused: port or path cannot be used.
-            AgentError: EEXIST: there is a proxy of this id or on this port, which goes on.
+            AgentError: EEXIST: there is a proxy of this id or on this port, which goes on. Other: see
+                `connected_address`.
         """
         self._check(proxy_id, port)
-        dial = _dial_of(guest_path)
+        address = tcp_address(guest_path)
+        if address is None:
+            self._listen_for_host(proxy_id, port, _dial_of(guest_path))
+            return
+        first = _FirstConnection(await connected_address(*address), partial(connected_address, *address))
+        try:
+            self._check(proxy_id, port)
+            self._listen_for_host(proxy_id, port, first.dial, first.close)
+        except BaseException:
+            first.close()
+            raise
+
+    def _listen_for_host(self, proxy_id: str, port: int, dial: Dial, close: Remove = lambda: None) -> None:
         listener, remove = self._host.listening(port)
-        self._table[proxy_id] = Proxy(listener, dial, remove, self._host.is_host)
+
+        def stop() -> None:
+            remove()
+            close()
+
+        self._table[proxy_id] = Proxy(listener, dial, stop, self._host.is_host)
 
     def stop(self, proxy_id: str) -> None:
         """End a proxy; its connections go on. An unknown one is ended already."""

@@ -1437,7 +1437,10 @@ class ProxyVsockRequest(_message.Message):
     id: _builtins.str
     vsock_port: _builtins.int
     guestPath: _builtins.str
-    """Of a unix socket. For OUT_OF, firkin's agent also takes "tcp:<port>": a TCP port of the sandbox's loopback."""
+    """Of a unix socket. For OUT_OF, firkin's agent also takes "tcp:<port>", a TCP port of the sandbox's loopback, and
+    "tcp-connected:<host>:<port>" (an IPv6 address in brackets), which it dials before it answers, for the first
+    connection: the answer tells whether somebody listens, or the errno.
+    """
     guestSocketPermissions: _builtins.int
     action: Global___ProxyVsockRequest.Action.ValueType
     def __init__(

@@ -56,14 +56,14 @@ async def _attempt(session: AgentSession, prefer_agent_v1: bool) -> Agent | None
         info = await AgentStub(session.channel).GetInfo(GetInfoRequest(), timeout=_ATTEMPT_SECONDS)
     except AioRpcError as error:
         if error.code() is StatusCode.UNIMPLEMENTED:
-            return SandboxContextAgent(session, is_strict=True)
+            return SandboxContextAgent(session, None)
         if error.code() in _NOT_YET:
             await session.redial()
             await asyncio.sleep(_PAUSE_AFTER_ATTEMPT_SECONDS)
             return None
         failure = translated(error, CallKind(_OPERATION, _ATTEMPT_SECONDS, changes=False))
         raise BootFailed(_OPERATION, str(failure)).during(_OPERATION, outcome=Outcome.DID_NOT) from error
-    return FirkinAgent(session, info) if prefer_agent_v1 else SandboxContextAgent(session, is_strict=False)
+    return FirkinAgent(session, info) if prefer_agent_v1 else SandboxContextAgent(session, frozenset(info.features))
 
 
 def _pauses() -> Iterator[float]:

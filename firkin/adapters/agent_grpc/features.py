@@ -11,6 +11,13 @@ PROCESS_LIST = "process-list"
 STORE_USAGE = "store-usage"
 EVENTS = "events"
 VOLUME_PARTS = "volume-parts"
+SHARED_PROCESSES = "shared-process-namespace"
+DISK_SIZE_LIMITS = "disk-size-limits"
+VOLUME_GROUPS = "volume-groups"
+# What is added to SandboxContext.
+CONNECTED_PROXIES = "connected-proxies"
+OWN_MOUNTS = "own-mounts"
+OWN_ROOTS = "own-roots"
 
 
 def require_feature(info: AgentInfo, feature: str, what: str) -> None:

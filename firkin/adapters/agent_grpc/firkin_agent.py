@@ -28,7 +28,7 @@ from firkin.wire.sandbox_context_pb2_grpc import SandboxContextStub
 from . import messages
 from .bulk_listener import BulkListener
 from .errors import CallKind, deadline_exceeded
-from .features import VOLUME_PARTS, require_feature
+from .features import DISK_SIZE_LIMITS, SHARED_PROCESSES, VOLUME_GROUPS, VOLUME_PARTS, require_feature
 from .filesystem_usage import filesystem_usage
 from .firkin_agent_events import FirkinAgentEvents
 from .firkin_agent_files import FirkinAgentFiles
@@ -42,9 +42,6 @@ from .stall_deadline import StallDeadline
 
 _SLOWEST_BYTES_PER_SECOND = 4 * 2**20
 _CONTAINER_FILES = "container-files"
-_SHARED_PROCESSES = "shared-process-namespace"
-_DISK_SIZE_LIMITS = "disk-size-limits"
-_VOLUME_GROUPS = "volume-groups"
 
 _StartReply = wire.StartContainerResponse | wire.StartProcessResponse
 
@@ -64,11 +61,11 @@ class FirkinAgent(FirkinAgentFiles, FirkinAgentStatistics, FirkinAgentEvents, Fi
 
     async def prepare_pod(self, preparation: PodPreparation) -> None:
         """Set the sandbox up, mount the store, and make the pod's directories and volumes."""
-        if _DISK_SIZE_LIMITS not in self._info.features:
+        if DISK_SIZE_LIMITS not in self._info.features:
             refuse_disk_limits(preparation.volumes, "this guest agent is too old to enforce it")
-        if preparation.shares_processes and _SHARED_PROCESSES not in self._info.features:
+        if preparation.shares_processes and SHARED_PROCESSES not in self._info.features:
             raise UnsupportedFeature("a shared process namespace", "this guest agent is too old to make one")
-        if _VOLUME_GROUPS not in self._info.features:
+        if VOLUME_GROUPS not in self._info.features:
             refuse_groups(preparation.volumes, "this guest agent is too old to set it")
         request = messages.prepare_pod_to_proto(preparation)
         await self._session.answer(self._agent.PreparePod, request, "prepare pod")

@@ -15,6 +15,7 @@ from firkin.domain.port_forwards import PortForward
 from firkin.host_side.socket_relay import connected, has_hung_up, relayed
 from firkin.wire import sandbox_context_pb2 as wire
 
+from .errors import CallKind
 from .session import AgentSession
 
 if TYPE_CHECKING:
@@ -38,21 +39,12 @@ async def forwarded(
     """
     async with contextlib.AsyncExitStack() as stack:
         listener = stack.enter_context(_listening(forward))
-        guest_port = session.guest_ports.allocate()
-        stack.callback(session.guest_ports.release, guest_port)
-        proxy_id = f"forward-{guest_port}"
-        await session.sandbox.expose_guest_port(guest_port)
-        stack.push_async_callback(_stopped_proxy, session, stub, proxy_id)
-        request = wire.ProxyVsockRequest(
-            id=proxy_id,
-            vsock_port=guest_port,
-            guestPath=f"tcp:{forward.container_port}",
-            action=wire.ProxyVsockRequest.OUT_OF,
-        )
-        await session.answer(stub.ProxyVsock, request, _OPERATION)
+        kind = session.call_kind(_OPERATION)
+        target = f"tcp:{forward.container_port}"
+        path = await stack.enter_async_context(proxied(session, stub, target, kind, "forward"))
         scope = TaskScope()
         stack.push_async_callback(scope.aclose)
-        scope.start(_accepting(listener, session.guest_socket(guest_port), scope), f"forward {forward}")
+        scope.start(_accepting(listener, path, scope), f"forward {forward}")
         address, port = listener.getsockname()[:2]
         yield PortForward(forward.container_port, port, address)
 
@@ -73,10 +65,29 @@ def _listening(forward: PortForward) -> Iterator[socket.socket]:
         yield listener
 
 
-async def _stopped_proxy(session: AgentSession, stub: SandboxContextAsyncStub, proxy_id: str) -> None:
+@contextlib.asynccontextmanager
+async def proxied(
+    session: AgentSession, stub: SandboxContextAsyncStub, target: str, kind: CallKind, purpose: str
+) -> AsyncIterator[str]:
+    """Have the agent connect whoever connects to a socket, whose path this gives, with `target` in the sandbox."""
+    async with contextlib.AsyncExitStack() as stack:
+        guest_port = session.guest_ports.allocate()
+        stack.callback(session.guest_ports.release, guest_port)
+        proxy_id = f"{purpose}-{guest_port}"
+        await session.sandbox.expose_guest_port(guest_port)
+        stack.push_async_callback(_stopped_proxy, session, stub, proxy_id, kind.operation)
+        request = wire.ProxyVsockRequest(
+            id=proxy_id, vsock_port=guest_port, guestPath=target, action=wire.ProxyVsockRequest.OUT_OF
+        )
+        async with session.guarded(kind):
+            await stub.ProxyVsock(request, timeout=kind.deadline_seconds)
+        yield session.guest_socket(guest_port)
+
+
+async def _stopped_proxy(session: AgentSession, stub: SandboxContextAsyncStub, proxy_id: str, operation: str) -> None:
     """Also of a call whose answer never came; in a sandbox that has died there is nothing to stop."""
     request = wire.StopVsockProxyRequest(id=proxy_id)
-    stopping = session.scope.start(session.answer(stub.StopVsockProxy, request, _OPERATION), _OPERATION)
+    stopping = session.scope.start(session.answer(stub.StopVsockProxy, request, operation), operation)
     with contextlib.suppress(FirkinError):
         await finished(stopping)
 

@@ -80,10 +80,17 @@ def _make_pod(layout: StoreLayout, pod_id: PodId, volumes: Sequence[EmptyDirVolu
         os.mkdir(pod.below("containers"), 0o755)
         os.mkdir(pod.below("emptydir"), 0o755)
     for volume in volumes:
-        _make_volume(layout, pod_id, volume, run)
+        make_volume(layout, pod_id, volume, run)
 
 
-def _make_volume(layout: StoreLayout, pod_id: PodId, volume: EmptyDirVolume, run: RunProgram) -> None:
+def make_volume(layout: StoreLayout, pod_id: PodId, volume: EmptyDirVolume, run: RunProgram) -> None:
+    """Make an emptyDir of a pod whose directories are there.
+
+    Raises:
+        MissingTool, UnsupportedFeature: its size limit or group cannot be had.
+        StoreFull: no space left.
+        AgentError: it is there already, or anything else that stands in the way.
+    """
     path = layout.empty_dir(pod_id, volume.name)
     with translating("make emptyDir", path):
         os.mkdir(path, 0o755)

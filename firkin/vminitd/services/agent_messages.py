@@ -91,16 +91,21 @@ def container_from(message: wire.StartContainerRequest) -> ContainerRequest:
 
 
 def volume_part_from(message: wire.VolumePart) -> VolumePart:
-    """A part of a volume, to be mounted beside a container's overlay.
+    """A part of a volume, to be mounted beside a container's overlay."""
+    return volume_part(message.volume, message.relative_path, message.path)
+
+
+def volume_part(volume: str, relative_path: str, mounted_at: str) -> VolumePart:
+    """A part that is to be mounted at `mounted_at`.
 
     Raises:
-        PathRefused: it would be mounted elsewhere.
+        PathRefused: it would be mounted elsewhere than beside a container's overlay.
     """
-    path = GuestPath(message.path)
+    path = GuestPath(mounted_at)
     directory = path.rpartition("/")[0]
     if directory != OverlayLayout(overlay_base_from(directory.rpartition("/")[0])).volume_parts:
         raise PathRefused(path, "it is not among the volumes of a container")
-    return VolumePart(GuestPath(message.volume), checked_relative_path(message.relative_path), path)
+    return VolumePart(GuestPath(volume), checked_relative_path(relative_path), path)
 
 
 def container_file_from(message: wire.ContainerFile) -> ContainerFile:

@@ -37,10 +37,13 @@ from .template_rpc import template_progress
 
 FEATURES = (
     "container-files",
+    "connected-proxies",
     "copies",
     "disk-size-limits",
     "events",
     "one-call-start",
+    "own-mounts",
+    "own-roots",
     "port-checks",
     "port-forwards",
     "process-list",

@@ -9,6 +9,7 @@ import msgspec
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc.aio import ServicerContext
 
+from firkin.domain.context_additions import NO_SYMLINKS
 from firkin.domain.copying import CopyReport, CopySource
 from firkin.domain.errors import InvalidArgument, UnsupportedFeature
 from firkin.domain.ids import ContainerId
@@ -26,6 +27,7 @@ from ..guest_files import opened_guest_file, write_guest_file
 from ..process_stdio import StreamRequest
 from ..processes import GuestProcess
 from ..user_namespace import in_user_namespace
+from .context_mounts import mounted_by_firkin
 from .copy_streams import received, source_of, writer_to
 from .errors import answering, refuse_impossible
 
@@ -35,6 +37,7 @@ _DEFAULT_FILE_MODE = 0o644
 LEFT_OUT_KEY = "firkin-left-out-bin"
 """Trailing metadata of Copy: what was left out, a JSON array of sentences."""
 _TOLD_CHARACTERS = 2048
+_COPY_BYTES = 1 << 20
 # The kernel keeps a frozen filesystem for good when its last mount goes, and nothing can thaw it then.
 _NO_FREEZING = (
     "this sandbox shares its host's kernel, which could never thaw the filesystem again if the sandbox were killed"
@@ -48,6 +51,8 @@ class FilesystemCalls:
 
     async def Mount(self, request: wire.MountRequest, context: _Context) -> wire.MountResponse:
         async with answering(context, "mount", request.destination):
+            if await mounted_by_firkin(self._agent, request):
+                return wire.MountResponse()
             options = list(request.options)
             await self._agent.workers.run(mounts.mount, request.type, request.source, request.destination, options)
         return wire.MountResponse()
@@ -213,6 +218,10 @@ def _status(root: str, path: str, init: GuestProcess | None) -> os.stat_result:
 
 def _copy_file_in(request: wire.CopyRequest, root: str, init: GuestProcess | None, reader: BulkReader) -> None:
     mode = request.mode or _DEFAULT_FILE_MODE
+    if root.startswith(NO_SYMLINKS):
+        pieces = iter(lambda: reader.read(_COPY_BYTES), b"")
+        files.write_file(root.removeprefix(NO_SYMLINKS), request.path.removeprefix("/"), pieces, mode)
+        return
     with opened_view(root, init) as view:
         files.copy_in(root, request.path, reader, mode, request.create_parents, view=view)
 

@@ -64,7 +64,7 @@ class SandboxCalls:
                 permissions = request.guestSocketPermissions if has_own else _SOCKET_PERMISSIONS
                 proxies.into(request.id, request.vsock_port, request.guestPath, permissions)
             elif request.action == wire.ProxyVsockRequest.OUT_OF:
-                proxies.out_of(request.id, request.vsock_port, request.guestPath)
+                await proxies.out_of(request.id, request.vsock_port, request.guestPath)
             else:
                 raise InvalidArgument(f"a proxy cannot do {request.action}")
         return wire.ProxyVsockResponse()

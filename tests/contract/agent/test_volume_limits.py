@@ -28,7 +28,7 @@ PREPARATION = PodPreparation(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [MEMORY, AGENT_V1])
+@pytest.mark.parametrize("name", [MEMORY, AGENT_V1, SANDBOX_CONTEXT])
 async def test_an_agent_that_can_holds_a_volume_on_disk_to_its_limit(name: str, tmp_path: Path) -> None:
     async with Road(name, tmp_path).opened() as it:
         preparation = replace(it.preparation, pod_id=PodId("pod-1"), volumes=LIMITED)
@@ -41,14 +41,22 @@ async def test_an_agent_that_can_holds_a_volume_on_disk_to_its_limit(name: str, 
         assert list(await it.agent.tear_down_pod(preparation)) == []
 
 
-async def test_the_first_service_refuses_such_a_limit_before_it_makes_anything(tmp_path: Path) -> None:
-    road = Road(SANDBOX_CONTEXT, tmp_path)
-    async with road.opened() as it:
-        await it.agent.tear_down_pod(it.preparation)
-        with pytest.raises(UnsupportedFeature, match="size limit of emptyDir 'work' on disk") as refused:
-            await it.agent.prepare_pod(replace(it.preparation, volumes=LIMITED))
-        assert refused.value.outcome is Outcome.DID_NOT
-        assert not (road.store / "pods/pod-1").exists()
+@pytest.mark.parametrize(
+    "preparation",
+    [
+        PREPARATION,
+        replace(PREPARATION, volumes=(replace(EmptyDirVolume.memory("work"), group_id=7),)),
+        replace(PREPARATION, volumes=(), shares_processes=True),
+    ],
+)
+async def test_an_agent_that_is_not_firkins_is_not_asked_for_what_it_cannot_do(
+    preparation: PodPreparation, tmp_path: Path
+) -> None:
+    async with scripted(tmp_path, knows_agent_v1=False) as it:
+        with pytest.raises(UnsupportedFeature, match="this guest agent") as refused:
+            await it.agent.prepare_pod(preparation)
+        assert refused.value.outcome is not Outcome.MAY_HAVE
+        assert it.script.called == []
 
 
 async def test_an_agent_from_before_such_limits_is_not_asked(tmp_path: Path) -> None:

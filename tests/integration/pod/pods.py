@@ -9,13 +9,30 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import firkin
+from firkin.adapters.agent_grpc import GrpcAgentConnector
 from firkin.domain.image import ImageBundle
+from firkin.ports.agent_connector import AgentConnector
+
+SERVICE_VARIABLE = "FIRKIN_TEST_AGENT_SERVICE"
+"""`SandboxContext` has the pods of tests made over that service alone."""
+
+
+def speaks_agent_v1() -> bool:
+    """Whether the pods of tests are made over firkin.agent.v1."""
+    return os.environ.get(SERVICE_VARIABLE) != "SandboxContext"
+
+
+def dialler() -> AgentConnector:
+    """Who dials the agents of a test's pods."""
+    return GrpcAgentConnector(prefer_agent_v1=speaks_agent_v1())
 
 
 @contextlib.asynccontextmanager
 async def real_runtime(directory: Path, store: str = "directory") -> AsyncIterator[firkin.Runtime]:
     """A runtime whose files all lie below `directory`."""
-    config = firkin.RuntimeConfig(store=store, state_dir=directory / "state", runtime_dir=directory / "run")
+    config = firkin.RuntimeConfig(
+        store=store, state_dir=directory / "state", runtime_dir=directory / "run", agents=dialler()
+    )
     async with firkin.open_runtime(config) as runtime:
         yield runtime
 

@@ -11,6 +11,7 @@ import pytest
 
 import firkin
 from firkin.domain.events import ContainerPhaseChanged, Event, OutOfMemory, PodPhaseChanged, ProcessExited
+from firkin.domain.image import ImageBundle
 from firkin.domain.lifecycle import PodPhase
 from firkin.domain.process import ExitReason
 from firkin.errors import CopyFailed, PathRefused
@@ -18,6 +19,14 @@ from firkin.errors import CopyFailed, PathRefused
 from .pods import real_runtime, shell
 
 pytestmark = pytest.mark.real_time
+
+_HUNGRY = ("sh", "-c", "head -c 200000000 /dev/zero | tail -c 150000000 | wc -c")
+_BUSY = ("sh", "-c", "while :; do :; done")
+
+
+def _limited_pod(bundle: ImageBundle) -> firkin.PodSpec:
+    limited = shell("a", bundle, "sleep 100").limits(memory=64 * 2**20, cpus=0.5, pids=50)
+    return firkin.PodBuilder("pod-1").container(limited).container(shell("b", bundle, "sleep 100")).build()
 
 
 async def test_copies_see_a_container_as_it_sees_itself(tmp_path: Path, busybox_image: str) -> None:
@@ -99,20 +108,16 @@ async def test_symlinks_that_a_container_plants_lead_nowhere(tmp_path: Path, bus
 
 
 @pytest.mark.needs_root
-async def test_limits_usage_processes_and_memory_shortage_are_told(tmp_path: Path, busybox_image: str) -> None:
-    told: list[Event] = []
+async def test_limits_usage_and_memory_shortage_are_told(tmp_path: Path, busybox_image: str) -> None:
     async with real_runtime(tmp_path) as runtime:
-        bundle = await runtime.images.resolve(busybox_image)
-        limited = shell("a", bundle, "sleep 100").limits(memory=64 * 2**20, cpus=0.5, pids=50)
-        spec = firkin.PodBuilder("pod-1").container(limited).container(shell("b", bundle, "sleep 100")).build()
-        async with runtime.spawn(spec) as pod, asyncio.timeout(60), pod.events() as events:
+        spec = _limited_pod(await runtime.images.resolve(busybox_image))
+        async with runtime.spawn(spec) as pod, asyncio.timeout(60):
             container = pod.container("a")
             first = await container.stats()
             assert (first.memory.limit_bytes, first.processes.limit) == (64 * 2**20, 50)
             assert [one.container_id for one in await pod.stats()] == ["a", "b"]
-            hungry = await container.exec("sh", "-c", "head -c 200000000 /dev/zero | tail -c 150000000 | wc -c")
-            await hungry.wait()
-            busy = await container.exec("sh", "-c", "while :; do :; done")
+            await (await container.exec(*_HUNGRY)).wait()
+            await container.exec(*_BUSY)
             series = []
             async for sample in container.stats_stream(0.2):
                 series.append(sample)
@@ -122,10 +127,26 @@ async def test_limits_usage_processes_and_memory_shortage_are_told(tmp_path: Pat
             usage = [sample.cpu.usage_usec or 0 for sample in series]
             assert usage == sorted(usage)
             assert usage[-1] > usage[0]
-            listed = await container.processes()
+
+
+@pytest.mark.needs_root
+@pytest.mark.needs_agent_v1
+async def test_processes_usage_of_the_store_and_memory_shortage_are_told_as_they_are(
+    tmp_path: Path, busybox_image: str
+) -> None:
+    told: list[Event] = []
+    async with real_runtime(tmp_path) as runtime:
+        spec = _limited_pod(await runtime.images.resolve(busybox_image))
+        async with runtime.spawn(spec) as pod, asyncio.timeout(60), pod.events() as events:
+            container = pod.container("a")
+            hungry = await container.exec(*_HUNGRY)
+            await hungry.wait()
+            busy = await container.exec(*_BUSY)
+            async for _ in container.stats_stream(0.1):
+                if (listed := await container.processes())[-1].cpu_seconds:
+                    break
             assert [one.pid for one in listed] == [container.pid, busy.pid]
             assert (listed[0].container_pid, listed[0].command) == (1, ("sleep", "100"))
-            assert listed[1].cpu_seconds > 0
             await container.copy_in(tmp_path / "state", "/tmp/state")
             breakdown = await pod.store_breakdown()
             assert breakdown.templates.bytes > 100_000

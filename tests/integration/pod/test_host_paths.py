@@ -14,7 +14,7 @@ from firkin.domain.host_paths import HostPathKind, HostPathVolume
 from firkin.errors import HostPathRefused
 from tests.machine_state import MachineState, settled_state
 
-from .pods import shell
+from .pods import dialler, shell
 
 pytestmark = pytest.mark.real_time
 
@@ -22,7 +22,11 @@ pytestmark = pytest.mark.real_time
 @contextlib.asynccontextmanager
 async def allowing(directory: Path, *paths: Path) -> AsyncIterator[firkin.Runtime]:
     config = firkin.RuntimeConfig(
-        store="directory", state_dir=directory / "state", runtime_dir=directory / "run", allow_host_paths=paths
+        store="directory",
+        state_dir=directory / "state",
+        runtime_dir=directory / "run",
+        agents=dialler(),
+        allow_host_paths=paths,
     )
     async with firkin.open_runtime(config) as runtime:
         yield runtime

@@ -9,10 +9,8 @@ from pathlib import Path
 import pytest
 
 import firkin
-from firkin.adapters.agent_grpc import GrpcAgentConnector
 from firkin.domain.image import ImageBundle
 from firkin.domain.process import ExitReason
-from firkin.errors import UnsupportedFeature
 
 from .pods import real_runtime, shell
 
@@ -111,13 +109,3 @@ async def test_processes_of_the_exec_api_are_exact_as_well(tmp_path: Path, busyb
                 await process.kill(signals.SIGTERM)
                 assert (await process.wait()).signal == signals.SIGTERM
             assert (await pod.stop()).clean
-
-
-async def test_a_service_without_a_call_for_it_refuses_it(tmp_path: Path) -> None:
-    agents = GrpcAgentConnector(prefer_agent_v1=False)
-    config = firkin.RuntimeConfig(
-        store="directory", state_dir=tmp_path / "state", runtime_dir=tmp_path / "run", agents=agents
-    )
-    async with firkin.open_runtime(config) as runtime:
-        with pytest.raises(UnsupportedFeature):
-            await runtime.spawn(_pod())

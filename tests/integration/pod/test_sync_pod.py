@@ -17,14 +17,16 @@ from firkin.errors import CommandNotFound
 from firkin.sync import Pod, open_runtime
 from tests.machine_state import MachineState, settled_state
 
-from .pods import shell
+from .pods import dialler, shell
 
 pytestmark = pytest.mark.real_time
 
 
 def config(directory: Path) -> firkin.RuntimeConfig:
     """Everything below `directory`."""
-    return firkin.RuntimeConfig(store="directory", state_dir=directory / "state", runtime_dir=directory / "run")
+    return firkin.RuntimeConfig(
+        store="directory", state_dir=directory / "state", runtime_dir=directory / "run", agents=dialler()
+    )
 
 
 def test_threads_share_a_pod_and_leave_nothing(tmp_path: Path, busybox_image: str) -> None:

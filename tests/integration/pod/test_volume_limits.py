@@ -14,7 +14,7 @@ import firkin
 from firkin.errors import SandboxDied, StoreFull, VolumeFull
 from tests.machine_state import MachineState, settled_state
 
-from .pods import real_runtime, shell
+from .pods import dialler, real_runtime, shell
 
 pytestmark = pytest.mark.real_time
 
@@ -125,7 +125,11 @@ async def test_a_limit_that_cannot_be_enforced_is_refused_and_nothing_is_left(tm
     before = await settled_state()
     tools = _tools_without_mke2fs(tmp_path / "tools")
     config = firkin.RuntimeConfig(
-        store="directory", state_dir=tmp_path / "state", runtime_dir=tmp_path / "run", search_path=str(tools)
+        store="directory",
+        state_dir=tmp_path / "state",
+        runtime_dir=tmp_path / "run",
+        agents=dialler(),
+        search_path=str(tools),
     )
     async with firkin.open_runtime(config) as runtime:
         promise = runtime.capabilities()["disk emptyDir size limit"]

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 import firkin
-from firkin.adapters.agent_grpc import GrpcAgentConnector
-from firkin.errors import PathRefused, UnsupportedFeature
+from firkin.errors import PathRefused
 from tests.machine_state import MachineState, settled_state
 
 from .pods import limited_where_possible, real_runtime, shell
@@ -63,18 +62,3 @@ async def test_a_link_that_a_container_planted_leads_nobody_out_of_the_volume(
             await pod.add_container(fine)
             assert (await pod.wait_container("victim")).stdout == b""
             assert (await pod.stop()).clean
-
-
-async def test_an_agent_of_the_first_service_refuses_parts(tmp_path: Path, busybox_image: str) -> None:
-    config = firkin.RuntimeConfig(
-        store="directory",
-        state_dir=tmp_path / "state",
-        runtime_dir=tmp_path / "run",
-        agents=GrpcAgentConnector(prefer_agent_v1=False),
-    )
-    async with firkin.open_runtime(config) as runtime:
-        bundle = await runtime.images.resolve(busybox_image)
-        container = shell("one", bundle, "true").empty_dir_mount("v", "/v", sub_path="a")
-        spec = firkin.PodBuilder("pod-1").empty_dir(firkin.EmptyDirVolume.memory("v")).container(container).build()
-        with pytest.raises(UnsupportedFeature, match="subPath"):
-            await runtime.spawn(spec)

@@ -15,6 +15,7 @@ import grpc.aio
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
 
+from firkin.domain.context_additions import EMPTY_DIR, PROCESS_NAMESPACE, VOLUME_PART
 from firkin.wire import agent_pb2 as wire
 from firkin.wire import sandbox_context_pb2 as context
 from tests.machine_state import MachineState
@@ -46,6 +47,12 @@ def _paths(scratch: Path, rootfs: Path) -> tuple[str, ...]:
     return (*(f"{scratch}{name}" for name in names), str(rootfs), "relative", "", ".", "a\0b", *_OTHER_MOUNTS)
 
 
+_OPTIONS = (
+    "path=a", "path=../..", "medium=disk", "medium=memory", "size=4096", "group=1",
+    "ro", "rw", "bind", "remount", "rslave", "size=1m", "lowerdir=/x", "defaults", "move",
+)  # fmt: skip
+
+
 def _messages(scratch: Path, rootfs: Path) -> RandomMessages:
     paths = _paths(scratch, rootfs)
     texts = (*paths, *_IDS, "1", "lo", "sha256:" + "0" * 64, "tmpfs", "bind", "ro", "ndots:1", "\x7f", "ä€", "%s%n")
@@ -58,8 +65,9 @@ def _messages(scratch: Path, rootfs: Path) -> RandomMessages:
         "ipv4Address": ("10.0.0.1/8", "127.0.0.1/8", "10.0.0.1", "1.2.3.4/33", ""),
         "ipv6Address": ("fd00::1/64", "::1/128", "fd00::1", "fe80::1%lo/64"),
         "key": ("FIRKIN_FUZZ", "net.ipv4.ip_forward", "kernel.shmmax", "vm.swappiness", "net..x", "A=B", ""),
-        "type": ("tmpfs", "bind", "overlay", "", "M", "E", "nonsense"),
-        "options": ("ro", "rw", "bind", "remount", "rslave", "size=1m", "lowerdir=/x", "defaults", "move"),
+        "guestPath": (*paths, "tcp:1", "tcp:0", "tcp-connected:127.0.0.1:1", "tcp-connected:[::1]:9", "tcp-connected:"),
+        "type": ("tmpfs", "bind", "overlay", "", "M", "E", "nonsense", VOLUME_PART, EMPTY_DIR, PROCESS_NAMESPACE),
+        "options": _OPTIONS,
         "ociRuntimePath": ("", "", "/bin/true", "/nonexistent"),
         "oci_runtime_path": ("", "", "/bin/true", "/nonexistent"),
     }

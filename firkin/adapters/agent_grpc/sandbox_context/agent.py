@@ -26,6 +26,6 @@ class SandboxContextAgent(
 ):
     """An agent that does not know GetInfo, or is not asked to speak as one that does."""
 
-    def __init__(self, session: AgentSession, is_strict: bool) -> None:
-        """`is_strict`: the agent is not firkin's, so that its runtime specs need every key."""
-        super().__init__(SandboxContextCalls(session, is_strict))
+    def __init__(self, session: AgentSession, features: frozenset[str] | None) -> None:
+        """`features`: what an agent of firkin's says that it can do; None for any other agent."""
+        super().__init__(SandboxContextCalls(session, features))

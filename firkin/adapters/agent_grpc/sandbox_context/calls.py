@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
@@ -26,7 +27,8 @@ Q = TypeVar("Q")
 R = TypeVar("R")
 
 _DIRECTORY_MODE = 0o755
-_MNT_DETACH = 2
+_MNT_DETACH, _UMOUNT_NOFOLLOW = 2, 8
+_NOT_MOUNTED = frozenset({errno.EINVAL, errno.ENOENT})
 
 # What agents answer for a process or container that is not there.
 _GONE = frozenset({StatusCode.NOT_FOUND, StatusCode.FAILED_PRECONDITION})
@@ -47,13 +49,20 @@ class SandboxContextCalls:
     Attributes:
         session: the connection.
         stub: the service.
-        is_strict: whether runtime specs need keys that the OCI specification lets out.
+        is_strict: whether the agent is not firkin's, so that its runtime specs need keys that the OCI specification
+            lets out.
+        features: what an agent of firkin's adds to the service.
+        volume_parts: where parts of volumes are mounted, by container.
+        oom_kills: how many were counted, by container.
     """
 
-    def __init__(self, session: AgentSession, is_strict: bool) -> None:
+    def __init__(self, session: AgentSession, features: frozenset[str] | None) -> None:
         self.session = session
         self.stub = SandboxContextStub(session.channel)
-        self.is_strict = is_strict
+        self.is_strict = features is None
+        self.features = features or frozenset()
+        self.volume_parts: dict[str, list[str]] = {}
+        self.oom_kills: dict[str, int] = {}
         self._confines_paths: bool | None = None
 
     async def answer_unless(
@@ -132,6 +141,22 @@ class SandboxContextCalls:
         except AgentError as error:
             return (f"{path} could not be unmounted: {error.reason}",)
         return (f"{path} was busy and could only be detached",)
+
+    async def released(self, path: str, operation: str) -> Sequence[str]:
+        """Unmount `path`, a part of a volume, if it is mounted, or detach it; returns what is wrong, in sentences.
+
+        What is mounted there may be of the filesystem around it, so `is_mounted` would not tell.
+        """
+        for flags in (_UMOUNT_NOFOLLOW, _UMOUNT_NOFOLLOW | _MNT_DETACH):
+            try:
+                await self.session.answer(self.stub.Umount, wire.UmountRequest(path=path, flags=flags), operation)
+            except AgentError as error:
+                if error.errno in _NOT_MOUNTED:
+                    return ()
+                problem = f"{path} could not be unmounted: {error.reason}"
+            else:
+                return () if flags == _UMOUNT_NOFOLLOW else (f"{path} was busy and could only be detached",)
+        return (problem,)
 
     async def delete_process(self, container_id: str, process_id: str, operation: str) -> None:
         """Forget a process; one that the agent does not know is forgotten already."""

@@ -19,7 +19,7 @@ import msgspec
 
 from firkin.domain import tar_header
 from firkin.domain.copying import CopyReport, CopySource, Destination, is_placed_inside
-from firkin.domain.errors import AgentError, CopyFailed, Outcome, UnsupportedFeature
+from firkin.domain.errors import AgentError, CopyFailed, Outcome, PathRefused, UnsupportedFeature
 from firkin.domain.guest_path import GuestPath
 from firkin.domain.tar_archive import Entry
 from firkin.domain.users import resolved_user
@@ -118,6 +118,9 @@ class SandboxContextFiles(SandboxContextPart):
         except AgentError as error:
             if error.errno == errno.ENOTDIR:
                 return None
+            if error.errno == errno.ELOOP:
+                looped = PathRefused(path, "it leads through too many symlinks, or one of the kernel's own")
+                raise looped.during(operation, outcome=Outcome.DID_NOT) from error
             raise
 
     async def _placed(self, copy: CopyIn, source: CopySource) -> str:

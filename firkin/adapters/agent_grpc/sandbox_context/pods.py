@@ -8,14 +8,26 @@ import errno
 import socket
 from collections.abc import Sequence
 
+from firkin.domain.context_additions import EMPTY_DIR, NO_SYMLINKS, PROCESS_NAMESPACE
 from firkin.domain.errors import AgentError, FirkinError, Outcome, UnsupportedFeature
 from firkin.domain.guest_path import GuestPath
+from firkin.domain.layout import POD_PROCESS_NAMESPACE, StoreLayout
 from firkin.domain.mounts import Mount
 from firkin.domain.reports import AgentInfo, StoreUsage
 from firkin.domain.volumes import EmptyDirMedium, EmptyDirVolume
+from firkin.ports.agent_network import PORT_CHECKS, PORT_FORWARDS
 from firkin.ports.agent_pods import PodPreparation
 from firkin.wire import sandbox_context_pb2 as wire
 
+from ..features import (
+    CONNECTED_PROXIES,
+    DISK_SIZE_LIMITS,
+    OWN_MOUNTS,
+    OWN_ROOTS,
+    SHARED_PROCESSES,
+    VOLUME_GROUPS,
+    VOLUME_PARTS,
+)
 from ..filesystem_usage import filesystem_usage
 from ..messages import store_mount
 from ..pod_settings import set_sysctls
@@ -34,15 +46,22 @@ class SandboxContextPods(SandboxContextPart):
     """Preparing and ending a pod, and its store."""
 
     async def info(self) -> AgentInfo:
-        """An agent of this road says nothing of itself."""
-        return AgentInfo("")
+        """An agent of this road says nothing of itself but what this road makes use of."""
+        known = {
+            CONNECTED_PROXIES: {PORT_CHECKS},
+            PORT_FORWARDS: {PORT_FORWARDS},
+            OWN_MOUNTS: {VOLUME_PARTS, SHARED_PROCESSES, DISK_SIZE_LIMITS, VOLUME_GROUPS},
+        }
+        offered = [known[feature] for feature in self._calls.features & known.keys()]
+        return AgentInfo("", frozenset[str]().union(*offered))
 
     async def prepare_pod(self, preparation: PodPreparation) -> None:
         """Set the sandbox up, mount the store, and make the pod's directories and volumes."""
-        refuse_disk_limits(preparation.volumes, "the agent's service SandboxContext cannot make filesystems")
-        if preparation.shares_processes:
-            raise UnsupportedFeature("a shared process namespace", "this guest agent has no call that makes one")
-        refuse_groups(preparation.volumes, "the agent's service SandboxContext cannot change whose a directory is")
+        if OWN_MOUNTS not in self._calls.features:
+            refuse_disk_limits(preparation.volumes, "this guest agent cannot make filesystems")
+            if preparation.shares_processes:
+                raise UnsupportedFeature("a shared process namespace", "this guest agent has no call that makes one")
+            refuse_groups(preparation.volumes, "this guest agent cannot change whose a directory is")
         await self._set_up_sandbox()
         await set_sysctls(self._calls.session, self._calls.stub, preparation.sysctls)
         calls, layout = self._calls, preparation.layout
@@ -57,7 +76,10 @@ class SandboxContextPods(SandboxContextPart):
         await calls.mkdir(pod.below("containers"), "mkdir pod directory")
         await calls.mkdir(pod.below("emptydir"), "mkdir pod directory")
         for volume in preparation.volumes:
-            await self._make_volume(layout.empty_dir(preparation.pod_id, volume.name), volume)
+            await self._make_volume(layout, layout.empty_dir(preparation.pod_id, volume.name), volume)
+        if preparation.shares_processes:
+            namespace = Mount(POD_PROCESS_NAMESPACE, PROCESS_NAMESPACE)
+            await calls.mount(namespace, "make process namespace")
 
     async def _set_up_sandbox(self) -> None:
         """What a fresh VM lacks. A sandbox whose /dev/pts is mounted shows a system that was set up before."""
@@ -70,7 +92,11 @@ class SandboxContextPods(SandboxContextPart):
         request = wire.IpLinkSetRequest(interface="lo", up=True)
         await calls.session.answer(calls.stub.IpLinkSet, request, "configure loopback")
 
-    async def _make_volume(self, path: GuestPath, volume: EmptyDirVolume) -> None:
+    async def _make_volume(self, layout: StoreLayout, path: GuestPath, volume: EmptyDirVolume) -> None:
+        is_limited = volume.medium is EmptyDirMedium.DISK and volume.size_limit is not None
+        if is_limited or volume.group_id is not None:
+            await self._calls.mount(Mount(path, EMPTY_DIR, layout.mount, _options(volume)), "make pod emptyDir")
+            return
         await self._calls.mkdir(path, "mkdir pod emptyDir", mode=_SHARED_DIRECTORY_MODE)
         if volume.medium is EmptyDirMedium.MEMORY:
             size = () if volume.size_limit is None else (f"size={int(volume.size_limit)}",)
@@ -96,11 +122,12 @@ class SandboxContextPods(SandboxContextPart):
     async def write_file(self, directory: GuestPath, relative_path: str, data: bytes, mode: int = 0o644) -> None:
         """Write a file below `directory`.
 
-        This service cannot rename, so a reader may see a part of the bytes; and it resolves links within
+        With agents that are not firkin's a reader may see a part of the bytes; and they resolve links within
         `directory` instead of refusing them, which keeps the file below it all the same.
         """
         operation = "write pod emptyDir file"
-        if not await self._calls.confines_paths(operation):
+        refuses_links = OWN_ROOTS in self._calls.features
+        if not refuses_links and not await self._calls.confines_paths(operation):
             refused = UnsupportedFeature("writing into an emptyDir", "this guest agent cannot confine a path to it")
             raise refused.during(operation, outcome=Outcome.DID_NOT)
 
@@ -113,7 +140,7 @@ class SandboxContextPods(SandboxContextPart):
 
         request = wire.CopyRequest(
             direction=wire.CopyRequest.COPY_IN,
-            root=directory,
+            root=f"{NO_SYMLINKS}{directory}" if refuses_links else directory,
             path=f"/{relative_path}",
             mode=mode,
             create_parents=True,
@@ -134,3 +161,9 @@ class SandboxContextPods(SandboxContextPart):
                 return 0
             raise
         return answer.trimmed_bytes
+
+
+def _options(volume: EmptyDirVolume) -> tuple[str, ...]:
+    limit = () if volume.size_limit is None else (f"size={volume.size_limit:d}",)
+    group = () if volume.group_id is None else (f"group={volume.group_id}",)
+    return (f"medium={volume.medium.value}", *limit, *group)

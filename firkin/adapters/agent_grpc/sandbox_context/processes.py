@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 
-from firkin.domain.process import ExitStatus, ProcessRef
+from firkin.domain.errors import FirkinError
+from firkin.domain.process import ExitReason, ExitStatus, ProcessRef
 from firkin.domain.terminal import TerminalSize
 from firkin.ports.agent_processes import ProcessLaunch, StartedProcess
 from firkin.wire import sandbox_context_pb2 as wire
@@ -29,14 +30,34 @@ class SandboxContextProcesses(SandboxContextPart):
         """Wait for the end of a process, and for its inherited output to be with the caller.
 
         This service tells only a number, in which an exit code above 128 and a signal look alike; it is taken
-        for the signal, which it nearly always is.
+        for the signal, which it nearly always is. A SIGKILL is taken for the kernel's when the container's count of
+        OOM kills has risen, which another process of the container can have done meanwhile.
         """
         kind = CallKind("wait process", None, changes=False)
         async with self._calls.session.guarded(kind):
             request = wire.WaitProcessRequest(id=ref.process_id, containerID=ref.container_id)
             answer = await self._calls.stub.WaitProcess(request)
         await self._calls.session.streams.drained(ref, {}, _DRAIN_SECONDS)
-        return _exit_status(answer.exitCode)
+        status = _exit_status(answer.exitCode)
+        if status.signal == signal.SIGKILL and await self._is_out_of_memory(ref.container_id):
+            return ExitStatus.from_signal(signal.SIGKILL, ExitReason.OOM_KILLED)
+        return status
+
+    async def _is_out_of_memory(self, container_id: str) -> bool:
+        """Whether more of the container's processes were killed for memory than when this was asked last."""
+        calls = self._calls
+        request = wire.ContainerStatisticsRequest(
+            container_ids=[container_id], categories=[wire.STAT_CATEGORY_MEMORY_EVENTS]
+        )
+        try:
+            answer = await calls.session.answer(
+                calls.stub.ContainerStatistics, request, "read container statistics", changes=False
+            )
+        except FirkinError:
+            return False
+        kills = sum(one.memory_events.oom_kill for one in answer.containers)
+        seen, calls.oom_kills[container_id] = calls.oom_kills.get(container_id, 0), kills
+        return kills > seen
 
     async def kill_process(self, ref: ProcessRef, signal: int) -> None:
         """Send a signal; a process that has ended ignores it."""
