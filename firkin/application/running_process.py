@@ -15,9 +15,14 @@ from firkin.ports.agent_processes import StartedProcess
 from .log_recorder import LogRecorder
 from .output_streams import InputStream, OutputStream
 from .task_scope import TaskScope, joined
+from .unread_output import UnreadOutput
 
 DEFAULT_CAPTURE_BYTES = 256 * 2**20
 _CAPTURE_DRAIN_SECONDS = 5.0
+# More than the pipes and sockets between a process and its reader hold.
+_UNREAD_OUTPUT_BYTES = 4 * 2**20
+# One that writes on while it is to end gets that much again later and later, so that this stays a bound.
+_FIRST_PATIENCE_SECONDS = 0.25
 _WAIT_ATTEMPTS = 3
 _WAIT_PAUSE_SECONDS = 0.1
 
@@ -39,8 +44,8 @@ class RunningProcess:
         self.pid = started.pid
         streams = started.streams
         self.stdin = None if streams.stdin is None else InputStream(streams.stdin)
-        self.stdout = None if streams.stdout is None else OutputStream(streams.stdout)
-        self.stderr = None if streams.stderr is None else OutputStream(streams.stderr)
+        self._outputs = [None if one is None else UnreadOutput(one) for one in (streams.stdout, streams.stderr)]
+        self.stdout, self.stderr = [None if one is None else OutputStream(one) for one in self._outputs]
         self._agent = agent
         self._scope = scope
         self._recordings = [] if recorder is None else self._recorded(recorder, logged)
@@ -83,6 +88,14 @@ class RunningProcess:
         """Send a signal; nothing happens when the process has ended."""
         if not self._exit.done():
             await self._agent.kill_process(self.ref, signal)
+            if signal == signals.SIGKILL:
+                self._keep_output()
+
+    def _keep_output(self) -> None:
+        """Let no output that nobody reads hold up the news of the end; who reads gets it all the same."""
+        for output in self._outputs:
+            if output is not None:
+                self._scope.start(output.keep(_UNREAD_OUTPUT_BYTES), f"keep output of {self.ref.process_id}")
 
     async def resize(self, columns: int, rows: int) -> None:
         """Give its terminal another size; nothing happens when the process has ended.
@@ -106,10 +119,18 @@ class RunningProcess:
             return self._exit.result(), False
         if grace_seconds > 0:
             await self._agent.kill_process(self.ref, signal)
-            await _first_of(self._exit, hurry, grace_seconds)
+            await self._ended_within(grace_seconds, hurry)
         if killed := not self._exit.done():
-            await self._agent.kill_process(self.ref, signals.SIGKILL)
+            await self.kill(signals.SIGKILL)
         return await self.wait(), killed
+
+    async def _ended_within(self, grace_seconds: float, hurry: asyncio.Future[None] | None) -> None:
+        left, patience = grace_seconds, _FIRST_PATIENCE_SECONDS
+        while left > 0 and not self._exit.done() and (hurry is None or not hurry.done()):
+            await _first_of(self._exit, hurry, min(patience, left))
+            left, patience = left - patience, patience * 2
+            if not self._exit.done():
+                self._keep_output()
 
     async def wait_with_output(self, limit_bytes: int = DEFAULT_CAPTURE_BYTES) -> Output:
         """Wait for the end and collect what the piped streams still hold.

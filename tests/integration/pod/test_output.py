@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -59,6 +60,37 @@ async def test_a_shell_in_an_exec_is_driven_over_its_terminal(tmp_path: Path, bu
                 await process.stdin.write(b"stty size; exit 6\n")
                 assert b"21 71\r\n" in (await process.wait_with_output()).stdout
                 assert (await process.wait()).code == 6
+
+
+@pytest.mark.parametrize("grace_seconds", [0, 5])
+async def test_output_that_nobody_reads_holds_no_stop_up_and_is_there_for_who_reads_later(
+    tmp_path: Path, busybox_image: str, grace_seconds: float
+) -> None:
+    async with real_runtime(tmp_path) as runtime, asyncio.timeout(60):
+        bundle = await runtime.images.resolve(busybox_image)
+        flood = shell("a", bundle, "trap 'exit 3' TERM; yes 1234567 & wait")
+        async with runtime.spawn(firkin.PodBuilder("pod-1").container(flood).build()) as pod:
+            container = pod.container("a")
+            stdout = container.stdout
+            assert stdout is not None
+            await _until_blocked(container)
+            # The agent gives a reader who takes nothing 10 s.
+            async with asyncio.timeout(9):
+                status = await container.stop(grace_seconds)
+            # With a grace it ends by itself, before that is over.
+            assert status == (firkin.ExitStatus(3) if grace_seconds else firkin.ExitStatus.from_signal(signal.SIGKILL))
+            text, _ = await stdout.read_up_to(2**26)
+    assert len(text) > 65536
+    assert set(text.splitlines()[:-1]) == {b"1234567"}
+
+
+async def _until_blocked(container: firkin.Container) -> None:
+    """Until it has written as much as fits between it and its reader, and so uses no processor any more."""
+    used = [-1]
+    async for sample in container.stats_stream(0.3):
+        used.append(sample.cpu.usage_usec or 0)
+        if used[-1] == used[-2]:
+            return
 
 
 async def test_inherited_terminals_are_drained_before_the_wait_returns(tmp_path: Path, busybox_image: str) -> None:
