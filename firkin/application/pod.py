@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
+from firkin.domain.boot_timing import BootTiming
 from firkin.domain.container_spec import PodContainerSpec
 from firkin.domain.errors import ContainerNotFound, ContainerNotPending, InvalidPodSpec, RemovalIncomplete
 from firkin.domain.guest_path import GuestPath
@@ -17,7 +18,7 @@ from firkin.domain.port_forwards import LOOPBACK, PortForward, port_forward_prob
 from firkin.domain.process import ExitStatus, Output
 from firkin.domain.reports import AgentInfo, StopReport, StoreUsage
 from firkin.domain.statistics import ContainerStatistics, StoreBreakdown
-from firkin.ports.sandbox import Sandbox
+from firkin.ports.sandbox import Sandbox, TimedBoot
 
 from .container import Container
 from .container_add import PendingContainerAdd, StartedContainerAdd, begin_container_add, committed
@@ -78,6 +79,11 @@ class Pod:
         `stage_seconds`.
         """
         return self._life.stage_seconds
+
+    @property
+    def boot_timing(self) -> BootTiming | None:
+        """Where the time of the sandbox's own boot went, by phases; None for sandboxes that keep no account of it."""
+        return self.vm.boot_timing if isinstance(self.vm, TimedBoot) else None
 
     @property
     def init_outputs(self) -> Mapping[ContainerId, Output]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from firkin.domain.boot_timing import BootTiming
 from firkin.domain.mounts import Mount
 from firkin.domain.reports import SandboxExit
 
@@ -55,4 +56,14 @@ class TakesFiles(Protocol):
         Sent with one byte (SCM_RIGHTS), a regular file then reaches the guest from its position to its end, in place of
         that byte, without passing through the sender.
         """
+        ...
+
+
+@runtime_checkable
+class TimedBoot(Protocol):
+    """What a sandbox may have beside `Sandbox`: an account of its boot."""
+
+    @property
+    def boot_timing(self) -> BootTiming | None:
+        """Where the time of the boot went; None until the agent listens."""
         ...

@@ -31,6 +31,7 @@ from firkin.application.runtime import Runtime as AsyncRuntime
 from firkin.application.runtime_events import RuntimeEventStream as AsyncRuntimeEventStream
 from firkin.bootstrap import open_runtime as async_open_runtime
 from firkin.config import RuntimeConfig
+from firkin.domain.boot_timing import BootTiming
 from firkin.domain.container_spec import PodContainerSpec
 from firkin.domain.copying import CopyReport
 from firkin.domain.events import Event, RuntimeEvent
@@ -561,6 +562,11 @@ class Pod:
         `stage_seconds`.
         """
         return self._twin.spawn_seconds
+
+    @property
+    def boot_timing(self) -> BootTiming | None:
+        """Where the time of the sandbox's own boot went, by phases; None for sandboxes that keep no account of it."""
+        return self._twin.boot_timing
 
     @property
     def init_outputs(self) -> Mapping[ContainerId, Output]:

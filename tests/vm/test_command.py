@@ -14,10 +14,7 @@ from .machines import guest_images
 def test_streams_and_exit_code_are_the_commands_and_the_kernel_is_the_machines(
     tmp_path: Path, busybox_image: str
 ) -> None:
-    asyncio.run(guest_images().image())
-    firkin = Command(tmp_path)
-    firkin.state_dir.mkdir()
-    (firkin.state_dir / "guest").symlink_to(cache_directory().parent / "guest")
+    firkin = _command(tmp_path)
     script = "cat; uname -r; nproc; echo to-stderr >&2; exit 7"
     machine = ("--vmm", "qemu", "--cpus", "2", "--memory", "256MiB")
     done = firkin.run("run", *machine, busybox_image, "--", "sh", "-c", script, stdin=b"from-stdin\n")
@@ -26,3 +23,24 @@ def test_streams_and_exit_code_are_the_commands_and_the_kernel_is_the_machines(
     assert (given, kernel.endswith("-cloud-amd64"), processors) == ("from-stdin", True, "2")
     assert done.stderr == "to-stderr\n"
     assert firkin.leftovers() == []
+
+
+def test_the_timings_of_a_pod_tell_the_phases_of_its_machines_boot(tmp_path: Path, busybox_image: str) -> None:
+    firkin = _command(tmp_path)
+    container = f"{{name: a, image: '{busybox_image}', command: [echo, hello]}}"
+    spec = f"{{restartPolicy: Never, containers: [{container}]}}"
+    (tmp_path / "pod.yaml").write_text(f"{{apiVersion: v1, kind: Pod, metadata: {{name: p}}, spec: {spec}}}")
+    done = firkin.run("pod", "run", "--vmm", "qemu", "--memory", "256MiB", "--timings", str(tmp_path / "pod.yaml"))
+    assert (done.code, done.stdout) == (0, b"a | hello\n"), done.stderr
+    phases = [line.split()[2] for line in done.stderr.splitlines() if line.startswith("p (boot)")]
+    assert phases == ["qemu", "kernel", "initramfs", "root", "interpreter", "machine", "imports", "listen"]
+    assert firkin.leftovers() == []
+
+
+def _command(directory: Path) -> Command:
+    """A command whose machines boot from the tests' guest image."""
+    asyncio.run(guest_images().image())
+    firkin = Command(directory)
+    firkin.state_dir.mkdir()
+    (firkin.state_dir / "guest").symlink_to(cache_directory().parent / "guest")
+    return firkin

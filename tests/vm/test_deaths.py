@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import pytest
 import firkin
 from firkin.adapters.agent_grpc import GrpcAgentConnector
 from firkin.adapters.vmm_qemu.sandbox import QemuSandbox
-from firkin.domain.errors import BootFailed, DeadlineExceeded, SandboxDied
+from firkin.domain.errors import AgentUnreachable, BootFailed, DeadlineExceeded, SandboxDied
 from firkin.domain.vm_config import VmConfig
 from firkin.ports.agent_templates import TemplateProgress
 from tests.integration.pod.pods import shell
@@ -31,6 +32,8 @@ _PIDFD_GETFD = 438
 
 SOON = 30.0
 """Seconds in which a death is told: what is waited for takes none of them on a quiet machine."""
+FEW_SECONDS = 15.0
+"""In which a machine that does not answer is tidied up: half of them on a quiet machine."""
 
 
 @contextlib.asynccontextmanager
@@ -93,15 +96,51 @@ async def test_a_panic_of_the_guests_kernel_is_told_with_its_console(tmp_path: P
 
 
 async def test_a_frozen_machine_misses_a_deadline_and_is_ended_all_the_same(tmp_path: Path) -> None:
-    connector = GrpcAgentConnector(deadline_seconds=20)
+    connector = GrpcAgentConnector(deadline_seconds=5)
     async with _nothing_left(tmp_path), machine_runtime(tmp_path, connector) as runtime:
         pod = await runtime.spawn(firkin.PodBuilder("pod-1", small_machine()).build())
         os.kill(_machine(pod).qemu_pid, signal.SIGSTOP)
         with pytest.raises(DeadlineExceeded):
             await pod.store_used_bytes()
-        async with asyncio.timeout(200):
-            report = await pod.stop()
+        begun = time.monotonic()
+        with pytest.raises(AgentUnreachable, match="missed a deadline"):
+            await pod.store_used_bytes()
+        report = await pod.stop()
+        assert time.monotonic() - begun < FEW_SECONDS
         assert not report.clean
+
+
+async def test_a_machine_that_freezes_amid_a_layer_is_unreachable_long_before_the_layers_own_deadline(
+    tmp_path: Path, debian_image: str
+) -> None:
+    connector = GrpcAgentConnector(deadline_seconds=5)
+    async with _nothing_left(tmp_path), machine_runtime(tmp_path, connector) as runtime:
+        bundle = await runtime.images.resolve(debian_image)
+        frozen = False
+
+        def freeze(progress: TemplateProgress) -> None:
+            nonlocal frozen
+            if progress.done_bytes and not frozen:
+                frozen = True
+                os.kill(_machine(pod).qemu_pid, signal.SIGSTOP)
+
+        pod = await runtime.spawn(firkin.PodBuilder("pod-1", small_machine()).build(), progress=freeze)
+        async with asyncio.timeout(SOON):
+            with pytest.raises(AgentUnreachable, match="answered nothing for 5 s"):
+                await pod.add_container(shell("a", bundle, "true"))
+        async with asyncio.timeout(FEW_SECONDS):
+            await pod.stop()
+
+
+async def test_a_paused_machine_is_ended_without_waiting_for_it(tmp_path: Path) -> None:
+    async with _nothing_left(tmp_path), machine_runtime(tmp_path) as runtime:
+        pod = await runtime.spawn(firkin.PodBuilder("pod-1", small_machine()).build())
+        await _machine(pod)._parts.monitor._client.execute("stop")
+        begun = time.monotonic()
+        end = await _machine(pod).stop(60)
+        assert time.monotonic() - begun < FEW_SECONDS
+        assert (end.phase, end.exit_status) == ("stopping", 0)
+        await pod.stop()
 
 
 async def test_a_vsock_device_that_ends_amid_a_layer_ends_the_machine(tmp_path: Path, debian_image: str) -> None:

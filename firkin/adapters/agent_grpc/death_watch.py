@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from types import TracebackType
+from typing import Self
 
 from firkin.domain.errors import AgentUnreachable, FirkinError, Outcome, SandboxDied
 from firkin.domain.reports import SandboxExit
@@ -42,6 +43,7 @@ class DeathWatch:
 
         Raises:
             SandboxDied: the sandbox had ended before, or it ended meanwhile.
+            AgentUnreachable: the race was lost to an agent that is silent.
         """
         return Race(self, operation, outcome)
 
@@ -86,14 +88,16 @@ class Race:
         self._task: asyncio.Task[object] | None = None
         self._cancelling = 0
         self._is_lost = False
+        self._silence = ""
 
-    def lose(self) -> None:
-        """The sandbox ended: cancel the operation."""
+    def lose(self, silence: str = "") -> None:
+        """Cancel the operation: the sandbox ended, or its agent is silent for the reason given."""
         if self._task is not None and not self._is_lost:
             self._is_lost = True
+            self._silence = silence
             self._task.cancel()
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         error = self._watch.error(self._operation, Outcome.DID_NOT)
         if error is not None:
             raise error
@@ -101,6 +105,7 @@ class Race:
         if self._task is not None:
             self._cancelling = self._task.cancelling()
         self._watch.enter(self)
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -111,5 +116,7 @@ class Race:
             return
         if task.uncancel() <= self._cancelling and isinstance(error, asyncio.CancelledError):
             failure = self._watch.error(self._operation, self._outcome)
+            if failure is None and self._silence:
+                failure = AgentUnreachable(self._silence).during(self._operation, outcome=self._outcome)
             if failure is not None:
                 raise failure from error

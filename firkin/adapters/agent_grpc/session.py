@@ -20,9 +20,11 @@ from firkin.ports.sandbox import Sandbox, TakesFiles
 from .bulk_listener import FIRST_GUEST_PORT, BulkListener, PortAllocator, SocketDirectory
 from .death_watch import DeathWatch
 from .errors import CallKind, error_detail, translated
+from .liveness import Liveness
 from .process_streams import StdioListeners, StreamTable
 
 AGENT_SOCKET = "guest-1024.sock"
+_GET_INFO = "/firkin.agent.v1.Agent/GetInfo"
 
 # The connection of a dying sandbox goes down first; its end is reported within this time.
 _DEATH_REPORT_SECONDS = 1.0
@@ -66,6 +68,7 @@ class AgentSession:
         self._ports = PortAllocator()
         self._directory = SocketDirectory(sandbox.socket_directory)
         self._channel = self._dialled()
+        self._liveness = Liveness(self._answers, self.scope, deadline_seconds)
 
     @property
     def channel(self) -> Channel:
@@ -130,14 +133,28 @@ class AgentSession:
 
     @contextlib.asynccontextmanager
     async def guarded(self, kind: CallKind) -> AsyncIterator[None]:
-        """Race the body against the sandbox's death, and translate what gRPC raises in it."""
+        """Race the body against the sandbox's death and the agent's silence, and translate what gRPC raises in it."""
         try:
-            with self._death.raced(kind.operation, kind.interrupted_outcome):
-                yield
+            with self._death.raced(kind.operation, kind.interrupted_outcome) as race:
+                await self._liveness.expected(kind.operation)
+                async with self._liveness.watched(kind, race):
+                    yield
         except AioRpcError as error:
             raise await self._failure(error, kind) from error
+        self._liveness.heard()
+
+    async def _answers(self, seconds: float) -> bool:
+        """Whether the agent answers at all within `seconds`, be it that it does not know the question."""
+        ask: UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(_GET_INFO)
+        try:
+            await ask(b"", timeout=seconds)
+        except AioRpcError as error:
+            return error.code() is not StatusCode.DEADLINE_EXCEEDED
+        return True
 
     async def _failure(self, error: AioRpcError, kind: CallKind) -> FirkinError:
+        if error.code() is StatusCode.DEADLINE_EXCEEDED:
+            self._liveness.missed()
         if error.code() is StatusCode.UNAVAILABLE and error_detail(error) is None:
             await self._death.confirmed_within(_DEATH_REPORT_SECONDS)
             unreachable = translated(error, kind)

@@ -25,9 +25,14 @@ _STAGES = {
 
 
 def timing_lines(pod: Pod) -> Iterator[str]:
-    """The stages of the pod, then those of each container; the OCI runtime is a part of the start call."""
+    """The stages of the pod, then the phases of a machine's boot, then the stages of each container.
+
+    A machine boots during the stages boot and agent; the OCI runtime is a part of the start call.
+    """
     yield _line("pod", "stage", "ms")
     yield from _lines(str(pod.id), pod.spawn_seconds)
+    if pod.boot_timing is not None:
+        yield from _lines(f"{pod.id} (boot)", pod.boot_timing.phases)
     for container in pod.containers():
         yield from _lines(str(container.id), _of(container.startup_timing))
 

@@ -62,6 +62,14 @@ class Monitor:
         with contextlib.suppress(QMPError, EOFError, OSError):
             await self._client.execute("quit")
 
+    async def runs(self) -> bool:
+        """Whether the guest's processors run, and were not paused."""
+        try:
+            status = await self._client.execute("query-status")
+        except (QMPError, EOFError, OSError):
+            return False
+        return isinstance(status, dict) and bool(status.get("running"))
+
     async def interrupt(self) -> None:
         """Send the guest's processors a non-maskable interrupt."""
         await self._client.execute("inject-nmi")

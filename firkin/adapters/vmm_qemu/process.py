@@ -71,6 +71,16 @@ class QemuProcess:
         """As `Popen.returncode` tells it: negative for a signal, None while it runs."""
         return self._process.returncode
 
+    @property
+    def is_frozen(self) -> bool:
+        """Whether somebody has stopped it (SIGSTOP, or a debugger)."""
+        try:
+            with open(f"/proc/{self.pid}/stat", "rb") as file:
+                state = file.read().rpartition(b")")[2].split()[0]
+        except OSError:
+            return False
+        return state in (b"T", b"t")
+
     async def wait_ended(self) -> None:
         """Wait until it has ended."""
         await self._ended.wait()

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from firkin._fast import vsock as vsock_devices
+from firkin.application.task_scope import TaskScope
 from firkin.domain.boot_timing import BootTiming
 from firkin.domain.mounts import Mount
 from firkin.domain.reports import SandboxExit
@@ -25,6 +26,7 @@ AGENT_PORT = 1024
 _QUIT_SECONDS = 2.0
 # When QEMU exits, its vsock device goes first.
 _FOLLOWS_SECONDS = 0.3
+_KILLED_SECONDS = 0.3
 
 
 class MachineParts(msgspec.Struct, frozen=True):
@@ -38,7 +40,7 @@ class MachineParts(msgspec.Struct, frozen=True):
 
 
 class QemuSandbox:
-    """Keeps the ports Sandbox and TakesFiles."""
+    """Keeps the ports Sandbox, TakesFiles and TimedBoot."""
 
     def __init__(self, socket_directory: Path, store_mount: Mount, parts: MachineParts, started: float) -> None:
         """`started` is when QEMU was, by `time.monotonic`."""
@@ -48,6 +50,7 @@ class QemuSandbox:
         self._started = started
         self._phase = "boot"
         self._broken = ""
+        self._is_doomed = asyncio.Event()
         self._exposed_ports: set[int] = set()
         self._exit: SandboxExit | None = None
         self._boot_timing: BootTiming | None = None
@@ -119,24 +122,46 @@ class QemuSandbox:
             return
         self._broken = f"its vsock device ended ({end.kind}: {end.reason})"
         self._parts.process.kill()
+        # What it left unsaid by then is not worth the wait: on a busy host, taking a machine down takes seconds.
+        await self._parts.process.ends_within(_KILLED_SECONDS)
+        self._is_doomed.set()
 
     async def wait_ended(self) -> SandboxExit:
-        """Wait until the machine has ended."""
-        await self._parts.process.wait_ended()
+        """Wait until the machine has ended, or is certain to."""
+        scope = TaskScope()
+        try:
+            ended = scope.start(self._parts.process.wait_ended(), "wait for QEMU's end")
+            doomed = scope.start(self._is_doomed.wait(), "wait for the machine's end")
+            await asyncio.wait({ended, doomed}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await scope.aclose()
         return self._recorded_exit()
 
     async def stop(self, grace_seconds: float) -> SandboxExit:
         """Hang up: the guest unmounts and switches itself off. After the grace QEMU is told to quit, then killed."""
         if self._exit is None and self._parts.process.exit_status is None:
             self._phase = "stopping"
-        reached = self._parts.line.is_connected
+        listens = self._parts.line.is_connected and await self._runs()
         self._parts.line.close()
-        if not (reached and await self._parts.process.ends_within(grace_seconds)):
+        if not (listens and await self._parts.process.ends_within(grace_seconds)):
             await self._quit()
         return self._recorded_exit()
 
+    async def _runs(self) -> bool:
+        """False for a machine that was frozen, from outside or by QEMU's monitor: it does not hear."""
+        if self._parts.process.is_frozen:
+            return False
+        try:
+            async with asyncio.timeout(_QUIT_SECONDS):
+                return await self._parts.monitor.runs()
+        except TimeoutError:
+            return False
+
     async def _quit(self) -> None:
         """Let QEMU flush its disks if it still listens; the guest gets no say."""
+        if self._parts.process.is_frozen:
+            await self._parts.process.close()
+            return
         try:
             async with asyncio.timeout(_QUIT_SECONDS):
                 await self._parts.monitor.quit()
@@ -157,7 +182,7 @@ class QemuSandbox:
 
 def _ending(status: int | None) -> str:
     if status is None:
-        return "does not end"
+        return "has not ended yet"
     if status < 0:
         return f"was killed by {signal.Signals(-status).name}"
     return f"exited with status {status}"

@@ -75,6 +75,7 @@ async def test_a_pod_tells_what_its_stages_took() -> None:
         assert list(pod.spawn_seconds) == STAGES
         assert all(seconds >= 0 for seconds in pod.spawn_seconds.values())
         assert pod.container("c").startup_timing.total_seconds > 0
+        assert pod.boot_timing is None
 
 
 @pytest.mark.parametrize(
