@@ -21,7 +21,7 @@ from firkin.vminitd.filesystem.failures import translated
 from .blob import ByteSource, LayerBlob, LayerTooLarge
 from .decoders import BlobDamaged
 from .limits import Limits
-from .stages import Stage
+from .stages import Stage, Workers
 
 _REFUSABLE = (
     errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.EILSEQ, errno.EMLINK, errno.EFBIG, errno.ERANGE, errno.E2BIG,
@@ -48,7 +48,7 @@ class StageSeconds(msgspec.Struct, frozen=True):
 
     Attributes:
         read: waiting for the stream.
-        inflate: decompressing, and waiting until the other stages took what came of it.
+        inflate: decompressing; and, while too much of what came of it waits, waiting for the other stages or helping.
         hash: hashing the blob and the archive.
         write: reading the archive and writing the rootfs.
         total: from beginning to end.
@@ -148,9 +148,10 @@ def apply_layer(
     with (
         _opened(rootfs) as root,
         _writer(root, layer_name, limits, whiteouts, rootless, below) as writer,
-        LayerBlob(stream, on_read, limits) as blob,
-        Stage("layer-write", writer.feed) as writing,
+        Workers() as workers,
     ):
+        blob = LayerBlob(stream, on_read, limits, workers)
+        writing = workers.stage(writer.feed)
         if expected not in (None, blob.compression):
             _raise_if_corrupt(blob, digest)
             raise MediaTypeUnsupported(media_type, f"the bytes of layer {layer_name} are packed by {blob.compression}")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from firkin.domain.digest import Digest
 from firkin.domain.image import Compression, sniffed_compression
@@ -14,7 +13,7 @@ from firkin.vminitd.filesystem.failures import translated
 
 from .decoders import PIECE_BYTES, decoded
 from .limits import Limits
-from .stages import Stage
+from .stages import Workers
 
 _READ_BYTES = 512 * 1024
 _READ_ENOUGH_BYTES = 64 * 1024
@@ -45,42 +44,31 @@ class _Hash:
 
 
 class LayerBlob:
-    """Gives the tar of a blob piece by piece, while a thread hashes both.
+    """Gives the tar of a blob piece by piece, while a stage of `workers` hashes both.
 
     The source is only ever read by the caller's thread.
 
     Attributes:
-        compression: found in the first bytes; known once the blob was entered.
+        compression: found in the first bytes, which are read at once.
         blob_bytes: read from the source so far.
         tar_bytes: decompressed so far.
         read_seconds: spent waiting for the source.
     """
 
-    def __init__(self, source: ByteSource, on_read: Callable[[int], None], limits: Limits) -> None:
+    def __init__(self, source: ByteSource, on_read: Callable[[int], None], limits: Limits, workers: Workers) -> None:
         self._source = source
         self._on_read = on_read
         self._limits = limits
         self._blob_hash = _Hash()
         self._tar_hash = _Hash()
         # A small layer is a piece of the blob and one of the tar.
-        self._hashing = Stage("layer-hash", _update, held=2)
-        self._head = b""
+        self._hashing = workers.stage(_update, held=2)
         self._ended = False
-        self.compression = Compression.NONE
         self.blob_bytes = 0
         self.tar_bytes = 0
         self.read_seconds = 0.0
-
-    def __enter__(self) -> Self:
         self._head = self._read()
         self.compression = sniffed_compression(self._head)
-        self._hashing.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._hashing.__exit__(kind, error, traceback)
 
     @property
     def hash_seconds(self) -> float:

@@ -1,13 +1,15 @@
-"""Work on a stream of pieces, in a thread beside the one that makes them."""
+"""Work on streams of pieces beside the thread that makes them, and with its help when it is ahead."""
 
 from __future__ import annotations
 
+import collections
+import os
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 _WAITING = 8
 
@@ -15,57 +17,41 @@ _Piece = TypeVar("_Piece")
 
 
 class Stage(Generic[_Piece]):
-    """Hands pieces to `take` one after another, with a few of them waiting at most.
+    """Hands pieces to `take` one after another, never two at once, with a few of them waiting at most.
 
-    The thread begins when more than `held` pieces came: what comes in so few is done by the caller's. Leaving the
-    block ends the thread, and what waits is not taken any more.
+    `put` and `drain` are for the caller's thread alone.
 
     Attributes:
         seconds: that `take` was at work.
     """
 
-    def __init__(self, name: str, take: Callable[[_Piece], None], held: int = 1) -> None:
-        self._name = name
+    def __init__(self, workers: Workers, take: Callable[[_Piece], None], held: int) -> None:
+        self._workers = workers
         self._take = take
         self._held = held
-        self._first: list[_Piece] = []
+        self._waiting: collections.deque[_Piece] = collections.deque()
+        self._taking = threading.Lock()
         # Queues without locks of Python's own (the bounded one has three): places go round against pieces.
-        self._waiting: queue.SimpleQueue[_Piece | None] = queue.SimpleQueue()
         self._places: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
+        for _ in range(_WAITING):
+            self._places.put(None)
         self._failure: BaseException | None = None
-        self._left = False
         self.seconds = 0.0
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._left = True
-        self._join()
-
     def put(self, piece: _Piece) -> None:
-        """Hand over the next piece; waits while too many wait.
+        """Hand over the next piece; while too many wait, take what waits in any stage.
 
         Raises:
             BaseException: what `take` raised for an earlier piece.
         """
         self._raise()
-        if self._thread is None:
-            if len(self._first) < self._held:
-                self._first.append(piece)
-                return
-            self._thread = threading.Thread(target=self._run, name=self._name)
-            self._thread.start()
-            for _ in range(_WAITING - len(self._first)):
-                self._places.put(None)
-            for earlier in self._first:
-                self._waiting.put(earlier)
-            self._first.clear()
+        # Without a place and without work, another thread is at this stage, and will give a place back.
+        while self._places.empty() and self._workers.worked():
+            pass
         self._places.get()
-        self._waiting.put(piece)
+        self._waiting.append(piece)
+        if len(self._waiting) > self._held or self._workers.have_begun:
+            self._workers.call()
 
     def drain(self) -> None:
         """Wait until every piece was taken; further ones may follow.
@@ -73,29 +59,34 @@ class Stage(Generic[_Piece]):
         Raises:
             BaseException: what `take` raised.
         """
-        self._join()
-        for piece in self._first:
-            if self._failure is None:
-                self._taken(piece)
-        self._first.clear()
-        self._raise()
+        while self._waiting:
+            if not self._workers.worked():
+                with self._taking:
+                    self._take_next()
+        with self._taking:
+            self._raise()
 
-    def _join(self) -> None:
-        if self._thread is not None:
-            self._waiting.put(None)
-            self._thread.join()
-            self._thread = None
-            self._places = queue.SimpleQueue()
+    def worked(self) -> bool:
+        """Take the next piece, when there is one and no other thread is at this stage; False otherwise."""
+        if not self._waiting or not self._taking.acquire(blocking=False):
+            return False
+        try:
+            return self._take_next()
+        finally:
+            self._taking.release()
 
     def _raise(self) -> None:
         if self._failure is not None:
             raise self._failure
 
-    def _run(self) -> None:
-        while (piece := self._waiting.get()) is not None:
-            if self._failure is None and not self._left:
-                self._taken(piece)
-            self._places.put(None)
+    def _take_next(self) -> bool:
+        if not self._waiting:
+            return False
+        piece = self._waiting.popleft()
+        if self._failure is None and not self._workers.were_left:
+            self._taken(piece)
+        self._places.put(None)
+        return True
 
     def _taken(self, piece: _Piece) -> None:
         began = time.perf_counter()
@@ -104,3 +95,77 @@ class Stage(Generic[_Piece]):
         except BaseException as error:
             self._failure = error
         self.seconds += time.perf_counter() - began
+
+
+class Workers:
+    """The threads behind stages; leaving the block ends them, and what waits is not taken any more.
+
+    They begin when a stage has more pieces than it holds: what comes in so few is done by the caller's thread. They
+    are one less than there are processors: the kernel gives every thread the same share of these, and with more
+    threads than processors the caller's, which has most to do, would fall behind and leave a processor idle.
+
+    Attributes:
+        were_left: True once the block was left.
+    """
+
+    def __init__(self, threads: int | None = None) -> None:
+        """Begin nothing yet; `threads` at most, for as many processors as this process may use when None."""
+        self._most = threads
+        self._stages: list[Stage[Any]] = []
+        self._threads: list[threading.Thread] = []
+        # One for each thread: a call to come, or to end.
+        self._calls: list[queue.SimpleQueue[bool]] = []
+        self.were_left = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.were_left = True
+        for calls in self._calls:
+            calls.put(False)
+        for thread in self._threads:
+            thread.join()
+
+    @property
+    def have_begun(self) -> bool:
+        """True when there are threads beside the caller's."""
+        return bool(self._threads)
+
+    def stage(self, take: Callable[[_Piece], None], held: int = 1) -> Stage[_Piece]:
+        """One more stage, which holds so many pieces before threads begin; that with most to do is made last."""
+        made = Stage(self, take, held)
+        self._stages.append(made)
+        return made
+
+    def call(self) -> None:
+        """Have waiting pieces taken."""
+        if not self._threads:
+            self._begin()
+        for calls in self._calls:
+            # A call that nobody has heard yet is for this piece too.
+            if calls.empty():
+                calls.put(True)
+
+    def worked(self) -> bool:
+        """Take one piece of a stage where no other thread is; False when there is none."""
+        return any(stage.worked() for stage in self._stages)
+
+    def _begin(self) -> None:
+        # Each thread looks at all stages, but at one of its own first.
+        orders = [self._stages[::-1], self._stages]
+        most = self._most or max(1, len(os.sched_getaffinity(0)) - 1)
+        for order in orders[:most]:
+            calls: queue.SimpleQueue[bool] = queue.SimpleQueue()
+            thread = threading.Thread(target=_run, args=(calls, order), name="layer")
+            thread.start()
+            self._calls.append(calls)
+            self._threads.append(thread)
+
+
+def _run(calls: queue.SimpleQueue[bool], stages: Sequence[Stage[Any]]) -> None:
+    while calls.get():
+        while any(stage.worked() for stage in stages):
+            pass
