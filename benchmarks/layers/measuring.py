@@ -29,7 +29,12 @@ class Stopwatch:
 
     def __init__(self, directory: Path) -> None:
         self._program = compiled("run_measured", directory)
+        self._warmer = compiled("warm_memory", directory)
         self._report = directory / "report"
+
+    def warm(self, byte_count: int) -> None:
+        """Make so much of what is free memory that costs nobody more than it has to."""
+        subprocess.run([str(self._warmer), str(byte_count >> 20)], check=True)
 
     def measured(self, command: Sequence[str], working_directory: Path | None = None) -> Cost:
         """Run a command to its end; the peak is that of its largest process.
