@@ -161,7 +161,7 @@ class Proxies:
             InvalidArgument, PathRefused: port or path cannot be used; a symlink in it is refused.
             AgentError: EEXIST: there is a proxy of this id, which goes on; or the path is no socket.
         """
-        self._check(proxy_id, port)
+        self._check(proxy_id, port, guest_path)
         with translating("listen for proxy", guest_path), refusing(guest_path):
             listener, remove = listening_socket(guest_path, permissions)
         self._table[proxy_id] = Proxy(listener, lambda: self._host.connect(port), remove)
@@ -178,14 +178,14 @@ class Proxies:
             AgentError: EEXIST: there is a proxy of this id or on this port, which goes on. Other: see
                 `connected_address`.
         """
-        self._check(proxy_id, port)
+        self._check(proxy_id, port, guest_path)
         address = tcp_address(guest_path)
         if address is None:
             self._listen_for_host(proxy_id, port, _dial_of(guest_path))
             return
         first = _FirstConnection(await connected_address(*address), partial(connected_address, *address))
         try:
-            self._check(proxy_id, port)
+            self._check(proxy_id, port, guest_path)
             self._listen_for_host(proxy_id, port, first.dial, first.close)
         except BaseException:
             first.close()
@@ -215,13 +215,13 @@ class Proxies:
         for proxy in proxies:
             await proxy.close()
 
-    def _check(self, proxy_id: str, port: int) -> None:
+    def _check(self, proxy_id: str, port: int, guest_path: str) -> None:
         if not proxy_id:
             raise InvalidArgument("a proxy needs an id")
         if not 0 < port <= _PORT_MAXIMUM:
             raise InvalidArgument(f"{port} is no port")
         if proxy_id in self._table:
-            raise AgentError("make proxy", f"there is a proxy {proxy_id!r}", errno=errno.EEXIST)
+            raise AgentError("make proxy", f"there is a proxy {proxy_id!r}", path=guest_path, errno=errno.EEXIST)
 
 
 def _dial_of(target: str) -> Dial:

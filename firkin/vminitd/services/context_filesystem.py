@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import AsyncIterator
 
@@ -23,7 +24,9 @@ from ..copying.trimming import trim_in_container
 from ..copying.view import opened_view
 from ..filesystem import files, mounts, store
 from ..filesystem.beneath import Resolution, open_beneath
+from ..filesystem.needed import check_absolute
 from ..guest_files import opened_guest_file, write_guest_file
+from ..kernel import owns_kernel
 from ..process_stdio import StreamRequest
 from ..processes import GuestProcess
 from ..user_namespace import in_user_namespace
@@ -42,6 +45,8 @@ _COPY_BYTES = 1 << 20
 _NO_FREEZING = (
     "this sandbox shares its host's kernel, which could never thaw the filesystem again if the sandbox were killed"
 )
+# Nothing of a machine needs it: its store is trimmed, synchronised and given back while it is in use.
+_NO_FREEZING_IN_MACHINES = "the agent writes to the filesystem itself, and would wait for a host that may never thaw it"
 
 
 class FilesystemCalls:
@@ -65,18 +70,18 @@ class FilesystemCalls:
 
     async def Mkdir(self, request: wire.MkdirRequest, context: _Context) -> wire.MkdirResponse:
         # `perms` counts.
-        async with answering(context, "make directory", request.path):
+        async with _answering_at(context, "make directory", request.path):
             mode = request.perms or _DEFAULT_DIRECTORY_MODE
             await self._agent.workers.run(files.make_directory, request.path, request.all, mode)
         return wire.MkdirResponse()
 
     async def RemovePath(self, request: wire.RemovePathRequest, context: _Context) -> wire.RemovePathResponse:
-        async with answering(context, "remove path", request.path):
+        async with _answering_at(context, "remove path", request.path):
             await self._agent.workers.run(files.remove_path, request.path, request.recursive, request.allow_missing)
         return wire.RemovePathResponse()
 
     async def WriteFile(self, request: wire.WriteFileRequest, context: _Context) -> wire.WriteFileResponse:
-        async with answering(context, "write file", request.path):
+        async with _answering_at(context, "write file", request.path):
             await self._agent.workers.run(
                 write_guest_file,
                 request.path,
@@ -139,7 +144,7 @@ class FilesystemCalls:
         yield wire.CopyResponse(status=wire.CopyResponse.COMPLETE, is_archive=is_archive, total_size=writer.done_bytes)
 
     async def ApplyOciLayer(self, request: wire.ApplyOciLayerRequest, context: _Context) -> wire.ApplyOciLayerResponse:
-        async with answering(context, "apply layer", request.archive_path):
+        async with _answering_at(context, "apply layer", request.archive_path):
             refuse_impossible(request.destination)
             # The applier is imported when the first layer comes: the agent listens sooner.
             from ..layers.applier import apply_layer
@@ -158,14 +163,14 @@ class FilesystemCalls:
         return wire.SyncResponse()
 
     async def Fstrim(self, request: wire.FstrimRequest, context: _Context) -> wire.FstrimResponse:
-        async with answering(context, "trim", request.path):
+        async with _answering_at(context, "trim", request.path):
             trimmed = await self._agent.workers.run(store.trim, request.path, request.minimum_bytes)
         return wire.FstrimResponse(trimmed_bytes=trimmed)
 
     async def FilesystemUsage(
         self, request: wire.FilesystemUsageRequest, context: _Context
     ) -> wire.FilesystemUsageResponse:
-        async with answering(context, "read filesystem usage", request.path):
+        async with _answering_at(context, "read filesystem usage", request.path):
             usage = await self._agent.workers.run(store.usage, request.path)
         return wire.FilesystemUsageResponse(
             block_size=usage.block_size,
@@ -185,7 +190,8 @@ class FilesystemCalls:
             if operation is None:
                 raise InvalidArgument("a filesystem operation is trim, freeze or thaw")
             if operation != "trim":
-                raise UnsupportedFeature(f"{operation} of a filesystem", _NO_FREEZING)
+                reason = _NO_FREEZING_IN_MACHINES if owns_kernel() else _NO_FREEZING
+                raise UnsupportedFeature(f"{operation} of a filesystem", reason)
             if request.containerID:
                 init = self._agent.containers.init_of(ContainerId(request.containerID))
                 root = self._agent.containers.root_of(request.containerID)
@@ -193,6 +199,14 @@ class FilesystemCalls:
             else:
                 trimmed = await self._agent.workers.run(store.trim, request.path)
         return wire.FilesystemOperationResponse(trim=wire.FiTrimResult(trimmed_bytes=trimmed))
+
+
+@contextlib.asynccontextmanager
+async def _answering_at(context: _Context, operation: str, path: str) -> AsyncIterator[None]:
+    """As `answering`, for a path of the agent's own view, which says nothing when it is not absolute."""
+    async with answering(context, operation, path):
+        check_absolute(path)
+        yield
 
 
 def _tell_left_out(context: _Context, report: CopyReport) -> None:

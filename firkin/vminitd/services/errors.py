@@ -92,7 +92,7 @@ async def abort(context: ServicerContext[object, object], error: Exception, oper
     print(told, file=sys.stderr, flush=True)
     if code is StatusCode.INTERNAL and not isinstance(error, FirkinError | OSError):
         traceback.print_exception(error, file=sys.stderr)
-    message = _shortened(str(error))
+    message = _shortened(str(error) if isinstance(error, FirkinError) else _sentence(detail))
     await context.abort(code, message, (("grpc-status-details-bin", _packed_status(code, message, detail)),))
 
 
@@ -130,7 +130,9 @@ def _described_firkin_error(error: FirkinError, operation: str, path: str) -> tu
 
 
 def _described_os_error(error: OSError, operation: str, path: str) -> tuple[StatusCode, ErrorDetail]:
-    path = str(error.filename) if error.filename is not None else path
+    # A path below a directory that is open says less than the one that was asked for.
+    if error.filename is not None and (not path or os.fsdecode(error.filename).startswith("/")):
+        path = os.fsdecode(error.filename)
     number = error.errno or 0
     if number in (errno.ENOSPC, errno.EDQUOT):
         full = StoreFull(path)
@@ -139,6 +141,10 @@ def _described_os_error(error: OSError, operation: str, path: str) -> tuple[Stat
     reason = os.strerror(number) if number else _shortened(str(error))
     detail = ErrorDetail(code=AgentError.code, operation=operation, path=path, errno=number, reason=reason)
     return _ERRNO_STATUSES.get(number, StatusCode.INTERNAL), detail
+
+
+def _sentence(detail: ErrorDetail) -> str:
+    return str(AgentError(detail.operation, detail.reason, path=detail.path, errno=detail.errno))
 
 
 def _packed_status(code: StatusCode, message: str, detail: ErrorDetail) -> bytes:
