@@ -7,16 +7,14 @@ failed, was cancelled, or just did not commit. A step that fails undoes the whol
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
-
-from msgspec.structs import replace
 
 from firkin.domain.container_spec import PodContainerSpec
 from firkin.domain.errors import ContainerNotPending, FirkinError, InvalidPodSpec, PodNotRunning, UnsupportedFeature
 from firkin.domain.ids import ContainerId
+from firkin.domain.image import ImageBundle
 from firkin.domain.lifecycle import ContainerEvent, ContainerPhase
 from firkin.domain.probes import port_actions
 from firkin.domain.process import ContainerStartupTiming
@@ -84,11 +82,11 @@ class PendingContainerAdd(_ContainerAdd):
         return StartedContainerAdd(self._pod, self._record)
 
     async def _prepared(self) -> None:
-        record, begun = self._record, time.perf_counter()
-        if record.plan is not None and record.plan.overlay is not None:
-            record.is_in_sandbox = True
-            await self._pod.agent.prepare_overlay(record.plan.overlay)
-        record.timing = replace(record.timing, prepare_seconds=time.perf_counter() - begun)
+        record = self._record
+        with record.stages.stage("overlay"):
+            if record.plan is not None and record.plan.overlay is not None:
+                record.is_in_sandbox = True
+                await self._pod.agent.prepare_overlay(record.plan.overlay)
         record.lifecycle.apply(ContainerEvent.ROOTFS_PREPARED)
 
 
@@ -162,22 +160,24 @@ async def _planned(pod: OpenPod, record: ContainerRecord) -> None:
         reason = "this guest agent cannot dial in the pod's network: give a command instead"
         raise UnsupportedFeature("a probe or hook of a port", reason)
     await remove_leftover(pod, record.id)
-    bundle = bundle_of(record.spec.rootfs)
-    if bundle is not None and bundle.chain_id not in pod.known_templates:
-        layout = pod.store.layout
-        for layer in bundle.layers[:-1]:
-            # The template may stand on those of the layers below.
-            await pod.hold_template(layer.chain_id)
-        await pod.hold_template(bundle.chain_id)
-        await pod.templates.ensure(pod.agent, pod.store.medium.identity, bundle, layout, pod.progress)
-        pod.known_templates.add(bundle.chain_id)
-    lowering_begun = time.perf_counter()
-    record.plan = planned_container(record.spec, pod.spec, pod.store.layout, pod.host_name)
-    record.timing = replace(
-        record.timing,
-        template_seconds=lowering_begun - record.begun_at,
-        spec_build_seconds=time.perf_counter() - lowering_begun,
-    )
+    with record.stages.stage("template"):
+        bundle = bundle_of(record.spec.rootfs)
+        if bundle is not None and bundle.chain_id not in pod.known_templates:
+            record.stages.add(await _template_stages(pod, bundle))
+    with record.stages.stage("spec"):
+        record.plan = planned_container(record.spec, pod.spec, pod.store.layout, pod.host_name)
+
+
+async def _template_stages(pod: OpenPod, bundle: ImageBundle) -> Mapping[str, float]:
+    """Make sure that the template exists; returns what the stages of its making took."""
+    for layer in bundle.layers[:-1]:
+        # The template may stand on those of the layers below.
+        await pod.hold_template(layer.chain_id)
+    await pod.hold_template(bundle.chain_id)
+    store = pod.store
+    result = await pod.templates.ensure(pod.agent, store.medium.identity, bundle, store.layout, pod.progress)
+    pod.known_templates.add(bundle.chain_id)
+    return result.stage_seconds
 
 
 async def _started(pod: OpenPod, record: ContainerRecord, overlay: OverlayRequest | None) -> None:
@@ -205,6 +205,7 @@ async def run_step(pod: OpenPod, record: ContainerRecord, label: str, work: Coro
             raise PodNotRunning(pod.spec.id, pod.lifecycle.phase) from cancellation
         raise
     except FirkinError as error:
+        pod.container_failed_to_start(record, error)
         await undone(pod, record)
         raise error.during(label, pod_id=pod.spec.id, container_id=record.id) from error.__cause__
     except BaseException:

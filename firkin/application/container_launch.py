@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import signal as signals
-import time
-
-from msgspec.structs import replace
 
 from firkin.domain.errors import ContainerNotPending, PostStartFailed
 from firkin.domain.lowering import encoded
@@ -24,27 +21,23 @@ async def launch(pod: OpenPod, record: ContainerRecord, overlay: OverlayRequest 
     """Start the init of a container that is in phase `starting`."""
     if record.plan is None:
         raise ContainerNotPending(pod.spec.id, record.id)
-    begun = time.perf_counter()
-    runtime_spec = encoded(record.plan.runtime_spec)
-    encoded_at = time.perf_counter()
+    stages = record.stages
+    with stages.stage("spec"):
+        runtime_spec = encoded(record.plan.runtime_spec)
     wanted, stdio = record.spec.process, record.spec.stdio
     terminal = wanted.terminal_size if wanted.terminal else None
-    started = await pod.agent.start_container(
-        ContainerLaunch(
-            record.id, runtime_spec, stdio.for_agent, overlay, terminal, record.plan.files, record.plan.volume_parts
+    with stages.stage("call"):
+        started = await pod.agent.start_container(
+            ContainerLaunch(
+                record.id, runtime_spec, stdio.for_agent, overlay, terminal, record.plan.files, record.plan.volume_parts
+            )
         )
-    )
-    now = time.perf_counter()
-    record.timing = replace(
-        record.timing,
-        spec_build_seconds=record.timing.spec_build_seconds + encoded_at - begun,
-        stdio_prepare_seconds=started.stdio_seconds,
-        start_rpc_seconds=now - encoded_at - started.stdio_seconds,
-        runtime_seconds=started.runtime_seconds,
-        total_seconds=now - record.begun_at,
-    )
+    stages.add({"streams": started.stdio_seconds, "call": -started.stdio_seconds})
+    stages.add({"create": started.create_seconds, "start": started.runtime_seconds})
+    stages.end()
     process = RunningProcess(ProcessRef(record.id, record.id), started, pod.agent, pod.scope, record.log, stdio.logged)
     record.run(process)
+    pod.container_started(record)
     if record.spec.hooks.post_start is not None:
         await _run_post_start(pod, record, process, record.spec.hooks.post_start)
     start_probing(pod, record, process)

@@ -19,6 +19,7 @@ from firkin.ports.log_keeper import LogKeeper
 from .container_plan import ContainerPlan
 from .log_recorder import LogRecorder
 from .running_process import RunningProcess
+from .stages import Stages
 
 
 class ContainerRecord:
@@ -32,7 +33,7 @@ class ContainerRecord:
         execs: its further processes, by process id.
         step: the step of its add that is under way, so that a shutdown can end it.
         removal: the removal that is under way; whoever wants it gone waits for the same one.
-        timing: of its latest start.
+        stages: of its latest start, with `began_unix_seconds`, when that began.
         is_in_sandbox: whether the agent was ever asked to make anything of it.
         is_add_over: whether its add was committed.
         on_readiness: told whenever it becomes ready, or is not any more.
@@ -54,8 +55,7 @@ class ContainerRecord:
         self.execs: dict[str, RunningProcess] = {}
         self.step: asyncio.Task[object] | None = None
         self.removal: asyncio.Task[ContainerStopReport] | None = None
-        self.timing = ContainerStartupTiming()
-        self.begun_at = time.perf_counter()
+        self.begin_start()
         self.is_in_sandbox = False
         self.is_add_over = False
         self._is_ready = False
@@ -68,6 +68,16 @@ class ContainerRecord:
         self.finished: asyncio.Future[None] | None = None
         self.log = log
         self.next_start: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def begin_start(self) -> None:
+        """Measure from now on what the stages of a start take."""
+        self.stages = Stages()
+        self.began_unix_seconds = time.time()
+
+    @property
+    def timing(self) -> ContainerStartupTiming:
+        """What the latest start took."""
+        return ContainerStartupTiming.from_stages(self.stages.seconds, self.stages.total_seconds)
 
     @property
     def id(self) -> ContainerId:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 
 from firkin.domain.errors import ContainerNotPending, FirkinError, PodNotRunning
 from firkin.domain.lifecycle import ContainerEvent
@@ -28,11 +27,13 @@ async def restart_container(pod: OpenPod, record: ContainerRecord) -> None:
     if record.removal is not None:
         raise ContainerNotPending(pod.spec.id, record.id)
     record.lifecycle.apply(ContainerEvent.RESTART_BEGUN)
-    record.begun_at = time.perf_counter()
+    record.begin_start()
     step = record.step = pod.scope.start(_again(pod, record), f"restart {record.id}")
     try:
         await step
     except BaseException as error:
+        if isinstance(error, FirkinError):
+            pod.container_failed_to_start(record, error)
         await finished(pod.scope.start(_given_up(pod, record), f"give up restart of {record.id}"))
         asked = asyncio.current_task()
         if isinstance(error, asyncio.CancelledError) and asked is not None and not asked.cancelling():

@@ -7,7 +7,7 @@ import asyncio
 import msgspec
 
 from firkin.domain.digest import Digest
-from firkin.domain.errors import Outcome, PodNotRunning, SandboxDied
+from firkin.domain.errors import FirkinError, Outcome, PodNotRunning, SandboxDied
 from firkin.domain.ids import ContainerId
 from firkin.domain.layout import OverlayLayout, StoreLayout
 from firkin.domain.lifecycle import PodEvent, PodPhase, pod_lifecycle
@@ -20,9 +20,10 @@ from firkin.ports.agent_pods import PodPreparation
 from firkin.ports.agent_templates import ProgressCallback
 from firkin.ports.log_keeper import LogKeeper
 from firkin.ports.sandbox import Sandbox
+from firkin.ports.spawn_observer import ContainerStart
 from firkin.ports.store import StoreMedium, TemplateHolder
 
-from .container_record import ContainerTable
+from .container_record import ContainerRecord, ContainerTable
 from .pod_events import PodEvents
 from .port_forwarding import PortForwards
 from .task_scope import TaskScope
@@ -41,6 +42,7 @@ class OpenPod:
     """Everything that the use cases of one pod share.
 
     Attributes:
+        starts: of containers that were over before the pod ran.
         unremoved: containers whose removal failed, by id, with what has to be removed before the id is used again.
     """
 
@@ -71,6 +73,7 @@ class OpenPod:
         self.template_holder: TemplateHolder | None = None
         self.start_gate = asyncio.Semaphore(start_concurrency)
         self.unremoved: dict[ContainerId, OverlayLayout | None] = {}
+        self.starts: list[ContainerStart] = []
         self.init_outputs: dict[ContainerId, Output] = {}
         self.progress: ProgressCallback | None = None
         self.sandbox_end: SandboxExit | None = None
@@ -112,6 +115,26 @@ class OpenPod:
         """Keep a template from being removed as long as the pod runs; to be called before it is looked for."""
         if self.template_holder is not None:
             await self.template_holder.hold_template(self.store.medium, self.spec.id, chain_id)
+
+    def container_started(self, record: ContainerRecord) -> None:
+        """Tell that the command of a container runs, and what that took."""
+        self._note_start(record)
+        self.events.container_started(record.id, record.timing)
+
+    def container_failed_to_start(self, record: ContainerRecord, error: FirkinError) -> None:
+        """Tell that a container did not start, and how far that came; the error tells as well."""
+        error.after(record.stages.seconds)
+        self._note_start(record, error)
+        self.events.container_start_failed(record.id, error)
+
+    def _note_start(self, record: ContainerRecord, error: FirkinError | None = None) -> None:
+        if self.lifecycle.phase is not PodPhase.STARTING:
+            return
+        is_init = record.id in [spec.id for spec in self.spec.init_containers]
+        told = ("", "") if error is None else (error.code, error.failed_stage)
+        seconds = record.stages.seconds if error is None else error.stage_seconds
+        stage = "init containers" if is_init else "containers"
+        self.starts.append(ContainerStart(record.id, record.began_unix_seconds, stage, dict(seconds), *told))
 
     def hurry_up(self) -> None:
         """End every grace period that is running in this pod."""

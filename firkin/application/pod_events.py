@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -12,14 +12,18 @@ from firkin.domain.errors import FirkinError
 from firkin.domain.events import (
     ContainerPhaseChanged,
     ContainerReadinessChanged,
+    ContainerStarted,
+    ContainerStartFailed,
     Event,
     EventBuffer,
     PodPhaseChanged,
+    PodStarted,
     ProbeFailed,
     Subscribed,
 )
 from firkin.domain.ids import ContainerId
 from firkin.domain.lifecycle import ContainerPhase, PodPhase
+from firkin.domain.process import ContainerStartupTiming
 from firkin.ports.agent import Agent
 
 from .task_scope import TaskScope
@@ -102,6 +106,19 @@ class PodEvents:
     def probe_failed(self, container_id: ContainerId, probe: str, reason: str) -> None:
         """A probe failed once."""
         self._publish(ProbeFailed(time.time(), container_id, probe, reason))
+
+    def container_started(self, container_id: ContainerId, timing: ContainerStartupTiming) -> None:
+        """A container's command runs."""
+        self._publish(ContainerStarted(time.time(), container_id, timing))
+
+    def container_start_failed(self, container_id: ContainerId, error: FirkinError) -> None:
+        """A container did not start."""
+        how_far = (error.failed_stage, dict(error.stage_seconds))
+        self._publish(ContainerStartFailed(time.time(), container_id, error.code, *how_far))
+
+    def pod_started(self, stage_seconds: Mapping[str, float]) -> None:
+        """The pod's spawn is over."""
+        self._publish(PodStarted(time.time(), stage_seconds))
 
     def _publish(self, event: Event) -> None:
         if self.on_event is not None:

@@ -15,6 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from firkin.domain.errors import FirkinError, UnsupportedFeature
+from firkin.domain.events import PodStartFailed
 from firkin.domain.host_paths import HOST_PATHS
 from firkin.domain.lifecycle import PodEvent
 from firkin.domain.pod_spec import PodSpec
@@ -22,7 +23,7 @@ from firkin.domain.reports import Promise, StopReport
 from firkin.ports.agent_connector import AgentConnector
 from firkin.ports.agent_templates import ProgressCallback
 from firkin.ports.log_keeper import LogKeeper
-from firkin.ports.spawn_observer import SpawnObserver, SpawnReport
+from firkin.ports.spawn_observer import ContainerStart, SpawnObserver, SpawnReport
 from firkin.ports.store import PodStore, TemplateHolder
 from firkin.ports.vmm import SandboxRequest, Vmm
 
@@ -65,6 +66,7 @@ class PodLife:
         self._ports = ports
         self._progress = progress
         self._stages = Stages()
+        self._starts: list[ContainerStart] = []
         self._began_unix_seconds = time.time()
         loop = asyncio.get_running_loop()
         self._opened: asyncio.Future[OpenPod] = loop.create_future()
@@ -132,25 +134,33 @@ class PodLife:
             async with contextlib.AsyncExitStack() as stack:
                 pod = await self._open(stack)
                 self._opened.set_result(pod)
-                self._observed()
+                self._spawned(pod)
                 request = await self._stop_asked
                 begun = time.perf_counter()
                 pod.lifecycle.apply(PodEvent.STOP_BEGUN)
                 report = await emptied(pod, request.grace_seconds, trim=request.trim)
         except FirkinError as error:
             if not begun:
-                error.stage_seconds = error.stage_seconds or self.stage_seconds
-                self._observed(error.code)
+                self._failed_to_spawn(error.after(self.stage_seconds))
                 raise error.during("spawn pod", pod_id=self._spec.id) from error.__cause__
             # The pod is stopping anyway; what its sandbox or store could not release belongs in the report.
             problems.append(str(error))
         pod.lifecycle.apply(PodEvent.STOPPED)
         return replace(report, problems=(*report.problems, *problems), seconds=time.perf_counter() - begun)
 
-    def _observed(self, error: str = "") -> None:
+    def _spawned(self, pod: OpenPod) -> None:
+        pod.events.pod_started(self.stage_seconds)
+        self._observed("")
+
+    def _failed_to_spawn(self, error: FirkinError) -> None:
+        how_far = (error.failed_stage, dict(error.stage_seconds))
+        self._ports.events.publish(self._spec.id, PodStartFailed(time.time(), error.code, *how_far))
+        self._observed(error.code)
+
+    def _observed(self, error: str) -> None:
         if self._ports.observer is not None:
-            report = SpawnReport(self._spec.id, self._began_unix_seconds, self.stage_seconds, error)
-            self._ports.observer.pod_spawned(report)
+            began, starts = self._began_unix_seconds, tuple(self._starts)
+            self._ports.observer.pod_spawned(SpawnReport(self._spec.id, began, self.stage_seconds, error, starts))
 
     async def _open(self, stack: contextlib.AsyncExitStack) -> OpenPod:
         spec, ports = self._spec, self._ports
@@ -168,6 +178,7 @@ class PodLife:
         scope = TaskScope()
         store = MountedPodStore(spec.pod_store, medium)
         pod = OpenPod(spec, store, sandbox, agent, scope, ports.templates, ports.start_concurrency, ports.logs)
+        pod.starts = self._starts
         stack.push_async_callback(scope.aclose)
         stack.push_async_callback(pod.port_forwards.aclose)
         pod.template_holder = ports.store if isinstance(ports.store, TemplateHolder) else None

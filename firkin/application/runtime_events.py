@@ -85,7 +85,7 @@ class RuntimeEvents:
     def follow(self, pod: OpenPod) -> None:
         """Hear of a pod that has just begun."""
         self._pods[pod.spec.id] = pod
-        pod.events.on_event = partial(self._publish, pod.spec.id)
+        pod.events.on_event = partial(self.publish, pod.spec.id)
         if self._streams:
             pod.events.ask(pod.agent, pod.scope)
 
@@ -93,7 +93,8 @@ class RuntimeEvents:
         """Nothing will happen any more in this pod."""
         self._pods.pop(pod_id, None)
 
-    def _publish(self, pod_id: PodId, event: Event) -> None:
+    def publish(self, pod_id: PodId, event: Event) -> None:
+        """Tell everybody who listens, and the log."""
         _LOG.debug("pod %s: %s", pod_id, event, extra={"pod_id": pod_id, "event": event})
         told = RuntimeEvent(pod_id, event)
         for stream in self._streams:

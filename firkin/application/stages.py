@@ -4,24 +4,46 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+
+from firkin.domain.errors import FirkinError
 
 
 class Stages:
-    """Collects seconds by stage, in order; a stage that fails counts until then.
+    """Collects seconds by stage, in order; a stage that fails counts until then, and its error tells all of them.
 
     Attributes:
         seconds: so far.
+        total_seconds: of the whole piece of work, from the making of this object to `end`; 0 before that.
     """
 
     def __init__(self) -> None:
+        self._begun = time.perf_counter()
         self.seconds: dict[str, float] = {}
+        self.total_seconds = 0.0
+
+    def end(self) -> None:
+        """The work is done."""
+        self.total_seconds = time.perf_counter() - self._begun
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Measure a body."""
+        # It takes its place in the order now, before its parts.
+        self.add({name: 0.0})
         begun = time.perf_counter()
+        failure: FirkinError | None = None
         try:
             yield
+        except FirkinError as error:
+            failure = error.in_stage(name)
+            raise
         finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - begun
+            self.add({name: time.perf_counter() - begun})
+            if failure is not None:
+                failure.after(self.seconds)
+
+    def add(self, seconds: Mapping[str, float]) -> None:
+        """Count what was measured by somebody else."""
+        for name, more in seconds.items():
+            self.seconds[name] = self.seconds.get(name, 0.0) + more

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 
 import msgspec
 
 from .lifecycle import ContainerPhase, PodPhase
-from .process import ExitStatus
+from .process import ContainerStartupTiming, ExitStatus
 
 BUFFERED_EVENTS = 1024
 
@@ -99,10 +100,65 @@ class ProbeFailed(msgspec.Struct, frozen=True):
     reason: str
 
 
+class ContainerStarted(msgspec.Struct, frozen=True):
+    """The command of a container runs, for the first time or again, and this is what its start took, stage by stage."""
+
+    at_unix_seconds: float
+    container_id: str
+    timing: ContainerStartupTiming
+
+
+class ContainerStartFailed(msgspec.Struct, frozen=True):
+    """A container did not start, for the first time or again.
+
+    Attributes:
+        error: the code of the error.
+        failed_stage: the stage in which it happened; "" when that is not known.
+        stage_seconds: what the stages took until then.
+    """
+
+    at_unix_seconds: float
+    container_id: str
+    error: str
+    failed_stage: str
+    stage_seconds: Mapping[str, float]
+
+
+class PodStarted(msgspec.Struct, frozen=True):
+    """A pod runs, with all that it begins with, and this is what the stages of its spawn took."""
+
+    at_unix_seconds: float
+    stage_seconds: Mapping[str, float]
+
+
+class PodStartFailed(msgspec.Struct, frozen=True):
+    """A pod did not come up. Told to who listens to the runtime: nobody has a handle of the pod.
+
+    Attributes:
+        error: the code of the error.
+        failed_stage: the innermost stage in which it happened; "" when that is not known.
+        stage_seconds: what the stages took until then.
+    """
+
+    at_unix_seconds: float
+    error: str
+    failed_stage: str
+    stage_seconds: Mapping[str, float]
+
+
 SandboxEvent = Subscribed | ProcessCreated | ProcessStarted | ProcessExited | OutOfMemory | AgentStopping | EventsMissed
 """What an agent tells."""
 
-HostEvent = PodPhaseChanged | ContainerPhaseChanged | ContainerReadinessChanged | ProbeFailed
+HostEvent = (
+    PodPhaseChanged
+    | ContainerPhaseChanged
+    | ContainerReadinessChanged
+    | ProbeFailed
+    | ContainerStarted
+    | ContainerStartFailed
+    | PodStarted
+    | PodStartFailed
+)
 """What the host sees by itself."""
 
 Event = SandboxEvent | HostEvent

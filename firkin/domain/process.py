@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import enum
 import signal as signals
+from collections.abc import Mapping
 
 import msgspec
 from msgspec.structs import replace
+
+from .stages import CONTAINER_STAGES
 
 
 class Stdio(enum.StrEnum):
@@ -107,13 +110,18 @@ class ContainerStartupTiming(msgspec.Struct, frozen=True):
     """Where the time of one container start went, in seconds.
 
     Attributes:
-        template_seconds: finding or materialising the image's template.
+        template_seconds: finding or materialising the image's template, or waiting for who does.
         prepare_seconds: directories and overlay mount, when done in a call of their own.
         spec_build_seconds: lowering image config and spec to an OCI runtime spec, and encoding it.
         stdio_prepare_seconds: opening the listeners of the piped streams.
         start_rpc_seconds: the agent's call that creates and starts the process, as seen by the host.
         runtime_seconds: the part of it that the OCI runtime took, as seen by the agent.
         total_seconds: begin to started.
+        pull_seconds, inflate_seconds, hash_seconds, write_seconds: the parts of making the template, over all its
+            layers: waiting for the blobs' bytes, decompressing, hashing blobs and archives, writing the files. They run
+            beside each other, so they may be more than `template_seconds`. 0 for a template that was there.
+        commit_seconds: syncing the template and renaming it into place.
+        create_seconds: the part of the start call before the OCI runtime: streams, overlay and bundle.
     """
 
     template_seconds: float = 0.0
@@ -123,3 +131,29 @@ class ContainerStartupTiming(msgspec.Struct, frozen=True):
     start_rpc_seconds: float = 0.0
     runtime_seconds: float = 0.0
     total_seconds: float = 0.0
+    pull_seconds: float = 0.0
+    inflate_seconds: float = 0.0
+    hash_seconds: float = 0.0
+    write_seconds: float = 0.0
+    commit_seconds: float = 0.0
+    create_seconds: float = 0.0
+
+    @classmethod
+    def from_stages(cls, stage_seconds: Mapping[str, float], total_seconds: float) -> ContainerStartupTiming:
+        """Of the seconds of `CONTAINER_STAGES`; a stage that is not there took no time."""
+        known = {_TIMING_FIELDS[stage]: seconds for stage, seconds in stage_seconds.items()}
+        return cls(**known, total_seconds=total_seconds)
+
+    @property
+    def stage_seconds(self) -> Mapping[str, float]:
+        """By stage, in the order of `CONTAINER_STAGES`."""
+        return {stage: getattr(self, field) for stage, field in _TIMING_FIELDS.items()}
+
+
+_TIMING_FIELDS = {stage: f"{stage}_seconds" for stage in CONTAINER_STAGES} | {
+    "overlay": "prepare_seconds",
+    "spec": "spec_build_seconds",
+    "streams": "stdio_prepare_seconds",
+    "call": "start_rpc_seconds",
+    "start": "runtime_seconds",
+}

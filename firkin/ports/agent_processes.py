@@ -45,12 +45,14 @@ class StartedProcess(msgspec.Struct, frozen=True):
         streams: those that were asked for as piped. Inherited ones are connected to the caller's own already.
         runtime_seconds: what the OCI runtime took of the call.
         stdio_seconds: what opening the streams took of it.
+        create_seconds: what came before the OCI runtime: connecting the streams, overlay and bundle.
     """
 
     pid: int
     streams: ProcessStreams = ProcessStreams()
     runtime_seconds: float = 0.0
     stdio_seconds: float = 0.0
+    create_seconds: float = 0.0
 
 
 class AgentProcesses(Protocol):

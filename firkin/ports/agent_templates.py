@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -21,11 +21,19 @@ class TemplateProgress(msgspec.Struct, frozen=True):
 
 
 class TemplateResult(msgspec.Struct, frozen=True):
-    """What a materialisation did: `created` is False when the template was there already."""
+    """What a materialisation did.
+
+    Attributes:
+        created: False when the template was there already.
+        entries: of all its layers.
+        seconds: that the call took.
+        stage_seconds: of a template that was made, by stage (`TEMPLATE_STAGES`), as far as the agent tells.
+    """
 
     created: bool
     entries: int = 0
     seconds: float = 0.0
+    stage_seconds: Mapping[str, float] = {}
 
 
 ProgressCallback = Callable[[TemplateProgress], None]
@@ -41,6 +49,9 @@ class AgentTemplates(Protocol):
 
         It is written aside while the digest and the diff id of every layer are checked, synced, and renamed
         into place: a template that exists is whole. A failed or cancelled call removes what it wrote.
+
+        An error's `failed_stage` is the one of `TEMPLATE_STAGES` that failed, as far as that is known, and its
+        `stage_seconds` tell what they took until then.
 
         Raises:
             BlobCorrupt, DiffIdMismatch, MediaTypeUnsupported, LayerRefused: the image is broken or hostile.

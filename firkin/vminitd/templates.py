@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -50,6 +50,11 @@ class TemplateJob:
     def entries(self) -> int:
         """Entries applied so far, over all layers."""
         return self._stack.entries
+
+    @property
+    def stage_seconds(self) -> Mapping[str, float]:
+        """What each of `TEMPLATE_STAGES` took so far, over all layers."""
+        return self._stack.stage_seconds
 
     def run(self) -> bool:
         """Make the template; False when it was there already.

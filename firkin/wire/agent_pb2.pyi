@@ -87,12 +87,34 @@ class ErrorDetail(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class StageSecondsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     CODE_FIELD_NUMBER: _builtins.int
     OPERATION_FIELD_NUMBER: _builtins.int
     PATH_FIELD_NUMBER: _builtins.int
     ERRNO_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     VALUES_FIELD_NUMBER: _builtins.int
+    STAGE_SECONDS_FIELD_NUMBER: _builtins.int
+    FAILED_STAGE_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """A stable name: the `code` of the error class that the host raises."""
     operation: _builtins.str
@@ -103,9 +125,17 @@ class ErrorDetail(_message.Message):
     """The Linux errno; 0 when there is none."""
     reason: _builtins.str
     """One sentence without operation, path and errno."""
+    failed_stage: _builtins.str
+    """The stage that failed; empty when that is not known."""
     @_builtins.property
     def values(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Further values of the error class by attribute name, for example layer, entry, expected, actual, command, user."""
+
+    @_builtins.property
+    def stage_seconds(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """Of what is done in stages: seconds that each took until then, by its name (EnsureTemplateResponse,
+        StartContainerResponse).
+        """
 
     def __init__(
         self,
@@ -116,10 +146,12 @@ class ErrorDetail(_message.Message):
         errno: _builtins.int = ...,
         reason: _builtins.str = ...,
         values: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        stage_seconds: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        failed_stage: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "errno", b"errno", "operation", b"operation", "path", b"path", "reason", b"reason", "values", b"values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "errno", b"errno", "failed_stage", b"failed_stage", "operation", b"operation", "path", b"path", "reason", b"reason", "stage_seconds", b"stage_seconds", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -438,11 +470,32 @@ Global___EnsureTemplateRequest: _TypeAlias = EnsureTemplateRequest  # noqa: Y015
 class EnsureTemplateResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class StageSecondsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     LAYER_INDEX_FIELD_NUMBER: _builtins.int
     DONE_BYTES_FIELD_NUMBER: _builtins.int
     COMPLETE_FIELD_NUMBER: _builtins.int
     CREATED_FIELD_NUMBER: _builtins.int
     ENTRIES_FIELD_NUMBER: _builtins.int
+    STAGE_SECONDS_FIELD_NUMBER: _builtins.int
     layer_index: _builtins.int
     """Index of the layer being applied."""
     done_bytes: _builtins.int
@@ -453,6 +506,13 @@ class EnsureTemplateResponse(_message.Message):
     """With complete: false when the template was there already (no stream was opened then)."""
     entries: _builtins.int
     """With complete: entries applied over all layers."""
+    @_builtins.property
+    def stage_seconds(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """Seconds that each stage took so far, over all layers: "pull" (waiting for bytes of blobs), "inflate", "hash" (blobs
+        and archives), "write", which run beside each other, and "commit" (syncing and renaming). Empty for a template that
+        was there.
+        """
+
     def __init__(
         self,
         *,
@@ -461,10 +521,11 @@ class EnsureTemplateResponse(_message.Message):
         complete: _builtins.bool = ...,
         created: _builtins.bool = ...,
         entries: _builtins.int = ...,
+        stage_seconds: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "created", b"created", "done_bytes", b"done_bytes", "entries", b"entries", "layer_index", b"layer_index"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "created", b"created", "done_bytes", b"done_bytes", "entries", b"entries", "layer_index", b"layer_index", "stage_seconds", b"stage_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -698,19 +759,23 @@ class StartContainerResponse(_message.Message):
 
     PID_FIELD_NUMBER: _builtins.int
     RUNTIME_USEC_FIELD_NUMBER: _builtins.int
+    CREATE_USEC_FIELD_NUMBER: _builtins.int
     pid: _builtins.int
     """In the sandbox's process namespace."""
     runtime_usec: _builtins.int
-    """What the OCI runtime took, in microseconds."""
+    """What the OCI runtime took, in microseconds; the stage "start" of an error."""
+    create_usec: _builtins.int
+    """What came before it, in microseconds: connecting the streams, overlay and bundle; the stage "create" of an error."""
     def __init__(
         self,
         *,
         pid: _builtins.int = ...,
         runtime_usec: _builtins.int = ...,
+        create_usec: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["pid", b"pid", "runtime_usec", b"runtime_usec"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_usec", b"create_usec", "pid", b"pid", "runtime_usec", b"runtime_usec"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

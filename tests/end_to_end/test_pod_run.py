@@ -254,8 +254,13 @@ def test_timings_tell_each_stage_of_the_start_also_of_one_that_fails(
     assert (done.code, done.stdout) == (0, b"a | hello\n")
     for stage in (["pod-1", "boot"], ["pod-1", "agent"], ["pod-1", "mount"], ["a", "template"], ["a", "start"]):
         assert stage in stages
+    for part in ("pull", "inflate", "hash", "write", "commit", "create"):
+        assert ["a", part] in stages
     manifest = Path(_manifest(tmp_path, busybox_image, {"a": "true"}))
     manifest.write_text(manifest.read_text().replace("command: [sh, -c]", "command: [/nope]"))
     failed = firkin.run("pod", "run", "--timings", str(manifest))
     assert failed.code == 127
     assert "pod-1                containers" in failed.stderr
+    assert "pod-1                failed in stage start" in failed.stderr
+    detached = firkin.run("pod", "run", "-d", "--timings", str(manifest))
+    assert (detached.code, detached.stdout) == (125, b"")

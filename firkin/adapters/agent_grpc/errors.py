@@ -14,6 +14,7 @@ from grpc.aio import AioRpcError
 
 from firkin.domain import errors as domain_errors
 from firkin.domain.errors import AgentError, AgentUnreachable, DeadlineExceeded, FirkinError, Outcome
+from firkin.domain.stages import CONTAINER_STAGES, told_stages
 from firkin.wire.agent_pb2 import ErrorDetail
 
 _DETAILS_KEY = "grpc-status-details-bin"
@@ -108,6 +109,9 @@ def _from_detail(detail: ErrorDetail, error: AioRpcError, call: CallKind) -> Fir
     if made is None:
         reason = detail.reason or error.details() or "no reason was given"
         made = AgentError(operation, reason, path=detail.path, errno=detail.errno)
+    if detail.failed_stage in CONTAINER_STAGES:
+        made.in_stage(detail.failed_stage)
+    made.after(told_stages(detail.stage_seconds, CONTAINER_STAGES))
     return made.during(operation, outcome=Outcome.DID_NOT)
 
 

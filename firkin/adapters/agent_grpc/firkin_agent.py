@@ -9,13 +9,14 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
-from firkin.domain.errors import AgentError, Outcome, UnsupportedFeature
+from firkin.domain.errors import AgentError, FirkinError, Outcome, UnsupportedFeature
 from firkin.domain.guest_path import GuestPath
 from firkin.domain.ids import ContainerId
 from firkin.domain.image import ImageBundle
 from firkin.domain.layout import OverlayLayout, StoreLayout
 from firkin.domain.process import ExitStatus, ProcessRef, StdioOptions
 from firkin.domain.reports import AgentInfo, StoreUsage
+from firkin.domain.stages import TEMPLATE_STAGES, told_stages
 from firkin.domain.terminal import TerminalSize
 from firkin.ports.agent_containers import ContainerLaunch, OverlayRequest
 from firkin.ports.agent_pods import PodPreparation
@@ -99,6 +100,7 @@ class FirkinAgent(FirkinAgentFiles, FirkinAgentStatistics, FirkinAgentEvents, Fi
         """Make the template of `bundle.chain_id`, unless it is complete already."""
         begun = time.perf_counter()
         kind = CallKind("materialize pod rootfs", self._session.stall_seconds)
+        stages: dict[str, float] = {}
         with contextlib.ExitStack() as listening:
             listeners = [self._listener(listening) for _ in bundle.layers]
             stall = StallDeadline(self._session.stall_seconds)
@@ -110,20 +112,22 @@ class FirkinAgent(FirkinAgentFiles, FirkinAgentStatistics, FirkinAgentEvents, Fi
             try:
                 async with stall, self._session.guarded(kind):
                     request = messages.ensure_template_to_proto(bundle, layout, listeners)
-                    last = await self._materialised(request, bundle, progress, stall)
+                    last = await self._materialised(request, bundle, progress, stall, stages)
             except TimeoutError:
-                raise deadline_exceeded(kind) from None
-            except BaseException as error:
-                failure = feed.found_failure()
-                if failure is not None and not isinstance(error, asyncio.CancelledError):
+                raise deadline_exceeded(kind).after(stages) from None
+            except FirkinError as error:
+                found = feed.found_failure()
+                if found is not None:
+                    failure = found.in_stage("pull").after({**stages, **error.stage_seconds})
                     raise failure.during(kind.operation, outcome=Outcome.DID_NOT) from error
+                error.after(stages)
                 raise
             finally:
                 for task in sending:
                     task.cancel()
                 if sending:
                     await asyncio.wait(sending)
-        return TemplateResult(last.created, last.entries, time.perf_counter() - begun)
+        return TemplateResult(last.created, last.entries, time.perf_counter() - begun, stages)
 
     def _listener(self, listening: contextlib.ExitStack) -> BulkListener:
         listener = self._session.listen(with_token=True)
@@ -136,6 +140,7 @@ class FirkinAgent(FirkinAgentFiles, FirkinAgentStatistics, FirkinAgentEvents, Fi
         bundle: ImageBundle,
         progress: ProgressCallback | None,
         stall: StallDeadline,
+        stages: dict[str, float],
     ) -> wire.EnsureTemplateResponse:
         total_bytes = sum(layer.size_bytes for layer in bundle.layers)
         last = wire.EnsureTemplateResponse()
@@ -143,6 +148,7 @@ class FirkinAgent(FirkinAgentFiles, FirkinAgentStatistics, FirkinAgentEvents, Fi
         try:
             async for last in call:
                 stall.progressed()
+                stages |= told_stages(last.stage_seconds, TEMPLATE_STAGES)
                 if progress is not None and (last.created or not last.complete):
                     progress(TemplateProgress(last.layer_index, len(bundle.layers), last.done_bytes, total_bytes))
         finally:
@@ -203,7 +209,9 @@ class FirkinAgent(FirkinAgentFiles, FirkinAgentStatistics, FirkinAgentEvents, Fi
                 reply = await begin(messages.stdio_to_proto(listeners.get))
                 connections = await self._session.connections(listeners, "start process")
             streams = self._session.streams.attach(ref, options, connections)
-            return StartedProcess(reply.pid, streams, messages.seconds(reply.runtime_usec), listeners.seconds)
+            create_usec = reply.create_usec if isinstance(reply, wire.StartContainerResponse) else 0
+            took = messages.seconds(reply.runtime_usec), listeners.seconds, messages.seconds(create_usec)
+            return StartedProcess(reply.pid, streams, *took)
 
     async def wait_process(self, ref: ProcessRef) -> ExitStatus:
         """Wait for the end of a process, and for its inherited output to be with the caller."""

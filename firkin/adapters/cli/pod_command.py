@@ -115,6 +115,8 @@ def run(
     text = _decoded(sys.stdin.buffer.read() if manifest == "-" else Path(manifest).read_bytes(), source)
     if is_removed_at_end and not detach:
         raise click.UsageError("--rm is for pods that run by themselves: give -d, too.")
+    if timings and detach:
+        raise click.UsageError("--timings is for pods that this command waits for: leave -d away.")
     if detach:
         from msgspec.structs import replace
 

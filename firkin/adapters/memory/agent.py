@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 import msgspec
 
+from firkin.application.stages import Stages
 from firkin.domain.digest import Digest
 from firkin.domain.errors import (
     AgentError,
@@ -165,14 +166,19 @@ class MemoryAgent(MemoryAgentFiles, MemoryAgentStatistics, MemoryAgentEvents, Me
                 return TemplateResult(created=False)
             total = sum(layer.size_bytes for layer in bundle.layers)
             done = 0
+            stages = Stages()
             for index, layer in enumerate(bundle.layers):
-                async with self._call("apply_layer"):
-                    done += layer.size_bytes
+                # Memory has nothing to pull, to inflate or to hash.
+                with stages.stage("write"):
+                    async with self._call("apply_layer"):
+                        done += layer.size_bytes
                 if progress is not None:
                     progress(TemplateProgress(index, len(bundle.layers), done, total))
-            async with self._call("commit_template"):
-                self._store.templates.add(bundle.chain_id)
-            return TemplateResult(created=True, entries=len(bundle.layers))
+            with stages.stage("commit"):
+                async with self._call("commit_template"):
+                    self._store.templates.add(bundle.chain_id)
+            stages.end()
+            return TemplateResult(True, len(bundle.layers), stages.total_seconds, stages.seconds)
 
     async def prepare_overlay(self, request: OverlayRequest) -> None:
         """Remember the overlay."""

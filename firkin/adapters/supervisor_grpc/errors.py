@@ -43,6 +43,7 @@ async def _abort(context: ServicerContext[object, object], code: StatusCode, err
         code=description.code,
         message=description.message[:_MESSAGE_BYTES],
         attributes=msgspec.json.encode(description.attributes),
+        stage_seconds=description.stage_seconds,
     )
     await context.abort(code, detail.code, ((_KEY, detail.SerializeToString()),))
 
@@ -71,5 +72,5 @@ def _description(error: AioRpcError) -> ErrorDescription | None:
                 attributes = msgspec.json.decode(detail.attributes, type=dict[str, str | int | float | bool | None])
             except (DecodeError, msgspec.MsgspecError):
                 return None
-            return ErrorDescription(detail.code, detail.message, attributes)
+            return ErrorDescription(detail.code, detail.message, attributes, dict(detail.stage_seconds))
     return None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, Self
 
 
@@ -24,7 +25,9 @@ class FirkinError(Exception):
         pod_id, container_id: whom it happened to, or None.
         retryable: True when the same call may succeed later without any change by the caller.
         outcome: for anything that crossed the wire, whether it happened; None for what never left the host.
-        stage_seconds: of a pod that failed to spawn, what its stages took until then, in order.
+        stage_seconds: of what is done in stages (spawning a pod, making a template, starting a container), what each
+            took until then, in order; the parts of a stage follow it (see `domain/stages.py`).
+        failed_stage: the innermost one of them that failed; "" for what is not done in stages.
         exit_code: what the command line exits with: 125 for firkin's own failures, as `docker run` does.
     """
 
@@ -39,6 +42,7 @@ class FirkinError(Exception):
         self.container_id: str | None = None
         self.outcome: Outcome | None = None
         self.stage_seconds: Mapping[str, float] = {}
+        self.failed_stage: str = ""
 
     def during(
         self,
@@ -55,9 +59,29 @@ class FirkinError(Exception):
         self.outcome = self.outcome or outcome
         return self
 
+    def in_stage(self, stage: str) -> Self:
+        """Return this error with the stage that failed, if that is not known yet: the innermost wins."""
+        self.failed_stage = self.failed_stage or stage
+        return self
+
+    def after(self, stage_seconds: Mapping[str, float]) -> Self:
+        """Return this error with what the stages of the work around it took, before those that it knows."""
+        self.stage_seconds = {**stage_seconds, **self.stage_seconds}
+        return self
+
     def __reduce__(self) -> tuple[object, ...]:
         # The default calls the class with the message alone, which few of the subclasses take.
         return restored, (type(self), self.args, self.__dict__)
+
+
+@contextlib.contextmanager
+def failing_in(stage: str) -> Iterator[None]:
+    """Let the errors of a body tell that it was this stage that failed."""
+    try:
+        yield
+    except FirkinError as error:
+        error.in_stage(stage)
+        raise
 
 
 def restored(kind: type[FirkinError], args: tuple[object, ...], attributes: dict[str, object]) -> FirkinError:

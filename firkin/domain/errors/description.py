@@ -13,17 +13,18 @@ _PLAIN = str | int | float | bool | None
 
 
 class ErrorDescription(msgspec.Struct, frozen=True):
-    """What of an error can be told: its class by code, its sentence, and its plain attributes."""
+    """What of an error can be told: its class by code, its sentence, its plain attributes, and what its stages took."""
 
     code: str
     message: str
     attributes: dict[str, str | int | float | bool | None] = {}
+    stage_seconds: dict[str, float] = {}
 
 
 def described(error: FirkinError) -> ErrorDescription:
     """The description of an error; attributes that are no plain values are left behind."""
     plain = {name: _as_plain(value) for name, value in vars(error).items() if isinstance(value, _PLAIN)}
-    return ErrorDescription(type(error).code, str(error), plain)
+    return ErrorDescription(type(error).code, str(error), plain, dict(error.stage_seconds))
 
 
 def _as_plain(value: _PLAIN) -> _PLAIN:
@@ -35,6 +36,7 @@ def raised_again(description: ErrorDescription) -> FirkinError:
     """An error of the described class, or of the root of all when that is not known here."""
     kind = _classes_by_code().get(description.code, FirkinError)
     attributes: dict[str, object] = {**vars(FirkinError("")), **description.attributes}
+    attributes["stage_seconds"] = description.stage_seconds
     return restored(kind, (description.message,), attributes)
 
 

@@ -22,6 +22,7 @@ from firkin.domain.errors import (
 from firkin.domain.guest_path import GuestPath
 from firkin.domain.ids import ContainerId
 from firkin.domain.process import ExitReason, ExitStatus
+from firkin.domain.stages import TEMPLATE_STAGES
 from firkin.ports.agent_templates import TemplateProgress
 
 from ..agent_place import AgentPlace
@@ -42,6 +43,18 @@ async def test_a_template_is_made_once_and_is_there_in_the_next_sandbox(agent_pl
     assert (told[-1].done_bytes, told[-1].total_bytes) == (total, total)
     async with agent_place.opened() as it:
         assert not (await it.agent.ensure_template(it.bundle, it.layout)).created
+
+
+async def test_making_a_template_tells_what_its_stages_took(agent_place: AgentPlace) -> None:
+    async with agent_place.opened() as it:
+        made = await it.agent.ensure_template(it.bundle, it.layout)
+        found = await it.agent.ensure_template(it.bundle, it.layout)
+    assert made.stage_seconds.keys() <= set(TEMPLATE_STAGES)
+    assert made.stage_seconds["write"] > 0
+    assert made.stage_seconds["commit"] > 0
+    # One layer: each of its stages is at work for as long as the whole takes, at most.
+    assert max(made.stage_seconds.values()) <= made.seconds
+    assert found.stage_seconds == {}
 
 
 async def test_a_container_starts_writes_and_ends(agent_place: AgentPlace) -> None:

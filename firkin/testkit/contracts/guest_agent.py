@@ -16,6 +16,7 @@ from firkin.domain.errors import (
     BlobMissing,
     CommandNotExecutable,
     DiffIdMismatch,
+    FirkinError,
     LayerRefused,
     MediaTypeUnsupported,
     UserUnknown,
@@ -45,6 +46,7 @@ async def test_a_user_that_the_rootfs_does_not_know_is_named(agent_place: AgentP
         with pytest.raises(UserUnknown) as raised:
             await it.started("c", "/bin/true", user="nobody-host_directory")
         assert raised.value.user.startswith("nobody-host_directory")
+        assert raised.value.failed_stage == "create"
 
 
 async def test_a_file_that_is_no_program_cannot_be_executed(agent_place: AgentPlace) -> None:
@@ -52,6 +54,7 @@ async def test_a_file_that_is_no_program_cannot_be_executed(agent_place: AgentPl
         with pytest.raises(CommandNotExecutable) as raised:
             await it.started("c", "/bin/garbage")
         assert raised.value.command == "/bin/garbage"
+        assert raised.value.failed_stage == "start"
         with pytest.raises(CommandNotExecutable):
             await it.started("d", "/etc/passwd")
 
@@ -93,6 +96,7 @@ async def test_the_bytes_of_a_layer_must_have_its_digest(agent_place: AgentPlace
         with pytest.raises(BlobCorrupt) as raised:
             await it.agent.ensure_template(it.with_layer(path=tmp_path / "blob"), it.layout)
         assert raised.value.expected == layer.digest
+        _failed_in(raised.value, "hash", "inflate", "write")
         await _is_undone_and_can_be_made(it)
 
 
@@ -111,6 +115,7 @@ async def test_the_tar_of_a_layer_must_have_its_diff_id(agent_place: AgentPlace)
         with pytest.raises(DiffIdMismatch) as raised:
             await it.agent.ensure_template(it.with_layer(diff_id=ZEROS), it.layout)
         assert (raised.value.expected, raised.value.actual) == (ZEROS, layer.diff_id)
+        _failed_in(raised.value, "hash")
         await _is_undone_and_can_be_made(it)
 
 
@@ -119,6 +124,7 @@ async def test_a_layer_that_is_not_there_is_missing(agent_place: AgentPlace, tmp
         with pytest.raises(BlobMissing) as raised:
             await it.agent.ensure_template(it.with_layer(path=tmp_path / "nowhere"), it.layout)
         assert raised.value.digest == it.bundle.layers[0].digest
+        _failed_in(raised.value, "pull")
         await _is_undone_and_can_be_made(it)
 
 
@@ -143,8 +149,9 @@ async def test_a_layer_that_is_no_archive_is_refused(agent_place: AgentPlace, tm
             size_bytes=len(blob),
             media_type=GZIP_TAR,
         )
-        with pytest.raises(LayerRefused):
+        with pytest.raises(LayerRefused) as raised:
             await it.agent.ensure_template(bundle, it.layout)
+        _failed_in(raised.value, "write")
         await _is_undone_and_can_be_made(it)
 
 
@@ -187,3 +194,10 @@ async def test_a_copy_that_is_cancelled_leaves_whole_files_only(agent_place: Age
 async def _is_undone_and_can_be_made(it: OpenAgent) -> None:
     assert list(it.sandbox.socket_directory.glob("host-*.sock")) == []
     assert (await it.agent.ensure_template(it.bundle, it.layout)).created
+
+
+def _failed_in(error: FirkinError, *stages: str) -> None:
+    """The error tells which stage failed, one of these, and what the stages took until then."""
+    assert error.failed_stage in stages
+    assert error.stage_seconds["pull"] > 0
+    assert all(seconds >= 0 for seconds in error.stage_seconds.values())

@@ -7,20 +7,27 @@ import enum
 import errno
 import os
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
 from firkin._fast import layer
 from firkin.domain.digest import Digest
-from firkin.domain.errors import AgentError, BlobCorrupt, DiffIdMismatch, LayerRefused, MediaTypeUnsupported
+from firkin.domain.errors import (
+    AgentError,
+    BlobCorrupt,
+    DiffIdMismatch,
+    FirkinError,
+    LayerRefused,
+    MediaTypeUnsupported,
+)
 from firkin.domain.image import Compression, layer_compression
 from firkin.vminitd.filesystem.failures import translated
 
 from .blob import ByteSource, LayerBlob, LayerTooLarge
 from .decoders import BlobDamaged
 from .limits import Limits
+from .meter import LayerMeter, StageSeconds
 from .stages import Stage, Workers
 
 _REFUSABLE = (
@@ -41,24 +48,6 @@ class Whiteouts(enum.Enum):
     """They are written as overlayfs reads them, for a rootfs that will be a lower directory of its own."""
     USER_OVERLAY = layer.USER_OVERLAY
     """As OVERLAY, for a mount with `userxattr`, without privilege."""
-
-
-class StageSeconds(msgspec.Struct, frozen=True):
-    """Where the time of a layer went; the stages run beside each other, so they are more than the total.
-
-    Attributes:
-        read: waiting for the stream.
-        inflate: decompressing; and, while too much of what came of it waits, waiting for the other stages or helping.
-        hash: hashing the blob and the archive.
-        write: reading the archive and writing the rootfs.
-        total: from beginning to end.
-    """
-
-    read: float
-    inflate: float
-    hash: float
-    write: float
-    total: float
 
 
 class LayerResult(msgspec.Struct, frozen=True):
@@ -103,6 +92,7 @@ def apply_layer(
     whiteouts: Whiteouts = Whiteouts.APPLIED,
     rootless: bool = False,
     lower: Callable[[], int] | None = None,
+    meter: LayerMeter | None = None,
 ) -> LayerResult:
     """Apply the layer that `stream` holds to a rootfs on which the layers below it were applied.
 
@@ -124,6 +114,9 @@ def apply_layer(
         lower: for whiteouts as overlayfs reads them, in a directory of the layer's own: called at most once, from a
             thread of the application, when the layer builds on what it does not bring. Gives an open directory that
             shows the layers below, merged, and stays open. What it raises ends the application.
+        meter: measures the application, for who wants to know before its end, or after its failure.
+
+    Errors tell which stage failed: pull, inflate, hash or write.
 
     Raises:
         BlobCorrupt: the blob has another digest.
@@ -134,7 +127,7 @@ def apply_layer(
         AgentError: the filesystem refused an entry (for example for lack of privilege), the stream failed, or
             it was cancelled (errno ECANCELED).
     """
-    began = time.perf_counter()
+    meter = meter or LayerMeter()
     limits = limits or Limits()
 
     def on_read(count: int) -> None:
@@ -148,27 +141,30 @@ def apply_layer(
     with (
         _opened(rootfs) as root,
         _writer(root, layer_name, limits, whiteouts, rootless, below) as writer,
+        meter.measuring(),
         Workers() as workers,
     ):
-        blob = LayerBlob(stream, on_read, limits, workers)
-        writing = workers.stage(writer.feed)
+        blob = LayerBlob(stream, on_read, limits, workers, meter)
+        writing = meter.write_stage = workers.stage(writer.feed)
         if expected not in (None, blob.compression):
             _raise_if_corrupt(blob, digest)
-            raise MediaTypeUnsupported(media_type, f"the bytes of layer {layer_name} are packed by {blob.compression}")
+            reason = f"the bytes of layer {layer_name} are packed by {blob.compression}"
+            raise MediaTypeUnsupported(media_type, reason).in_stage("inflate")
         try:
             with _telling(below):
-                inflate_seconds = _written(blob, writer, writing, layer_name)
+                _write(blob, writer, writing, layer_name, meter)
             if not writer.is_closed and diff_id is None:
                 # With a diff id to vouch for it, an archive without end mark is as its maker left it.
-                raise LayerRefused(layer_name, "", "the archive ends without its end mark: it may be cut short")
+                reason = "the archive ends without its end mark: it may be cut short"
+                raise LayerRefused(layer_name, "", reason).in_stage("write")
         except LayerRefused:
             _raise_if_corrupt(blob, digest)
             raise
         found_digest, found_diff_id = blob.digests()
         if digest is not None and found_digest != digest:
-            raise BlobCorrupt(digest, found_digest)
+            raise BlobCorrupt(digest, found_digest).in_stage("hash")
         if diff_id is not None and found_diff_id != diff_id:
-            raise DiffIdMismatch(layer_name, diff_id, found_diff_id)
+            raise DiffIdMismatch(layer_name, diff_id, found_diff_id).in_stage("hash")
         return LayerResult(
             writer.entries,
             blob.blob_bytes,
@@ -176,13 +172,7 @@ def apply_layer(
             found_digest,
             found_diff_id,
             blob.compression,
-            StageSeconds(
-                blob.read_seconds,
-                inflate_seconds - blob.read_seconds,
-                blob.hash_seconds,
-                writing.seconds,
-                time.perf_counter() - began,
-            ),
+            meter.seconds,
             writer.implied_parents,
             _replaced(writer),
         )
@@ -260,28 +250,28 @@ def _umask() -> int:
     return int(found[1], 8) if found else _ANY_UMASK
 
 
-def _written(blob: LayerBlob, writer: layer.LayerWriter, writing: Stage[bytes], layer_name: str) -> float:
-    """Write the whole archive; returns the seconds until its last piece was there."""
-    began = time.perf_counter()
+def _write(
+    blob: LayerBlob, writer: layer.LayerWriter, writing: Stage[bytes], layer_name: str, meter: LayerMeter
+) -> None:
+    """Write the whole archive."""
     try:
         try:
-            for piece in blob.pieces():
-                writing.put(piece)
+            with meter.inflating():
+                for piece in blob.pieces():
+                    writing.put(piece)
         except (BlobDamaged, LayerTooLarge) as error:
             # What came before the damage may be refused for a reason of its own.
             writing.drain()
-            raise LayerRefused(layer_name, "", str(error)) from error
-        seconds = time.perf_counter() - began
+            raise LayerRefused(layer_name, "", str(error)).in_stage("inflate") from error
         writing.drain()
         writer.finish()
     except layer.EntryRefused as error:
-        raise LayerRefused(layer_name, _shown(writer.current), str(error)) from error
+        raise LayerRefused(layer_name, _shown(writer.current), str(error)).in_stage("write") from error
     except OSError as error:
-        raise _entry_failure(error, layer_name, _shown(writer.current)) from error
-    return seconds
+        raise _entry_failure(error, layer_name, _shown(writer.current)).in_stage("write") from error
 
 
-def _entry_failure(error: OSError, layer_name: str, entry: str) -> Exception:
+def _entry_failure(error: OSError, layer_name: str, entry: str) -> FirkinError:
     if error.errno in _REFUSABLE:
         return LayerRefused(layer_name, entry, os.strerror(error.errno))
     return translated(error, "apply layer", f"{layer_name}: {entry}" if entry else layer_name)
@@ -307,4 +297,4 @@ def _raise_if_corrupt(blob: LayerBlob, digest: str | None) -> None:
     blob.hash_rest()
     found, _ = blob.digests()
     if found != digest:
-        raise BlobCorrupt(digest, found)
+        raise BlobCorrupt(digest, found).in_stage("hash")

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from firkin.domain.digest import Digest
+from firkin.domain.errors.base import failing_in
 from firkin.domain.image import Compression, sniffed_compression
-from firkin.vminitd.filesystem.failures import translated
+from firkin.vminitd.filesystem.failures import translating
 
 from .decoders import PIECE_BYTES, decoded
 from .limits import Limits
+from .meter import LayerMeter
 from .stages import Workers
 
 _READ_BYTES = 512 * 1024
@@ -52,28 +53,24 @@ class LayerBlob:
         compression: found in the first bytes, which are read at once.
         blob_bytes: read from the source so far.
         tar_bytes: decompressed so far.
-        read_seconds: spent waiting for the source.
     """
 
-    def __init__(self, source: ByteSource, on_read: Callable[[int], None], limits: Limits, workers: Workers) -> None:
+    def __init__(
+        self, source: ByteSource, on_read: Callable[[int], None], limits: Limits, workers: Workers, meter: LayerMeter
+    ) -> None:
         self._source = source
         self._on_read = on_read
         self._limits = limits
         self._blob_hash = _Hash()
         self._tar_hash = _Hash()
         # A small layer is a piece of the blob and one of the tar.
-        self._hashing = workers.stage(_update, held=2)
+        self._hashing = meter.hash_stage = workers.stage(_update, held=2)
+        self._meter = meter
         self._ended = False
         self.blob_bytes = 0
         self.tar_bytes = 0
-        self.read_seconds = 0.0
         self._head = self._read()
         self.compression = sniffed_compression(self._head)
-
-    @property
-    def hash_seconds(self) -> float:
-        """Spent hashing."""
-        return self._hashing.seconds
 
     def pieces(self) -> Iterator[bytes]:
         """The tar.
@@ -112,18 +109,17 @@ class LayerBlob:
     def _read_some(self) -> bytes:
         if self._ended:
             return b""
-        began = time.perf_counter()
-        try:
-            data = self._source.read(_READ_BYTES)
-        except OSError as error:
-            raise translated(error, "read layer", "") from error
-        self.read_seconds += time.perf_counter() - began
+        data = self._read_source()
         if not data:
             self._ended = True
         else:
             self.blob_bytes += len(data)
             self._on_read(len(data))
         return data
+
+    def _read_source(self) -> bytes:
+        with self._meter.reading(), failing_in("pull"), translating("read layer", ""):
+            return self._source.read(_READ_BYTES)
 
     def hash_rest(self) -> None:
         """Read the blob to its end without looking at it, so that its digest is known."""

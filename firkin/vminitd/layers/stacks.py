@@ -12,13 +12,15 @@ import errno
 import os
 import stat
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import NamedTuple, Self
 
 from firkin.domain.digest import Digest, chain_ids
 from firkin.domain.errors import AgentError, FirkinError
+from firkin.domain.errors.base import failing_in
 from firkin.domain.guest_path import GuestPath
 from firkin.domain.layout import StoreLayout
 from firkin.vminitd.filesystem.beneath import DIRECTORY, opened_directory
@@ -28,6 +30,7 @@ from firkin.vminitd.filesystem.store import sync
 from firkin.vminitd.filesystem.stored_templates import StoredTemplates
 
 from .blob import ByteSource
+from .meter import LayerMeter
 from .templates import TemplateBuilder, TemplateLayer, make_read_only
 
 STACKED_AT_MOST = 16
@@ -74,6 +77,8 @@ class TemplateStack:
         self._failed = threading.Event()
         self._done: set[int] = set()
         self._counting = threading.Lock()
+        self._meters: list[LayerMeter] = []
+        self._commit_seconds = 0.0
         self.entries = 0
 
     def __enter__(self) -> Self:
@@ -89,6 +94,20 @@ class TemplateStack:
         """The lowest layer that is not applied yet; the uppermost one when all are."""
         last = max(len(self._layers) - 1, 0)
         return min((index for index in range(last) if index not in self._done), default=last)
+
+    @property
+    def stage_seconds(self) -> Mapping[str, float]:
+        """What each of `TEMPLATE_STAGES` took so far, over all layers; empty before the first of them."""
+        layers = [meter.seconds for meter in tuple(self._meters)]
+        if not layers:
+            return {}
+        told = {"pull": 0.0, "inflate": 0.0, "hash": 0.0, "write": 0.0}
+        for each in layers:
+            told["pull"] += each.read
+            told["inflate"] += each.inflate
+            told["hash"] += each.hash
+            told["write"] += each.write
+        return told | ({"commit": self._commit_seconds} if self._commit_seconds else {})
 
     def exists(self) -> bool:
         """True when the template is there and whole; it is read-only from now on.
@@ -130,6 +149,14 @@ class TemplateStack:
             StoreFull: no space left.
             AgentError: it cannot be put there, or made read-only.
         """
+        began = time.perf_counter()
+        try:
+            with failing_in("commit"):
+                return self._committed()
+        finally:
+            self._commit_seconds = time.perf_counter() - began
+
+    def _committed(self) -> bool:
         parts = sorted(self._parts.values(), key=lambda part: part.top)
         for part in parts:
             part.builder.seal(self._chain[part.top - 1] if part.is_alone else None)
@@ -197,8 +224,11 @@ class TemplateStack:
 
         if self._failed.is_set():
             raise AgentError("apply layer", "another layer failed", errno=errno.ECANCELED)
+        meter = LayerMeter()
+        self._meters.append(meter)
         with opened(index) as source:
-            entries = part.builder.apply(self._layers[index], source, lower=lower if part.is_alone else None)
+            below = lower if part.is_alone else None
+            entries = part.builder.apply(self._layers[index], source, lower=below, meter=meter)
         with self._counting:
             self.entries += entries
             self._done.add(index)

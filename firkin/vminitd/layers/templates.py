@@ -27,6 +27,7 @@ from firkin.vminitd.user_namespace import in_user_namespace
 
 from .applier import Whiteouts, apply_layer
 from .blob import ByteSource
+from .meter import LayerMeter
 
 
 class TemplateLayer(msgspec.Struct, frozen=True):
@@ -106,6 +107,7 @@ class TemplateBuilder:
         on_bytes: Callable[[int], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
         lower: Callable[[], int] | None = None,
+        meter: LayerMeter | None = None,
     ) -> int:
         """Apply the next layer, lowest first; returns the number of its entries.
 
@@ -125,6 +127,7 @@ class TemplateBuilder:
             cancelled=cancelled,
             whiteouts=self._whiteouts(),
             lower=lower,
+            meter=meter,
             rootless=in_user_namespace(),
         ).entries
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Iterator
 
 from grpc.aio import ServicerContext
 
 from firkin.domain.errors import InvalidArgument
+from firkin.domain.errors.base import failing_in
 from firkin.domain.guest_path import GuestPath
 from firkin.domain.ids import ContainerId, PodId, VolumeName
 from firkin.domain.terminal import TerminalSize
@@ -114,9 +116,17 @@ class AgentService(FileCalls, StatisticsCalls, EventCalls, NetworkCalls, AgentSe
     ) -> wire.StartContainerResponse:
         async with answering(context, "start container"):
             container = container_from(request)
-            await self._agent.containers.create(container)
-            launched = await self._agent.containers.start(container.container_id)
-        return wire.StartContainerResponse(pid=launched.child.pid, runtime_usec=int(launched.runtime_seconds * 1e6))
+            began = time.perf_counter()
+            with failing_in("create"):
+                await self._agent.containers.create(container)
+            create_seconds = time.perf_counter() - began
+            with failing_in("start"):
+                launched = await self._agent.containers.start(container.container_id)
+        return wire.StartContainerResponse(
+            pid=launched.child.pid,
+            runtime_usec=int(launched.runtime_seconds * 1e6),
+            create_usec=int(create_seconds * 1e6),
+        )
 
     async def RemoveContainer(
         self, request: wire.RemoveContainerRequest, context: _Context

@@ -122,6 +122,8 @@ def _described_firkin_error(error: FirkinError, operation: str, path: str) -> tu
         errno=int(values.pop("errno", "0")),
         reason=values.pop("reason", _shortened(str(error))),
         values=values,
+        stage_seconds=error.stage_seconds,
+        failed_stage=error.failed_stage,
     )
     for kind, status in _STATUSES:
         if isinstance(error, kind):

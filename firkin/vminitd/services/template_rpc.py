@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from firkin.domain.digest import Digest
+from firkin.domain.errors import FirkinError
 from firkin.domain.guest_path import GuestPath
 from firkin.wire import agent_pb2 as wire
 
@@ -41,8 +42,13 @@ async def template_progress(
             while not (await asyncio.wait({work}, timeout=_PROGRESS_SECONDS))[0]:
                 if job.done_bytes != sent:
                     sent = job.done_bytes
-                    yield wire.EnsureTemplateResponse(layer_index=job.layer_index, done_bytes=sent)
+                    yield wire.EnsureTemplateResponse(
+                        layer_index=job.layer_index, done_bytes=sent, stage_seconds=job.stage_seconds
+                    )
             created = await work
+        except FirkinError as error:
+            error.after(job.stage_seconds)
+            raise
         finally:
             if not work.done():
                 job.cancel()
@@ -54,4 +60,5 @@ async def template_progress(
             complete=True,
             created=created,
             entries=job.entries,
+            stage_seconds=job.stage_seconds,
         )

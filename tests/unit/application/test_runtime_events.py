@@ -7,7 +7,17 @@ import logging
 import pytest
 
 from firkin.domain.errors import FirkinError, StoreFull
-from firkin.domain.events import ContainerPhaseChanged, EventsMissed, PodPhaseChanged, ProcessExited, RuntimeEvent
+from firkin.domain.events import (
+    ContainerPhaseChanged,
+    ContainerStarted,
+    ContainerStartFailed,
+    EventsMissed,
+    PodPhaseChanged,
+    PodStarted,
+    PodStartFailed,
+    ProcessExited,
+    RuntimeEvent,
+)
 from firkin.domain.lifecycle import ContainerPhase, PodPhase
 from firkin.domain.process import ExitStatus
 
@@ -78,17 +88,65 @@ async def test_a_pod_tells_what_its_stages_took() -> None:
         assert pod.boot_timing is None
 
 
-@pytest.mark.parametrize(
-    ("operation", "stages"),
-    [("store.open", STAGES[:1]), ("agent.prepare_pod", STAGES[:4]), ("agent.start_container", STAGES)],
-)
-async def test_a_spawn_that_fails_tells_how_far_it_came(operation: str, stages: list[str]) -> None:
+HOW_FAR = [
+    ("store.open", STAGES[:1], "store"),
+    ("agent.prepare_pod", STAGES[:4], "mount"),
+    ("agent.apply_layer", [*STAGES, "template", "write"], "write"),
+    ("agent.start_container", [*STAGES, "template", "write", "commit", "spec", "call"], "call"),
+]
+
+
+@pytest.mark.parametrize(("operation", "stages", "failed"), HOW_FAR)
+async def test_a_spawn_that_fails_tells_how_far_it_came(operation: str, stages: list[str], failed: str) -> None:
     world = World()
     world.memory.faults.fail(operation, StoreFull("/nowhere"))
-    async with world.runtime:
+    async with world.runtime, world.runtime.events() as events:
         with pytest.raises(FirkinError) as raised:
             await world.runtime.spawn(world.pod(world.container("c")))
+        await events.aclose()
+        told = [one.event async for one in events if isinstance(one.event, PodStartFailed)]
     assert list(raised.value.stage_seconds) == stages
+    assert all(seconds >= 0 for seconds in raised.value.stage_seconds.values())
+    assert raised.value.failed_stage == failed
+    assert [(one.error, one.failed_stage, list(one.stage_seconds)) for one in told] == [("store-full", failed, stages)]
+
+
+async def test_events_tell_what_the_stages_of_a_start_took() -> None:
+    world = World()
+    async with world.runtime:
+        events = world.runtime.events()
+        async with world.runtime.spawn(world.pod(world.container("c"))) as pod:
+            timing = pod.container("c").startup_timing
+            world.memory.faults.fail("agent.start_container", StoreFull("/nowhere"))
+            with pytest.raises(StoreFull):
+                await pod.add_container(world.container("d"))
+            await events.aclose()
+            told = [one.event async for one in events]
+    (pod_started,) = [one for one in told if isinstance(one, PodStarted)]
+    (started,) = [one for one in told if isinstance(one, ContainerStarted)]
+    (failed,) = [one for one in told if isinstance(one, ContainerStartFailed)]
+    assert dict(pod_started.stage_seconds) == pod.spawn_seconds
+    assert (started.container_id, started.timing) == ("c", timing)
+    assert timing.write_seconds > 0
+    assert timing.template_seconds >= timing.write_seconds + timing.commit_seconds
+    assert (failed.container_id, failed.error, failed.failed_stage) == ("d", "store-full", "call")
+    assert list(failed.stage_seconds) == ["template", "spec", "call"]
+
+
+async def test_a_restart_is_measured_on_its_own() -> None:
+    world = World()
+    async with world.runtime, world.runtime.spawn(world.pod(world.container("c"))) as pod:
+        container = pod.container("c")
+        assert container.startup_timing.template_seconds > 0
+        await container.kill(9)
+        await container.wait()
+        world.memory.faults.fail("agent.start_container", StoreFull("/nowhere"))
+        with pytest.raises(StoreFull) as raised:
+            await container.restart()
+        assert (list(raised.value.stage_seconds), raised.value.failed_stage) == (["spec", "call"], "call")
+        await container.restart()
+        assert container.startup_timing.template_seconds == 0
+        assert container.startup_timing.total_seconds > 0
 
 
 async def test_the_log_has_one_tree_and_no_secret(caplog: pytest.LogCaptureFixture) -> None:

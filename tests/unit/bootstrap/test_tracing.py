@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -9,7 +11,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import firkin
-from firkin.adapters.memory import MemoryPodStore, MemoryWorld
+from firkin.adapters.memory import MemoryAgentConnector, MemoryImageSource, MemoryPodStore, MemoryVmm, MemoryWorld
 from firkin.domain.errors import StoreFull
 
 _EXPORTER = InMemorySpanExporter()
@@ -42,6 +44,51 @@ async def test_a_spawn_is_a_span_with_its_stages_below_it_one_after_the_other() 
     ends = [whole.start_time, *(stage.end_time for stage in stages)]
     assert [stage.start_time for stage in stages] == ends[:-1]
     assert whole.end_time == ends[-1]
+
+
+async def _traced(spec: firkin.PodSpec, world: MemoryWorld, images: MemoryImageSource) -> dict[str, ReadableSpan]:
+    _EXPORTER.clear()
+    vmm, store, agents = MemoryVmm(world), MemoryPodStore(world), MemoryAgentConnector(world)
+    config = firkin.RuntimeConfig(vmm=vmm, store=store, agents=agents, images=images)
+    async with firkin.open_runtime(config) as runtime:
+        with contextlib.suppress(StoreFull):
+            await (await runtime.spawn(spec)).stop()
+    return {span.name: span for span in _EXPORTER.get_finished_spans()}
+
+
+def _one_container(images: MemoryImageSource) -> firkin.PodSpec:
+    spec = firkin.PodContainerSpec("c", firkin.RootfsSource.oci_bundle(images.add("demo"))).command("exit", "0")
+    return firkin.PodBuilder("pod-1").container(spec).build()
+
+
+async def test_a_container_is_a_span_below_its_stage_with_its_own_stages_and_their_parts_below_it() -> None:
+    images = MemoryImageSource()
+    spans = await _traced(_one_container(images), MemoryWorld(), images)
+    parents = {"start container": "containers", "template": "start container", "call": "start container"}
+    parents |= {"write": "template", "commit": "template", "create": "call", "start": "call"}
+    for child, parent in parents.items():
+        below, above = spans[child], spans[parent]
+        assert below.parent is not None
+        assert above.context is not None
+        assert below.parent.span_id == above.context.span_id, child
+    for child in ("write", "commit", "create", "start"):
+        below, above = spans[child], spans[parents[child]]
+        assert below.attributes is not None
+        assert (below.attributes["firkin.container_id"], below.attributes["firkin.pod_id"]) == ("c", "pod-1")
+        assert _time(above.start_time) <= _time(below.start_time) <= _time(below.end_time) <= _time(above.end_time)
+
+
+async def test_a_container_that_fails_to_start_fails_the_span_of_its_stage() -> None:
+    world, images = MemoryWorld(), MemoryImageSource()
+    world.faults.fail("agent.apply_layer", StoreFull("/nowhere"))
+    spans = await _traced(_one_container(images), world, images)
+    failed = [name for name, span in spans.items() if span.status.status_code is trace.StatusCode.ERROR]
+    assert sorted(failed) == ["spawn pod", "start container", "template"]
+
+
+def _time(nanoseconds: int | None) -> int:
+    assert nanoseconds is not None
+    return nanoseconds
 
 
 async def test_a_spawn_that_fails_is_a_span_with_the_code_of_the_error() -> None:

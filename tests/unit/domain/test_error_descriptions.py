@@ -37,3 +37,9 @@ def test_what_may_be_tried_again_stays_so() -> None:
 def test_a_class_of_a_later_version_is_at_least_an_error() -> None:
     error = raised_again(ErrorDescription("from-the-future", "something went wrong"))
     assert (type(error), str(error), error.operation) == (FirkinError, "something went wrong", "")
+
+
+def test_the_stages_of_what_failed_come_along() -> None:
+    error = CommandNotFound("x").in_stage("start").after({"store": 0.5, "call": 0.25})
+    again = raised_again(described(error))
+    assert (again.stage_seconds, again.failed_stage) == ({"store": 0.5, "call": 0.25}, "start")

@@ -94,7 +94,7 @@ class _SentFile(io.RawIOBase):
 def _blob_problem(layer: Layer, sent: _SentFile) -> ImageError | None:
     digest = f"sha256:{sent.hash.hexdigest()}"
     if digest != layer.digest:
-        return BlobCorrupt(layer.digest, digest)
+        return BlobCorrupt(layer.digest, digest).in_stage("hash")
     if sent.size_bytes != layer.size_bytes:
         return BlobCorrupt(layer.digest, f"{sent.size_bytes} bytes instead of {layer.size_bytes}")
     return None
@@ -103,15 +103,18 @@ def _blob_problem(layer: Layer, sent: _SentFile) -> ImageError | None:
 def _content_problem(layer: Layer, sent: _SentFile) -> ImageError | None:
     stated, found = layer_compression(layer.media_type), sniffed_compression(sent.head())
     if stated is not found:
-        return MediaTypeUnsupported(layer.media_type, f"the layer's bytes are of kind {found}")
+        reason = f"the layer's bytes are of kind {found}"
+        return MediaTypeUnsupported(layer.media_type, reason).in_stage("inflate")
     diff_hash = hashlib.sha256()
     try:
         for piece in _plain(sent, stated):
             diff_hash.update(piece)
     except (zlib.error, zstandard.ZstdError, EOFError) as error:
-        return LayerRefused(layer.digest, "", f"its compressed bytes are damaged ({error})")
+        return LayerRefused(layer.digest, "", f"its compressed bytes are damaged ({error})").in_stage("inflate")
     diff_id = f"sha256:{diff_hash.hexdigest()}"
-    return None if diff_id == layer.diff_id else DiffIdMismatch(layer.digest, layer.diff_id, diff_id)
+    if diff_id == layer.diff_id:
+        return None
+    return DiffIdMismatch(layer.digest, layer.diff_id, diff_id).in_stage("hash")
 
 
 def _plain(sent: _SentFile, compression: Compression) -> Iterator[bytes]:

@@ -7,6 +7,7 @@ import functools
 import socket
 import time
 
+from firkin.application.stages import Stages
 from firkin.domain.errors import FirkinError, ImageError
 from firkin.domain.guest_path import GuestPath
 from firkin.domain.image import ImageBundle, Layer, layer_compression
@@ -28,6 +29,7 @@ class SandboxContextTemplates(SandboxContextPart):
 
     This service has no rename, so a template cannot be written aside: it is whole when its directory holds the
     file `.complete`, which is written last, after a sync. Templates made over firkin.agent.v1 hold it as well.
+    Of the stages, `pull` checks a layer's bytes on their way, and `write` reads and decompresses them in the sandbox.
     """
 
     async def ensure_template(
@@ -49,9 +51,11 @@ class SandboxContextTemplates(SandboxContextPart):
         await remove()
         async with calls.session.undoing(remove, unless_refused=False):
             await calls.mkdir(layout.template_rootfs(bundle.chain_id), "mkdir pod template rootfs")
-            entries = await self._apply_layers(bundle, layout, progress)
-            await self._mark_complete(layout.template_mark(bundle.chain_id))
-        return TemplateResult(True, entries, time.perf_counter() - begun)
+            stages = Stages()
+            entries = await self._apply_layers(bundle, layout, progress, stages)
+            with stages.stage("commit"):
+                await self._mark_complete(layout.template_mark(bundle.chain_id))
+        return TemplateResult(True, entries, time.perf_counter() - begun, stages.seconds)
 
     async def _leftovers(self, bundle: ImageBundle, layout: StoreLayout) -> tuple[GuestPath, ...]:
         """What a template without its mark may have left; a layer alone, made over firkin.agent.v1, may be in use."""
@@ -60,13 +64,17 @@ class SandboxContextTemplates(SandboxContextPart):
             return (layout.template(bundle.chain_id),)
         return layout.template_rootfs(bundle.chain_id), layout.template(bundle.chain_id).below(_BLOB)
 
-    async def _apply_layers(self, bundle: ImageBundle, layout: StoreLayout, progress: ProgressCallback | None) -> int:
+    async def _apply_layers(
+        self, bundle: ImageBundle, layout: StoreLayout, progress: ProgressCallback | None, stages: Stages
+    ) -> int:
         rootfs, blob = layout.template_rootfs(bundle.chain_id), layout.template(bundle.chain_id).below(_BLOB)
         total_bytes = sum(layer.size_bytes for layer in bundle.layers)
         done_bytes = entries = 0
         for index, layer in enumerate(bundle.layers):
-            await self._copy_layer(layer, bundle.reference, blob)
-            entries += await self._apply_layer(layer, blob, rootfs)
+            with stages.stage("pull"):
+                await self._copy_layer(layer, bundle.reference, blob)
+            with stages.stage("write"):
+                entries += await self._apply_layer(layer, blob, rootfs)
             await self._calls.remove_path(blob, "remove pod template layer")
             done_bytes += layer.size_bytes
             if progress is not None:
