@@ -158,9 +158,9 @@ async def resume_container_add(pod: OpenPod, record: ContainerRecord) -> Pending
 async def _planned(pod: OpenPod, record: ContainerRecord) -> None:
     if port_actions(record.spec.probes, record.spec.hooks) and PORT_CHECKS not in pod.agent_info.features:
         reason = "this guest agent cannot dial in the pod's network: give a command instead"
-        raise UnsupportedFeature("a probe or hook of a port", reason)
-    await remove_leftover(pod, record.id)
+        raise UnsupportedFeature("a probe or hook of a port", reason).in_stage("spec")
     with record.stages.stage("template"):
+        await remove_leftover(pod, record.id)
         bundle = bundle_of(record.spec.rootfs)
         if bundle is not None and bundle.chain_id not in pod.known_templates:
             record.stages.add(await _template_stages(pod, bundle))

@@ -39,7 +39,8 @@ async def launch(pod: OpenPod, record: ContainerRecord, overlay: OverlayRequest 
     record.run(process)
     pod.container_started(record)
     if record.spec.hooks.post_start is not None:
-        await _run_post_start(pod, record, process, record.spec.hooks.post_start)
+        with stages.stage("post start"):
+            await _run_post_start(pod, record, process, record.spec.hooks.post_start)
     start_probing(pod, record, process)
 
 

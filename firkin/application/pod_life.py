@@ -197,8 +197,10 @@ class PodLife:
         pod.lifecycle.apply(PodEvent.VOLUMES_PREPARED)
         scope.start(_watch(pod), f"watch sandbox of {spec.id}")
         await pod.events.agent_told()
-        for forward in spec.port_forwards:
-            await pod.port_forwards.opened(forward)
+        if spec.port_forwards:
+            with stage("ports"):
+                for forward in spec.port_forwards:
+                    await pod.port_forwards.opened(forward)
         with stage("init containers"):
             await run_init_containers(pod)
         with stage("containers"):
@@ -213,7 +215,7 @@ def _require_host_paths(vmm: Vmm) -> None:
     promised = promises.get(HOST_PATHS)
     if promised is None or promised.promise is Promise.UNAVAILABLE:
         reason = promised.reason if promised is not None else "this kind of sandbox shows nothing of the host"
-        raise UnsupportedFeature("a hostPath volume", reason)
+        raise UnsupportedFeature("a hostPath volume", reason).in_stage("boot")
 
 
 async def _emptied_unless_stopped(pod: OpenPod) -> None:

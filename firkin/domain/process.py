@@ -121,6 +121,7 @@ class ContainerStartupTiming(msgspec.Struct, frozen=True):
             layers: waiting for the blobs' bytes, decompressing, hashing blobs and archives, writing the files. They run
             beside each other, so they may be more than `template_seconds`. 0 for a template that was there.
         commit_seconds: syncing the template and renaming it into place.
+        post_start_seconds: its post-start command, after `total_seconds`.
         create_seconds: the part of the start call before the OCI runtime: streams, overlay and bundle.
     """
 
@@ -137,6 +138,7 @@ class ContainerStartupTiming(msgspec.Struct, frozen=True):
     write_seconds: float = 0.0
     commit_seconds: float = 0.0
     create_seconds: float = 0.0
+    post_start_seconds: float = 0.0
 
     @classmethod
     def from_stages(cls, stage_seconds: Mapping[str, float], total_seconds: float) -> ContainerStartupTiming:
@@ -156,4 +158,5 @@ _TIMING_FIELDS = {stage: f"{stage}_seconds" for stage in CONTAINER_STAGES} | {
     "streams": "stdio_prepare_seconds",
     "call": "start_rpc_seconds",
     "start": "runtime_seconds",
+    "post start": "post_start_seconds",
 }

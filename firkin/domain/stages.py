@@ -12,11 +12,12 @@ each other, and then syncing and renaming. They are parts of the stage `template
 CALL_STAGES = ("create", "start")
 """Of the agent's call that starts a container, the stage `call`: streams, overlay and bundle; then the OCI runtime."""
 
-CONTAINER_STAGES = ("template", *TEMPLATE_STAGES, "overlay", "spec", "streams", "call", *CALL_STAGES)
+CONTAINER_STAGES = ("template", *TEMPLATE_STAGES, "overlay", "spec", "streams", "call", *CALL_STAGES, "post start")
 """Of a container's start."""
 
-POD_STAGES = ("store", "boot", "agent", "mount", "volumes", "init containers", "containers")
-"""Of a pod's spawn, one after the other; those of its containers are parts of the last two."""
+POD_STAGES = ("store", "boot", "agent", "mount", "volumes", "ports", "init containers", "containers")
+"""Of a pod's spawn, one after the other; those of its containers are parts of the last two. `ports` is there only for a
+pod that is asked to forward any."""
 
 
 def told_stages(seconds: Mapping[str, float], known: Iterable[str]) -> dict[str, float]:

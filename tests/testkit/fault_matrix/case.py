@@ -20,10 +20,11 @@ from firkin.domain.errors import (
 )
 from firkin.domain.lifecycle import ContainerPhase, PodPhase
 from firkin.domain.process import ExitStatus
+from firkin.domain.stages import CONTAINER_STAGES, POD_STAGES
 from firkin.testkit.faults import Fault, FaultKind
 
 from .faulty_world import FaultyWorld
-from .use_cases import ENDS_THE_POD, USE_CASES
+from .use_cases import ENDS_THE_POD, IN_STAGES, USE_CASES
 
 CROSSED_THE_WIRE = (AgentError, AgentUnreachable, DeadlineExceeded, SandboxDied, StoreFull)
 PATIENCE_SECONDS = 24 * 3600.0
@@ -87,7 +88,7 @@ async def check_fault(world: FaultyWorld, case: Case) -> None:
         try:
             await USE_CASES[case.use_case](world, pod)
         except FirkinError as error:
-            check_error(error)
+            check_error(error, case.use_case)
         world.script.clear()
         await check_aftermath(world, pod, case.use_case)
 
@@ -104,11 +105,14 @@ async def check_cancellation(world: FaultyWorld, use_case: str, place: int) -> N
         await check_aftermath(world, pod, use_case)
 
 
-def check_error(error: FirkinError) -> None:
-    """An error of a call to the agent tells whether the call happened, and every error what was being done."""
+def check_error(error: FirkinError, use_case: str) -> None:
+    """It tells what was being done, of a call to the agent whether that happened, and of a start which stage failed."""
     assert error.operation, f"no operation: {error!r}"
     if isinstance(error, CROSSED_THE_WIRE):
         assert error.outcome is not None, f"no outcome: {error!r}"
+        if use_case in IN_STAGES:
+            assert error.failed_stage in error.stage_seconds, f"no stage: {error!r}"
+            assert error.failed_stage in (*POD_STAGES, *CONTAINER_STAGES), error.failed_stage
 
 
 async def check_aftermath(world: FaultyWorld, pod: Pod, use_case: str) -> None:

@@ -105,7 +105,7 @@ async def _check_random(world: FaultyWorld, use_case: str) -> None:
         try:
             await USE_CASES[use_case](world, pod)
         except FirkinError as error:
-            check_error(error)
+            check_error(error, use_case)
         world.script.clear()
         await check_aftermath(world, pod, use_case)
 

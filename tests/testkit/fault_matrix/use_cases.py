@@ -123,3 +123,6 @@ USE_CASES: dict[str, Step] = {
 }
 
 ENDS_THE_POD = frozenset({"spawn", "stop", "shutdown"})
+
+IN_STAGES = frozenset({"spawn", "begin", "prepare", "start", "add"})
+"""Those whose errors tell which stage failed."""
