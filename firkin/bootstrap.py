@@ -85,7 +85,8 @@ def _memory_vmm(world: MemoryWorld) -> Vmm:
 def _ext4_store(config: RuntimeConfig) -> PodStore:
     from firkin.adapters.store_ext4 import Ext4PodStore
 
-    return Ext4PodStore(_placed(config.state_dir), _placed(config.search_path))
+    is_for_machines = config.vmm == "qemu"
+    return Ext4PodStore(_placed(config.state_dir), _placed(config.search_path), for_machines=is_for_machines)
 
 
 def _directory_store(config: RuntimeConfig) -> PodStore:

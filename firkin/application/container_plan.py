@@ -12,7 +12,7 @@ from firkin.domain.guest_path import GuestPath
 from firkin.domain.host_paths import HostPathVolume
 from firkin.domain.image import ImageBundle, ImageConfig
 from firkin.domain.layout import HOST_PATHS, OverlayLayout, StoreLayout
-from firkin.domain.lowering import container_runtime_spec, stop_signal
+from firkin.domain.lowering import container_runtime_spec, quota_suffices, stop_signal
 from firkin.domain.mounts import Mount
 from firkin.domain.oci_runtime import RuntimeSpec
 from firkin.domain.pod_spec import PodSpec
@@ -69,7 +69,7 @@ def planned_container(spec: PodContainerSpec, pod: PodSpec, layout: StoreLayout,
             lower = layout.template_rootfs(bundle.chain_id)
             return ContainerPlan(
                 runtime_spec(bundle.config, overlay.merged),
-                OverlayRequest(spec.id, overlay, lower),
+                OverlayRequest(spec.id, overlay, lower, spec.writable_layer_bytes, quota_suffices(spec)),
                 stop_signal(bundle.config),
                 files,
                 parts,

@@ -15,6 +15,7 @@ from .output_log import DEFAULT_LOG_BYTES
 from .probes import ExecAction, HookAction, Hooks, Probe, Probes
 from .process import Stdio, StdioOptions
 from .rootfs_source import AnyRootfs
+from .size import Size
 from .surroundings import Surroundings
 from .terminal import TerminalSize
 from .volumes import EmptyDirMount
@@ -86,6 +87,8 @@ class PodContainerSpec(msgspec.Struct, frozen=True):
         empty_dir_mounts: which of the pod's volumes, of either kind, it sees, and where.
         host_name: its host name; the pod's id when None.
         resources: its limits.
+        writable_layer_bytes: what it may write to its root filesystem at most, beside its volumes, or None: at least
+            1 MiB. Who writes beyond it gets EDQUOT where a project quota holds it, and ENOSPC elsewhere.
         root_read_only: whether its root filesystem refuses writing.
         grace_seconds: how long a stop waits, after asking, before it kills.
         surroundings: DNS, hosts and kernel settings of its own, instead of the pod's.
@@ -109,6 +112,7 @@ class PodContainerSpec(msgspec.Struct, frozen=True):
     hooks: Hooks = Hooks()
     log_max_bytes: int = DEFAULT_LOG_BYTES
     is_sidecar: bool = False
+    writable_layer_bytes: Size | None = None
 
     if TYPE_CHECKING:
 
@@ -129,12 +133,15 @@ class PodContainerSpec(msgspec.Struct, frozen=True):
             hooks: Hooks = Hooks(),  # noqa: B008 - immutable
             log_max_bytes: int = DEFAULT_LOG_BYTES,
             is_sidecar: bool = False,
+            writable_layer_bytes: int | None = None,
         ) -> None: ...
 
     def __post_init__(self) -> None:
         force_setattr(self, "id", ContainerId(self.id))
         force_setattr(self, "mounts", tuple(self.mounts))
         force_setattr(self, "empty_dir_mounts", tuple(self.empty_dir_mounts))
+        if self.writable_layer_bytes is not None:
+            force_setattr(self, "writable_layer_bytes", Size(self.writable_layer_bytes))
 
     def _with_process(self, **changes: object) -> Self:
         return replace(self, process=replace(self.process, **changes))
@@ -248,6 +255,14 @@ class PodContainerSpec(msgspec.Struct, frozen=True):
     def limits(self, *, memory: int | None = None, cpus: float | None = None, pids: int | None = None) -> Self:
         """Limit memory (bytes), processors' worth of time, and the number of processes."""
         return replace(self, resources=ResourceLimits(memory, cpus, pids))
+
+    def writable_layer_limit(self, size_bytes: int) -> Self:
+        """Limit what it may write to its root filesystem; its volumes have limits of their own.
+
+        Raises:
+            InvalidSize: the size is negative, or too large for 63 bits.
+        """
+        return replace(self, writable_layer_bytes=Size(size_bytes))
 
     def read_only_rootfs(self, enabled: bool = True) -> Self:
         """Refuse writing to the root filesystem."""

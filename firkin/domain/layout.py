@@ -16,19 +16,34 @@ CONTAINER_BUNDLES = GuestPath("/run/container")
 
 
 class OverlayLayout(msgspec.Struct, frozen=True):
-    """The directories of one container's overlay on a template."""
+    """The directories of one container's overlay on a template.
+
+    Attributes:
+        is_limited: whether upper and work are in a directory that holds so many bytes and no more.
+    """
 
     base: GuestPath
+    is_limited: bool = False
+
+    @property
+    def limited(self) -> GuestPath:
+        """Where upper and work are when what the container writes has a limit."""
+        return self.base.below("limited")
+
+    @property
+    def limited_image(self) -> GuestPath:
+        """The filesystem image behind `limited`, where it is one."""
+        return self.base.below("limited.image")
 
     @property
     def upper(self) -> GuestPath:
         """What the container wrote."""
-        return self.base.below("upper")
+        return (self.limited if self.is_limited else self.base).below("upper")
 
     @property
     def work(self) -> GuestPath:
         """Scratch of the overlay filesystem."""
-        return self.base.below("work")
+        return (self.limited if self.is_limited else self.base).below("work")
 
     @property
     def files(self) -> GuestPath:

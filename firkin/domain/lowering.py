@@ -40,6 +40,8 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CPU_PERIOD_USEC = 100_000
 _CPU_QUOTA_MINIMUM_USEC = 1_000  # the kernel takes no less
 
+_BEYOND_QUOTAS = frozenset({"CAP_SYS_ADMIN", "CAP_SYS_RESOURCE"})
+
 # No network namespace: the containers of a pod share the sandbox's.
 _NAMESPACES = tuple(LinuxNamespace(kind) for kind in ("pid", "mount", "ipc", "uts", "cgroup"))
 
@@ -101,9 +103,24 @@ def container_runtime_spec(
             masked_paths=MASKED_PATHS,
             readonly_paths=READONLY_PATHS,
             sysctl=dict(sysctls) if sysctls else msgspec.UNSET,
-            seccomp=default_seccomp(capabilities, _platform(spec).architecture),
+            seccomp=default_seccomp(
+                capabilities,
+                _platform(spec).architecture,
+                keeps_projects=spec.writable_layer_bytes is not None,
+            ),
         ),
     )
+
+
+def quota_suffices(spec: PodContainerSpec) -> bool:
+    """Whether the container's limit may be a project quota: its processes can neither exceed one nor switch it off.
+
+    See capabilities(7). That they cannot leave their project is what `container_runtime_spec` sees to.
+    """
+    if spec.writable_layer_bytes is None:
+        return False
+    chosen = chosen_capabilities(spec.process.capabilities_add, spec.process.capabilities_drop)
+    return not _BEYOND_QUOTAS & set(chosen)
 
 
 def _namespaces(shares_processes: bool) -> tuple[LinuxNamespace, ...]:

@@ -135,6 +135,7 @@ class SeccompArg(msgspec.Struct, frozen=True, rename="camel"):
     index: int
     value: int
     op: str
+    value_two: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class SeccompSyscalls(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):

@@ -92,17 +92,26 @@ _ARCHITECTURES = {
 # personality(2) may ask for Linux or Linux32, with or without UNAME26, and for what it is now.
 _PERSONALITIES = (0x0, 0x8, 0x20000, 0x20008, 0xFFFFFFFF)
 
+# A file's project counts for a project quota. Who owns the file may change it (FS_IOC_FSSETXATTR), or that what is made
+# in a directory has the directory's (also FS_IOC_SETFLAGS, in its two widths), unless he is in a user namespace:
+# ioctl_xfs(2), ioctl_iflags(2). The system call for it, file_setattr (Linux 6.17), is unknown here, hence refused.
+_CHANGING_PROJECTS = (0x401C5820, 0x40086602, 0x40046602)
+_IOCTL_REQUEST, _INT_BITS = 1, 32
+
 _SOCKET_DOMAIN, _NETLINK = 0, 16
 _SOCKET_PROTOCOL, _AUDIT = 2, 9
 
 
-def default_seccomp(capabilities: Iterable[str], architecture: str) -> LinuxSeccomp:
-    """The profile for a process with `capabilities` on `architecture` (in the words of image platforms)."""
-    return _profile(frozenset(capabilities), architecture)
+def default_seccomp(capabilities: Iterable[str], architecture: str, *, keeps_projects: bool = False) -> LinuxSeccomp:
+    """The profile for a process with `capabilities` on `architecture` (in the words of image platforms).
+
+    With `keeps_projects` it cannot change the project of a file, by which a quota counts (`_CHANGING_PROJECTS`).
+    """
+    return _profile(frozenset(capabilities), architecture, keeps_projects)
 
 
 @cache
-def _profile(capabilities: frozenset[str], architecture: str) -> LinuxSeccomp:
+def _profile(capabilities: frozenset[str], architecture: str, keeps_projects: bool) -> LinuxSeccomp:
     allowed, refused = set(f"{_ALLOWED} {_ALLOWED_BY_ARCHITECTURE}".split()), set(_REFUSED.split())
     for capability, names in _ALLOWED_BY_CAPABILITY.items():
         (allowed if capability in capabilities else refused).update(names.split())
@@ -115,8 +124,32 @@ def _profile(capabilities: frozenset[str], architecture: str) -> LinuxSeccomp:
         allowed.add("socket")
     else:
         rules += _sockets_without_audit()
+    if keeps_projects:
+        allowed.remove("ioctl")
+        rules += _ioctls_without(_CHANGING_PROJECTS)
     rules.append(SeccompSyscalls(tuple(sorted(allowed)), _ALLOW))
     return LinuxSeccomp(_ERRNO, _ENOSYS, _ARCHITECTURES.get(architecture, ()), tuple(rules))
+
+
+def _ioctls_without(refused: tuple[int, ...]) -> list[SeccompSyscalls]:
+    """Rules for ioctl(2) that refuse some requests, of which the kernel looks at 32 bits and a filter at 64.
+
+    A comparison for equality would let the same request pass with a bit above those 32. So everything else is allowed,
+    by what it begins with: each beginning is one of a refused request's with its last bit turned over.
+    """
+    rules = [SeccompSyscalls(("ioctl",), _ERRNO, _EPERM, (_begins(value, _INT_BITS),)) for value in refused]
+    beginnings = {bits: {value >> (_INT_BITS - bits) for value in refused} for bits in range(1, _INT_BITS + 1)}
+    for bits, refused_beginnings in beginnings.items():
+        for beginning in sorted({one ^ 1 for one in refused_beginnings} - refused_beginnings):
+            allowed = _begins(beginning << (_INT_BITS - bits), bits)
+            rules.append(SeccompSyscalls(("ioctl",), _ALLOW, args=(allowed,)))
+    return rules
+
+
+def _begins(value: int, bits: int) -> SeccompArg:
+    """That the request begins, from the highest of its 32 bits, with the first `bits` bits of `value`."""
+    mask = (1 << bits) - 1 << (_INT_BITS - bits)
+    return SeccompArg(_IOCTL_REQUEST, mask, "SCMP_CMP_MASKED_EQ", value)
 
 
 def _sockets_without_audit() -> list[SeccompSyscalls]:

@@ -17,7 +17,7 @@ from .process import Stdio
 from .rootfs_source import Ext4ImageRootfs, GuestPathRootfs, OciBundleRootfs
 from .surroundings import surroundings_problems
 from .vm_config import MINIMUM_MEMORY, VmConfig
-from .volumes import MAXIMUM_LIMIT, EmptyDirVolume
+from .volumes import MAXIMUM_LIMIT, MINIMUM_DISK_LIMIT, EmptyDirVolume
 
 RESERVED_DESTINATIONS = ("/proc", "/sys", "/dev")
 _REPLACEABLE_DESTINATIONS = ("/dev/shm",)
@@ -273,8 +273,20 @@ def _limit_problems(spec: PodContainerSpec, where: str, pod_resources: ResourceL
         if amount is not None and whole is not None and amount > whole:
             message = f"the limit of {name}, {amount}, is more than that of the pod, {whole}"
             yield SpecProblem(f"{where}.limits.{name}", "limit-beyond-pod", message)
+    yield from _layer_problems(spec, f"{where}.writableLayer")
     if not spec.grace_seconds >= 0:
         yield SpecProblem(f"{where}.grace", "grace", "the grace period must be 0 s or more")
+
+
+def _layer_problems(spec: PodContainerSpec, where: str) -> Iterator[SpecProblem]:
+    limit = spec.writable_layer_bytes
+    if limit is None:
+        return
+    if not MINIMUM_DISK_LIMIT <= limit <= MAXIMUM_LIMIT:
+        bounds = f"{MINIMUM_DISK_LIMIT} at least and {MAXIMUM_LIMIT} at most"
+        yield SpecProblem(where, "size-limit", f"a writable layer is limited to {bounds}, not {limit}")
+    if isinstance(spec.rootfs, GuestPathRootfs):
+        yield SpecProblem(where, "no-layer", "a rootfs that is used as it is has no writable layer to limit")
 
 
 def _probe_problems(probes: Probes, where: str) -> Iterator[SpecProblem]:

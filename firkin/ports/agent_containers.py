@@ -16,13 +16,23 @@ from firkin.domain.terminal import TerminalSize
 
 from .agent_processes import StartedProcess
 
+LAYER_LIMIT = "the size limit of a container's writable layer"
+"""What an agent that has no way to it refuses."""
+
 
 class OverlayRequest(msgspec.Struct, frozen=True):
-    """A container's overlay: `layout.merged` shows `layout.upper` over the template's rootfs `lower`."""
+    """A container's overlay: `layout.merged` shows `layout.upper` over the template's rootfs `lower`.
+
+    Attributes:
+        limit_bytes: what the container may write at most, or None.
+        quota_suffices: whether the container can neither exceed a project quota nor leave its project.
+    """
 
     container_id: ContainerId
     layout: OverlayLayout
     lower: GuestPath
+    limit_bytes: int | None = None
+    quota_suffices: bool = False
 
 
 class VolumePart(msgspec.Struct, frozen=True):
@@ -69,6 +79,7 @@ class AgentContainers(Protocol):
 
         Raises:
             StoreFull: no space left.
+            UnsupportedFeature, MissingTool: what the container may write cannot be limited.
         """
         ...
 

@@ -20,11 +20,13 @@ class StoreMedium(msgspec.Struct, frozen=True):
         path: a directory of the host, or the file of a filesystem image.
         filesystem: the image's filesystem ("ext4"), or "" for a directory.
         identity: the same for two media exactly when they hold the same templates.
+        has_project_quotas: whether the image's filesystem keeps them; a kernel without them can only read it.
     """
 
     path: Path
     filesystem: str
     identity: str
+    has_project_quotas: bool = False
 
     @property
     def is_directory(self) -> bool:

@@ -24,6 +24,7 @@ from .control_groups import are_writable
 from .events import EventHub
 from .executables import check_executable
 from .filesystem.files import make_directory, read_beneath, write_file
+from .filesystem.limited_layers import LayerLimit
 from .filesystem.overlays import prepare_overlay, remove_overlay
 from .filesystem.volume_parts import VolumePart, mount_volume_part
 from .host_streams import HostStreams
@@ -44,6 +45,7 @@ class OverlayRequest(msgspec.Struct, frozen=True):
 
     base: GuestPath
     lower: GuestPath
+    limit: LayerLimit | None = None
 
 
 class ContainerRequest(msgspec.Struct, frozen=True):
@@ -295,7 +297,7 @@ class Containers:
 
     def _write_bundle(self, request: ContainerRequest) -> Bundle:
         if request.overlay is not None:
-            prepare_overlay(request.overlay.base, request.overlay.lower)
+            prepare_overlay(request.overlay.base, request.overlay.lower, request.overlay.limit)
         for file in request.files:
             directory, name = os.path.split(file.path)
             make_directory(directory, parents=True, mode=0o755)

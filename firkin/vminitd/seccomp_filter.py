@@ -90,6 +90,15 @@ def compiled_filter(profile: bytes) -> str | None:
         library.seccomp_release(state)
 
 
+def can_compile() -> bool:
+    """Whether libseccomp is there, with which an OCI runtime filters system calls, too."""
+    try:
+        _library()
+    except OSError:
+        return False
+    return True
+
+
 def _library() -> ctypes.CDLL:
     library = ctypes.CDLL(_LIBRARY)
     library.seccomp_init.restype = ctypes.c_void_p

@@ -537,19 +537,27 @@ class Overlay(_message.Message):
 
     BASE_FIELD_NUMBER: _builtins.int
     LOWER_FIELD_NUMBER: _builtins.int
+    LIMIT_BYTES_FIELD_NUMBER: _builtins.int
+    QUOTA_SUFFICES_FIELD_NUMBER: _builtins.int
     base: _builtins.str
     """Directory that holds upper, work and merged."""
     lower: _builtins.str
     """The template's rootfs."""
+    limit_bytes: _builtins.int
+    """What the container may write at most, in bytes; 0 for no limit of its own. Feature "writable-layer-limits"."""
+    quota_suffices: _builtins.bool
+    """Whether the container can neither exceed a project quota nor leave its project, so that one may be used."""
     def __init__(
         self,
         *,
         base: _builtins.str = ...,
         lower: _builtins.str = ...,
+        limit_bytes: _builtins.int = ...,
+        quota_suffices: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "lower", b"lower"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "limit_bytes", b"limit_bytes", "lower", b"lower", "quota_suffices", b"quota_suffices"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

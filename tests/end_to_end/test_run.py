@@ -62,6 +62,16 @@ def test_the_pod_has_the_name_and_host_name_that_were_asked_for(firkin: Command,
     assert firkin.run("run", "--hostname", "elsewhere", busybox_image, "hostname").stdout == b"elsewhere\n"
 
 
+@pytest.mark.needs_root
+def test_the_command_writes_no_more_than_its_storage_limit(firkin: Command, busybox_image: str) -> None:
+    done = firkin.run("run", "--storage-limit", "2MiB", busybox_image, "dd", "if=/dev/zero", "of=/file")
+    assert done.code == 1
+    assert "No space left on device" in done.stderr
+    refused = firkin.run("run", "--storage-limit", "1KiB", busybox_image, "true")
+    assert refused.code != 0
+    assert "a writable layer is limited to 1 MiB at least" in refused.stderr
+
+
 def test_a_signal_that_ends_the_command_is_128_and_its_number(firkin: Command, busybox_image: str) -> None:
     # A container's first process gets from its own namespace only the signals that it handles.
     done = firkin.run("run", busybox_image, "--", "sh", "-c", "trap 'exit 143' TERM; kill -TERM $$; exit 1")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import firkin
 from firkin.adapters.guest_image_host import HostGuestImages
+from firkin.adapters.store_ext4 import Ext4PodStore
 from firkin.adapters.vmm_qemu import QemuVmm
 from firkin.config import ADMINISTRATION_PATH
 from firkin.domain.ids import PodId
@@ -60,7 +61,7 @@ async def machine_runtime(directory: Path, agents: AgentConnector | str = "grpc"
     """A runtime of virtual machines whose files all lie below `directory`."""
     config = firkin.RuntimeConfig(
         vmm=qemu_vmm(directory),
-        store="ext4",
+        store=Ext4PodStore(directory / "state", SEARCH_PATH, for_machines=True),
         agents=agents,
         state_dir=directory / "state",
         runtime_dir=directory / "run",

@@ -14,6 +14,7 @@ VOLUME_PARTS = "volume-parts"
 SHARED_PROCESSES = "shared-process-namespace"
 DISK_SIZE_LIMITS = "disk-size-limits"
 VOLUME_GROUPS = "volume-groups"
+LAYER_LIMITS = "writable-layer-limits"
 # What is added to SandboxContext.
 CONNECTED_PROXIES = "connected-proxies"
 OWN_MOUNTS = "own-mounts"

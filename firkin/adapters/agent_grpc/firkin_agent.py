@@ -18,7 +18,7 @@ from firkin.domain.process import ExitStatus, ProcessRef, StdioOptions
 from firkin.domain.reports import AgentInfo, StoreUsage
 from firkin.domain.stages import TEMPLATE_STAGES, told_stages
 from firkin.domain.terminal import TerminalSize
-from firkin.ports.agent_containers import ContainerLaunch, OverlayRequest
+from firkin.ports.agent_containers import LAYER_LIMIT, ContainerLaunch, OverlayRequest
 from firkin.ports.agent_pods import PodPreparation
 from firkin.ports.agent_processes import ProcessLaunch, StartedProcess
 from firkin.ports.agent_templates import ProgressCallback, TemplateProgress, TemplateResult
@@ -29,7 +29,7 @@ from firkin.wire.sandbox_context_pb2_grpc import SandboxContextStub
 from . import messages
 from .bulk_listener import BulkListener
 from .errors import CallKind, deadline_exceeded
-from .features import DISK_SIZE_LIMITS, SHARED_PROCESSES, VOLUME_GROUPS, VOLUME_PARTS, require_feature
+from .features import DISK_SIZE_LIMITS, LAYER_LIMITS, SHARED_PROCESSES, VOLUME_GROUPS, VOLUME_PARTS, require_feature
 from .filesystem_usage import filesystem_usage
 from .firkin_agent_events import FirkinAgentEvents
 from .firkin_agent_files import FirkinAgentFiles
@@ -159,11 +159,13 @@ class FirkinAgent(FirkinAgentFiles, FirkinAgentStatistics, FirkinAgentEvents, Fi
 
     async def prepare_overlay(self, request: OverlayRequest) -> None:
         """Make the overlay's directories and mount it."""
+        self._require_limits(request)
         message = messages.prepare_overlay_to_proto(request)
         await self._session.answer(self._agent.PrepareOverlay, message, "prepare pod container overlay")
 
     async def start_container(self, launch: ContainerLaunch) -> StartedProcess:
         """Create the container and start its init; returns once the command was executed."""
+        self._require_limits(launch.overlay)
         if launch.volume_parts:
             require_feature(self._info, VOLUME_PARTS, "showing a part of a volume (subPath)")
         if launch.files and _CONTAINER_FILES not in self._info.features:
@@ -177,6 +179,10 @@ class FirkinAgent(FirkinAgentFiles, FirkinAgentStatistics, FirkinAgentEvents, Fi
             await self.remove_container(launch.container_id, None)
 
         return await self._started(ProcessRef(launch.container_id, launch.container_id), launch.stdio, begin, undo)
+
+    def _require_limits(self, overlay: OverlayRequest | None) -> None:
+        if overlay is not None and overlay.limit_bytes is not None:
+            require_feature(self._info, LAYER_LIMITS, LAYER_LIMIT)
 
     async def _with_files_written(self, launch: ContainerLaunch) -> ContainerLaunch:
         # Preparing an overlay empties its directory, so an older agent has to do that first.

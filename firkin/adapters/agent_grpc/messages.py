@@ -97,7 +97,12 @@ def stdio_to_proto(listener_of: Callable[[str], BulkListener | None]) -> wire.St
 
 def overlay_to_proto(request: OverlayRequest) -> wire.Overlay:
     """Make Overlay."""
-    return wire.Overlay(base=request.layout.base, lower=request.lower)
+    return wire.Overlay(
+        base=request.layout.base,
+        lower=request.lower,
+        limit_bytes=request.limit_bytes or 0,
+        quota_suffices=request.quota_suffices,
+    )
 
 
 def prepare_overlay_to_proto(request: OverlayRequest) -> wire.PrepareOverlayRequest:

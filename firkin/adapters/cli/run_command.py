@@ -19,6 +19,7 @@ from .pod_end import tell, tell_end
 from .port_option import network_option, port_option, tell_ports
 from .run_spec import Detached, RunOptions, run_pod_spec
 from .services import CliServices, SupervisedStart
+from .size_type import SizeType
 from .store_choice import StoreChoice, StoreChoiceType
 from .variable_type import VariableType
 
@@ -112,6 +113,13 @@ class _RunCommand(click.Command):
     default=StoreChoice(),
     help="Kind of store: directory (unless configured otherwise), or ext4[:SIZE].",
 )
+@click.option(
+    "--storage-limit",
+    "writable_layer_bytes",
+    type=SizeType(),
+    metavar="SIZE",
+    help="What the command may write outside of volumes, for example 100MiB.",
+)
 @click.option("--platform", metavar="OS/ARCH", help="Take the image for this platform instead of the machine's.")
 @click.option(
     "--grace",
@@ -158,6 +166,7 @@ def command(
     name: str | None,
     hostname: str | None,
     store: StoreChoice,
+    writable_layer_bytes: int | None,
     platform: str | None,
     grace_seconds: float,
     verbose: bool,
@@ -185,6 +194,7 @@ def command(
         name,
         hostname,
         store,
+        writable_layer_bytes,
         chosen_machine(),
         platform,
         grace_seconds,

@@ -38,6 +38,7 @@ class RunOptions(NamedTuple):
     name: str | None
     hostname: str | None
     store: StoreChoice
+    writable_layer_bytes: int | None
     machine: MachineOptions
     platform: str | None
     grace_seconds: float
@@ -74,6 +75,8 @@ def _container_spec(options: RunOptions, bundle: ImageBundle) -> PodContainerSpe
     spec = PodContainerSpec(ContainerId(_CONTAINER_ID), RootfsSource.oci_bundle(bundle)).envs(options.environment)
     spec = _with_streams(spec, options) if options.detached is None else _with_log(spec, options.tty, options.detached)
     spec = spec.stop_grace(options.grace_seconds)
+    if options.writable_layer_bytes is not None:
+        spec = spec.writable_layer_limit(options.writable_layer_bytes)
     if options.command:
         spec = spec.command(*options.command)
     if options.working_dir is not None:

@@ -30,7 +30,7 @@ from .tree import GuestTree, fingerprint
 
 _KERNEL, _INITRAMFS, _ROOT = "vmlinuz", "initramfs", "root.erofs"
 # Of what this adapter puts into an image; counts up when that changes without any file of the host changing.
-_FORMAT = "3"
+_FORMAT = "4"
 
 
 class _Recipe(msgspec.Struct, frozen=True):

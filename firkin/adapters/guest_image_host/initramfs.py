@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from .interpreter import INTERPRETER
@@ -12,6 +13,8 @@ from .tree import GuestFile, GuestTree
 
 _DRIVERS = ("virtio_pci", "virtio_blk", "erofs", "vmw_vsock_virtio_transport")
 _FOR_PODS = ("overlay", "loop")
+# Loaded when the kernel's command line has the parameter: each costs time at boot.
+_WHEN_ASKED_FOR = {"firkin.quotas": "quota_v2"}
 
 _MAIN = "from firkin.vminitd.virtual_machine import main; main()"
 
@@ -27,7 +30,8 @@ case " $cmdline " in *" firkin.probe "*) echo "firkin: this processor runs"; bus
 read started rest </proc/uptime
 busybox mount -t devtmpfs dev /dev
 busybox mount -t sysfs sys /sys
-while read module; do
+while read module parameter; do
+    case "$parameter" in ?*) case " $cmdline " in *" $parameter "*) ;; *) continue ;; esac ;; esac
     busybox insmod "/modules/$module" || fail "the kernel does not take the module $module"
 done </modules/order
 for block in /sys/block/vd*; do
@@ -60,9 +64,18 @@ def initramfs(modules: KernelModules, search_path: str) -> GuestTree:
     tree.add("bin/busybox", GuestFile(source=busybox, is_executable=True))
     for library in shared_libraries([busybox], search_path):
         tree.add(str(library), GuestFile(source=library, is_executable=True))
-    ordered = modules.in_load_order((*_DRIVERS, *_FOR_PODS))
-    for name, path in ordered.items():
-        tree.add(f"modules/{name}", GuestFile(content=module_bytes(path)))
-    tree.add("modules/order", GuestFile(content="".join(f"{name}\n" for name in ordered).encode()))
+    order = dict.fromkeys(_added(tree, modules, (*_DRIVERS, *_FOR_PODS)), "")
+    for parameter, driver in _WHEN_ASKED_FOR.items():
+        order |= {name: parameter for name in _added(tree, modules, (driver,)) if name not in order}
+    lines = "".join(f"{name} {parameter}\n" for name, parameter in order.items())
+    tree.add("modules/order", GuestFile(content=lines.encode()))
     tree.add("init", GuestFile(content=_init_script(), is_executable=True))
     return tree
+
+
+def _added(tree: GuestTree, modules: KernelModules, names: Iterable[str]) -> Iterable[str]:
+    """Put modules and those that they need into the tree; their names, in the order to load them in."""
+    ordered = modules.in_load_order(names)
+    for name, path in ordered.items():
+        tree.add(f"modules/{name}", GuestFile(content=module_bytes(path)))
+    return ordered

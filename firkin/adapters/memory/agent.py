@@ -21,6 +21,7 @@ from firkin.domain.errors import (
     Outcome,
     SandboxDied,
     StoreFull,
+    UnsupportedFeature,
 )
 from firkin.domain.guest_path import GuestPath, checked_relative_path
 from firkin.domain.ids import ContainerId, PodId
@@ -29,7 +30,7 @@ from firkin.domain.layout import OverlayLayout, StoreLayout
 from firkin.domain.process import ExitStatus, ProcessRef, Stdio, StdioOptions
 from firkin.domain.reports import AgentInfo, StoreUsage
 from firkin.domain.terminal import TerminalSize
-from firkin.ports.agent_containers import ContainerLaunch, OverlayRequest
+from firkin.ports.agent_containers import LAYER_LIMIT, ContainerLaunch, OverlayRequest
 from firkin.ports.agent_network import PORT_CHECKS, PORT_FORWARDS
 from firkin.ports.agent_pods import PodPreparation
 from firkin.ports.agent_processes import ProcessLaunch, ProcessStreams, StartedProcess
@@ -186,6 +187,8 @@ class MemoryAgent(MemoryAgentFiles, MemoryAgentStatistics, MemoryAgentEvents, Me
             self._make_overlay(request)
 
     def _make_overlay(self, request: OverlayRequest) -> None:
+        if request.limit_bytes is not None:
+            raise UnsupportedFeature(LAYER_LIMIT, "a container in memory has no layer")
         known = {f"{StoreLayout().template_rootfs(chain_id)}" for chain_id in self._store.templates}
         if request.lower not in known:
             raise AgentError("mount pod container overlay rootfs", "there is no such template", path=request.lower)

@@ -52,7 +52,7 @@ def read_container(item: Field, pod: PodContext, *, is_init: bool) -> ManifestCo
     image = made(item.required(fields, "image"), lambda text: _located_image(text, pod.source))
     port_forwards = read_port_forwards(fields.get("ports"))
     ports = named_ports(fields.get("ports"))
-    resources = _resources(fields.get("resources"))
+    resources, layer_bytes = _resources(fields.get("resources"))
     environment = read_environment(fields, pod.facts, resources)
     container = ManifestContainer(
         name=name or ContainerId("unnamed"),
@@ -63,6 +63,7 @@ def read_container(item: Field, pod: PodContext, *, is_init: bool) -> ManifestCo
         working_dir=made(fields.get("workingDir"), _absolute) or None,
         mounts=read_mounts(fields.get("volumeMounts"), pod.volumes, environment),
         resources=resources,
+        writable_layer_bytes=layer_bytes,
         security=read_security(fields.get("securityContext"), pod.security),
         probes=read_probes(fields, ports),
         hooks=read_hooks(fields.get("lifecycle"), ports),
@@ -108,17 +109,16 @@ def _absolute(path: str) -> str:
     return path
 
 
-def _resources(field: Field | None) -> ResourceLimits:
+def _resources(field: Field | None) -> tuple[ResourceLimits, int | None]:
+    """The limits, and that of what the container writes to its root filesystem."""
     stated = {} if field is None else field.fields(("limits", "requests"))
     limits = _amounts(stated.get("limits"))
     _check_requests(stated.get("requests"))
-    if "ephemeral-storage" in limits:
-        message = "cannot be enforced for a container: limit its volumes by sizeLimit, or the store by its size"
-        limits["ephemeral-storage"].problem("unsupported-value", message)
-    return ResourceLimits(
+    resources = ResourceLimits(
         memory_bytes=made(limits.get("memory"), byte_count, Field.amount),
         cpus=made(limits.get("cpu"), processors, Field.amount),
     )
+    return resources, made(limits.get("ephemeral-storage"), byte_count, Field.amount)
 
 
 def _amounts(field: Field | None) -> dict[str, Field]:

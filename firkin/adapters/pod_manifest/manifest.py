@@ -58,6 +58,7 @@ class ManifestContainer(msgspec.Struct, frozen=True):
         working_dir: None for the image's.
         mounts: which volumes it sees, and where.
         resources: its limits.
+        writable_layer_bytes: its limit of ephemeral storage.
         security: its security context.
         probes, hooks: commands that are run in it.
         port_forwards: ports of the host that lead to its own.
@@ -80,6 +81,7 @@ class ManifestContainer(msgspec.Struct, frozen=True):
     terminal: bool = False
     stdin: bool = False
     is_sidecar: bool = False
+    writable_layer_bytes: int | None = None
 
 
 class PodManifest(msgspec.Struct, frozen=True):

@@ -133,6 +133,7 @@ def _container_spec(
         probes=container.probes,
         hooks=container.hooks,
         is_sidecar=container.is_sidecar,
+        writable_layer_bytes=container.writable_layer_bytes,
     )
 
 

@@ -21,17 +21,20 @@ _COMMON = (
     *("-q", "-F", "-t", "ext4", "-b", str(BLOCK_BYTES), "-i", str(_BYTES_PER_INODE), "-I", "256"),
     # Nothing is reserved for root: in a store everybody is.
     *("-m", "0"),
-    # Inode tables and journal are not written: a sparse file reads as zeros. root_owner: not whoever runs mke2fs.
-    *("-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=0:0"),
 )
+# Inode tables and journal are not written: a sparse file reads as zeros. root_owner: not whoever runs mke2fs.
+_EXTENDED = "lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=0:0"
 # A store keeps its size, so no room is set aside for growing: that room is most of what mke2fs would write.
-_KEPT_FEATURES = ("-O", "^resize_inode")
+_KEPT_FEATURES = "^resize_inode"
 # What goes with its pod has no crash to survive: without a journal every write is written once.
-_OWN_FEATURES = ("-O", "^resize_inode,^has_journal")
+_OWN_FEATURES = "^resize_inode,^has_journal"
+_PROJECT_QUOTAS = ",quota,project"
 
 
 @asynccontextmanager
-async def new_image(path: Path, size_bytes: int, *, kept: bool, search_path: str) -> AsyncIterator[None]:
+async def new_image(
+    path: Path, size_bytes: int, *, kept: bool, has_project_quotas: bool, search_path: str
+) -> AsyncIterator[None]:
     """Make an image at `path` and hold its lock; at the end remove that name of it.
 
     Raises:
@@ -45,7 +48,9 @@ async def new_image(path: Path, size_bytes: int, *, kept: bool, search_path: str
         raise MissingTool("mke2fs", "making an ext4 pod store", "e2fsprogs")
     with _sparse_file(path, size_bytes):
         features = _KEPT_FEATURES if kept else _OWN_FEATURES
-        await _run(program, *_COMMON, *features, "--", str(path))
+        quotas = _PROJECT_QUOTAS if has_project_quotas else ""
+        extended = f"{_EXTENDED},quotatype=prjquota" if has_project_quotas else _EXTENDED
+        await _run(program, *_COMMON, "-O", f"{features}{quotas}", "-E", extended, "--", str(path))
         yield
 
 

@@ -17,6 +17,7 @@ from firkin.domain.size import Size
 from firkin.domain.store_spec import PodStoreSpec
 from firkin.ports.store import StoreMedium
 
+from .kernel_quotas import kernel_keeps_project_quotas
 from .leftovers import remove_pods
 from .making import BLOCK_BYTES, new_image, translated
 from .superblock import checked_superblock
@@ -28,13 +29,16 @@ DEFAULT_SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/
 class Ext4PodStore:
     """Keeps the port PodStore with one sparse image per pod, or one that is kept and used by one pod at a time."""
 
-    def __init__(self, state_dir: Path, search_path: str = DEFAULT_SEARCH_PATH) -> None:
+    def __init__(self, state_dir: Path, search_path: str = DEFAULT_SEARCH_PATH, *, for_machines: bool = False) -> None:
         """Touch nothing yet; images without a path lie in `<state_dir>/pod-stores` while their pods live.
 
         Args:
             state_dir: where images of the pods' own lie.
             search_path: PATH on which e2fsprogs is looked up.
+            for_machines: whether the kernel of a machine, which keeps project quotas, mounts them. An image that is
+                kept has such quotas only where this host's kernel keeps them as well, for it could not write to it.
         """
+        self._for_machines = for_machines
         self._own_images = state_dir.absolute() / "pod-stores"
         self._search_path = search_path
 
@@ -58,7 +62,8 @@ class Ext4PodStore:
         size = _checked_size(self._own_images, spec.size)
         _remove_abandoned(self._own_images)
         path = self._own_images / f"{pod_id}-{secrets.token_hex(8)}.ext4"
-        async with new_image(path, size, kept=False, search_path=self._search_path):
+        has_quotas = self._for_machines or kernel_keeps_project_quotas()
+        async with new_image(path, size, kept=False, has_project_quotas=has_quotas, search_path=self._search_path):
             yield _medium(path)
 
     @asynccontextmanager
@@ -82,7 +87,8 @@ class Ext4PodStore:
     async def _make(self, path: Path, size_bytes: int) -> None:
         """Make an image aside and give it its name whole; somebody else may be quicker."""
         made = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}")
-        async with new_image(made, size_bytes, kept=True, search_path=self._search_path):
+        has_quotas = kernel_keeps_project_quotas()
+        async with new_image(made, size_bytes, kept=True, has_project_quotas=has_quotas, search_path=self._search_path):
             try:
                 os.link(made, path)
             except FileExistsError:
@@ -144,7 +150,8 @@ def _medium(path: Path) -> StoreMedium:
         status = os.fstat(descriptor)
     finally:
         os.close(descriptor)
-    return StoreMedium(path, "ext4", f"ext4:{superblock.uuid}:{status.st_dev}:{status.st_ino}")
+    identity = f"ext4:{superblock.uuid}:{status.st_dev}:{status.st_ino}"
+    return StoreMedium(path, "ext4", identity, superblock.has_project_quotas)
 
 
 def _remove_abandoned(directory: Path) -> None:

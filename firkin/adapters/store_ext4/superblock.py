@@ -16,14 +16,23 @@ _LENGTH = 1024
 _MAGIC = 0xEF53
 _HAS_ERRORS = 0x2
 _INCOMPAT_64BIT = 0x80
+_PROJECT_QUOTAS = 0x0100 | 0x2000  # RO_COMPAT_QUOTA, RO_COMPAT_PROJECT
 
 
 class Superblock(msgspec.Struct, frozen=True):
-    """What a superblock says: how many bytes the filesystem spans, which one it is, and whether it saw errors."""
+    """What a superblock says.
+
+    Attributes:
+        size_bytes: what the filesystem spans.
+        uuid: which one it is.
+        has_errors: whether it saw any.
+        has_project_quotas: whether it keeps them; a kernel without them does not mount it for writing.
+    """
 
     size_bytes: int
     uuid: str
     has_errors: bool
+    has_project_quotas: bool
 
     @classmethod
     def parsed(cls, data: bytes) -> Superblock | None:
@@ -33,7 +42,12 @@ class Superblock(msgspec.Struct, frozen=True):
         high = _u32(data, 0x150) if _u32(data, 0x60) & _INCOMPAT_64BIT else 0
         blocks = high << 32 | _u32(data, 0x4)
         block_size = 1024 << min(_u32(data, 0x18), 6)
-        return cls(blocks * block_size, str(uuid.UUID(bytes=data[0x68:0x78])), bool(_u16(data, 0x3A) & _HAS_ERRORS))
+        return cls(
+            blocks * block_size,
+            str(uuid.UUID(bytes=data[0x68:0x78])),
+            has_errors=bool(_u16(data, 0x3A) & _HAS_ERRORS),
+            has_project_quotas=_u32(data, 0x64) & _PROJECT_QUOTAS == _PROJECT_QUOTAS,
+        )
 
 
 def _u16(data: bytes, offset: int) -> int:

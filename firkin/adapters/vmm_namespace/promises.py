@@ -13,7 +13,7 @@ from firkin.user_namespace import id_map_of_user
 from .cgroups import WANTED, hierarchies, missing_controller
 
 _LOOP_CONTROL = Path("/dev/loop-control")
-_DISK_LIMIT = "disk emptyDir size limit"
+_DISK_LIMIT, _LAYER_LIMIT = "disk emptyDir size limit", "writable layer size limit"
 
 
 def capabilities(search_path: str) -> Capabilities:
@@ -30,7 +30,7 @@ def capabilities(search_path: str) -> Capabilities:
     shown = [Capability(HOST_PATHS, Promise.ENFORCED, "those that the configuration allows, and nothing beside them")]
     stores = [
         Capability("memory emptyDir size limit", Promise.ENFORCED, "by its tmpfs"),
-        _disk_limit(search_path),
+        *_disk_limits(search_path),
         *_stores(),
     ]
     return Capabilities("namespace", (*isolation, *limits, *stores, *shown))
@@ -68,15 +68,23 @@ def _users(search_path: str) -> list[Capability]:
     return [isolated, Capability(users, Promise.ENFORCED, f"ids 0 to {id_map.users.total - 1}")]
 
 
-def _disk_limit(search_path: str) -> Capability:
+def _disk_limits(search_path: str) -> list[Capability]:
+    """What is held to a size by a filesystem in a file."""
+    reason = _disk_limit_obstacle(search_path)
+    if not reason:
+        how = "by a filesystem image of its own"
+        return [Capability(name, Promise.ENFORCED, how) for name in (_DISK_LIMIT, _LAYER_LIMIT)]
+    return [Capability(name, Promise.UNAVAILABLE, reason) for name in (_DISK_LIMIT, _LAYER_LIMIT)]
+
+
+def _disk_limit_obstacle(search_path: str) -> str:
     if os.geteuid() != 0:
-        reason = "needs a loop device, which only root can mount; limit an emptyDir in memory instead"
-        return Capability(_DISK_LIMIT, Promise.UNAVAILABLE, reason)
+        return "needs a loop device, which only root can mount; limit an emptyDir in memory instead"
     if not os.access(_LOOP_CONTROL, os.R_OK | os.W_OK):
-        return Capability(_DISK_LIMIT, Promise.UNAVAILABLE, f"{_LOOP_CONTROL} cannot be opened: no loop devices")
+        return f"{_LOOP_CONTROL} cannot be opened: no loop devices"
     if shutil.which("mke2fs", path=search_path) is None:
-        return Capability(_DISK_LIMIT, Promise.UNAVAILABLE, "mke2fs is not installed: apt-get install e2fsprogs")
-    return Capability(_DISK_LIMIT, Promise.ENFORCED, "by a filesystem image of its own")
+        return "mke2fs is not installed: apt-get install e2fsprogs"
+    return ""
 
 
 def _seccomp() -> Capability:

@@ -175,7 +175,8 @@ def _store_mount(store: StoreMedium) -> Iterator[Mount]:
     with attached(store.path) as device:
         # A sparse image reads as zeros already: the kernel shall not fill its inode tables in the background.
         lazy = ("noinit_itable",) if store.filesystem == "ext4" else ()
-        yield Mount(POD_STORE_MOUNT, store.filesystem, str(device), ("rw", "noatime", *lazy))
+        quotas = ("prjquota",) if store.has_project_quotas else ()
+        yield Mount(POD_STORE_MOUNT, store.filesystem, str(device), ("rw", "noatime", *lazy, *quotas))
 
 
 @contextmanager

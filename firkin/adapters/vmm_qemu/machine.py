@@ -15,6 +15,8 @@ from .vsock_link import escaped
 
 ROOT_SERIAL = "firkin-root"
 STORE_SERIAL = "firkin-store"
+# What the initramfs looks for: drivers that not every machine needs.
+QUOTAS_PARAMETER = "firkin.quotas"
 
 # Nothing that nobody asked for: no graphics, no network, no firmware of devices, no configuration of the user's.
 _BARE = ("-nodefaults", "-no-user-config", "-display", "none", "-nic", "none", "-no-reboot")
@@ -50,6 +52,7 @@ class Machine(msgspec.Struct, frozen=True):
         vsock_parameters: what the guest's kernel is told of it.
         monitor_socket: where somebody listens for QEMU's monitor protocol.
         host_name: of the guest.
+        keeps_quotas: whether the guest needs its driver for the quotas of the store.
     """
 
     name: str
@@ -62,13 +65,15 @@ class Machine(msgspec.Struct, frozen=True):
     monitor_socket: Path
     host_name: str
     vsock_parameters: Sequence[str] = ()
+    keeps_quotas: bool = False
     command_line_extra: Sequence[str] = ()
 
     def arguments(self) -> list[str]:
         """What follows the program's name."""
         mebibytes = -(-int(self.memory) // Size.mib(1))
         processor = "host" if self.accelerator == "kvm" else "max"
-        own = (*_KERNEL_PARAMETERS, *self.vsock_parameters, f"firkin.host_name={self.host_name}")
+        drivers = (QUOTAS_PARAMETER,) if self.keeps_quotas else ()
+        own = (*_KERNEL_PARAMETERS, *self.vsock_parameters, *drivers, f"firkin.host_name={self.host_name}")
         parameters = (*own, *self.command_line_extra)
         return [
             *_BARE,

@@ -18,6 +18,7 @@ def capabilities() -> Capabilities:
         ("pids limit", ""),
         ("memory emptyDir size limit", "by its tmpfs"),
         ("disk emptyDir size limit", "by a filesystem image of its own"),
+        ("writable layer size limit", "by a project quota, or by a filesystem image for who could leave one"),
         ("store size limit", "by the ext4 image"),
         ("store trim", "unused blocks go back to the host's file"),
     )

@@ -33,6 +33,7 @@ from .machine import ROOT_SERIAL, STORE_SERIAL, Disk, Machine
 from .monitor import Monitor
 from .process import QemuProcess
 from .promises import capabilities
+from .quotas import without_project_quotas
 from .sandbox import MachineParts, QemuSandbox
 from .vsock_choice import AUTO, chosen_vsock
 from .vsock_link import OpenVsock, opened_vsock
@@ -117,7 +118,10 @@ class QemuVmm:
             raise UnsupportedFeature("a user network", "a virtual machine has no network card yet")
         qemu = self._tool(_PROGRAM, "running virtual machines", "qemu-system-x86")
         setpriv = self._tool("setpriv", "running virtual machines", "util-linux")
-        image = await self._images.image(request.config.kernel or self._settings.kernel, self._progress)
+        own_kernel = request.config.kernel or self._settings.kernel
+        image = await self._images.image(own_kernel, self._progress)
+        if own_kernel is not None and request.store.has_project_quotas:
+            request = await without_project_quotas(request, self._search_path)
         acceleration = await self._acceleration(qemu, image)
         choice = await chosen_vsock(self._settings.vsock, qemu)
         async with _undone_whole() as stack:
@@ -140,6 +144,7 @@ class QemuVmm:
                 vsock_parameters=link.parameters,
                 monitor_socket=directory / "monitor.sock",
                 host_name=request.host_name,
+                keeps_quotas=request.store.has_project_quotas,
                 command_line_extra=request.config.command_line_extra,
             )
             started = time.monotonic()
@@ -204,7 +209,7 @@ async def _undone_whole() -> AsyncIterator[AsyncExitStack]:
 
 def _store_mount(request: SandboxRequest) -> Mount:
     # noinit_itable: a sparse image reads as zeros already. discard would trim at every removal; the pod trims at once.
-    options = ("rw", "noatime", "noinit_itable")
+    options = ("rw", "noatime", "noinit_itable", *(("prjquota",) if request.store.has_project_quotas else ()))
     return Mount(POD_STORE_MOUNT, request.store.filesystem, f"/dev/disk/by-id/virtio-{STORE_SERIAL}", options)
 
 

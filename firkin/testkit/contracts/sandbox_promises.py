@@ -59,6 +59,17 @@ async def test_volumes_hold_their_size_and_no_more(firkin_pods: SandboxPods) -> 
             assert b"No space left" in outputs["writer"].stderr
 
 
+async def test_a_writable_layer_holds_its_size_and_no_more(firkin_pods: SandboxPods) -> None:
+    with firkin_pods.claiming("writable layer size limit"):
+        script = "dd if=/dev/zero of=/file bs=4096 count=1000; stat -c %s /file"
+        writer = firkin_pods.shell("writer", script).writable_layer_limit(MIB)
+        neighbour = firkin_pods.shell("neighbour", script)
+        outputs = await firkin_pods.outputs(PodBuilder("pod-1"), writer, neighbour)
+        assert MIB * 0.9 < int(outputs["writer"].stdout) <= 1.06 * MIB
+        assert any(told in outputs["writer"].stderr for told in (b"No space left", b"quota exceeded"))
+        assert outputs["neighbour"].stdout == b"4096000\n"
+
+
 async def test_the_hosts_network_is_out_of_reach(firkin_pods: SandboxPods) -> None:
     with firkin_pods.claiming("network isolation"), socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

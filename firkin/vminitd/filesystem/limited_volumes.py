@@ -1,7 +1,7 @@
 """emptyDirs on disk that hold so many bytes and no more: each is a filesystem of its own, in a file of the store.
 
-Not a project quota, where the kernel has one: whoever owns a file may move it to another project (ioctl_xfs(2),
-FS_IOC_FSSETXATTR) unless he is in a user namespace, so that root of a container would leave its limit at will.
+Not a project quota, where the kernel has one, as for the layers of containers: who writes beyond a volume is promised
+ENOSPC, and ext4 has EDQUOT for whoever writes beyond a quota, whatever its kind.
 """
 
 from __future__ import annotations
@@ -97,33 +97,56 @@ def mount_limited_volume(path: GuestPath, image: GuestPath, volume: EmptyDirVolu
         StoreFull: no space left on the store.
         AgentError: anything else that stands in the way.
     """
+    promise = f"the size limit of emptyDir {volume.name!r} on disk"
     if in_user_namespace():
         reason = "only root can mount a filesystem of its own; limit an emptyDir in memory instead, or run as root"
-        raise UnsupportedFeature(f"the size limit of emptyDir {volume.name!r} on disk", reason)
-    _make_image(image, geometry(volume.size_limit or 0), run)
+        raise UnsupportedFeature(promise, reason)
+    purpose = "limiting the size of an emptyDir on disk"
+    mount_limited(LimitedDirectory(path, image, volume.size_limit or 0, promise, purpose), run)
+
+
+class LimitedDirectory(msgspec.Struct, frozen=True):
+    """A directory that holds `limit_bytes`, as a filesystem of its own in the file `image`.
+
+    Attributes:
+        promise: what is promised with it, for the error that says that it cannot be.
+        purpose: what it is for, for the error that names a missing tool.
+    """
+
+    path: GuestPath
+    image: GuestPath
+    limit_bytes: int
+    promise: str
+    purpose: str
+
+
+def mount_limited(directory: LimitedDirectory, run: RunProgram) -> None:
+    """Make the filesystem and mount it, empty; the errors are those of `mount_limited_volume`."""
+    _make_image(directory, geometry(directory.limit_bytes), run)
+    path = directory.path
     try:
-        with attached(image) as device:
+        with attached(directory.image) as device:
             mounts.mount("ext4", device, path, _OPTIONS)
     except OSError as error:
         if error.errno in _NO_LOOP_DEVICES:
             reason = f"the sandbox cannot use loop devices ({error.filename}: {error.strerror})"
-            raise UnsupportedFeature(f"the size limit of emptyDir {volume.name!r} on disk", reason) from error
-        raise AgentError("attach emptyDir", error.strerror or "", path=path, errno=error.errno or 0) from error
+            raise UnsupportedFeature(directory.promise, reason) from error
+        raise AgentError("attach limited directory", error.strerror or "", path=path, errno=error.errno or 0) from error
     except AgentError as error:
         if error.errno == errno.ENODEV:
-            reason = "the sandbox's kernel has no ext4"
-            raise UnsupportedFeature(f"the size limit of emptyDir {volume.name!r} on disk", reason) from error
+            raise UnsupportedFeature(directory.promise, "the sandbox's kernel has no ext4") from error
         raise
-    with translating("make emptyDir", path):
-        # An emptyDir is empty. What lost+found is for, a repair, no volume lives to see.
+    with translating("make limited directory", path):
+        # What lost+found is for, a repair, nothing limited lives to see.
         os.rmdir(path.below("lost+found"))
 
 
-def _make_image(image: GuestPath, shape: Geometry, run: RunProgram) -> None:
+def _make_image(directory: LimitedDirectory, shape: Geometry, run: RunProgram) -> None:
+    image = directory.image
     program = shutil.which("mke2fs")
     if program is None:
-        raise MissingTool("mke2fs", "limiting the size of an emptyDir on disk", "e2fsprogs")
-    with translating("make emptyDir", image), open(image, "xb") as file:
+        raise MissingTool("mke2fs", directory.purpose, "e2fsprogs")
+    with translating("make limited directory", image), open(image, "xb") as file:
         file.truncate(shape.blocks * BLOCK_BYTES)
     status, output = run(
         [
@@ -136,4 +159,4 @@ def _make_image(image: GuestPath, shape: Geometry, run: RunProgram) -> None:
     if status != 0:
         if os.strerror(errno.ENOSPC) in output:
             raise StoreFull(image)
-        raise AgentError("make emptyDir", output.strip() or f"mke2fs ended with status {status}", path=image)
+        raise AgentError("make limited directory", output.strip() or f"mke2fs ended with status {status}", path=image)

@@ -8,6 +8,8 @@ import os
 import stat
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from firkin.domain.errors import AgentError, FirkinError
 from firkin.domain.guest_path import GuestPath
 from firkin.domain.layout import OverlayLayout
@@ -15,6 +17,7 @@ from firkin.domain.layout import OverlayLayout
 from . import mounts
 from .beneath import opened_directory
 from .failures import translating
+from .limited_layers import LayerLimit, limit_layer, limits_forgotten
 from .lower_directories import escaped, lowerdir
 from .removal import move_to_trash, remove_tree
 from .stored_templates import directories_of
@@ -24,20 +27,23 @@ from .stored_templates import directories_of
 _VOLATILE = "volatile"
 
 
-def prepare_overlay(base: GuestPath, lower: GuestPath) -> None:
+def prepare_overlay(base: GuestPath, lower: GuestPath, limit: LayerLimit | None = None) -> None:
     """Make upper, work and merged below `base` and mount the overlay of upper over `lower` on merged.
 
     Where `lower` is the rootfs of a template that is a stack of layers, upper lies over all of them. What an earlier
-    container left at `base` is removed first. A failure leaves nothing behind.
+    container left at `base` is removed first. With a limit, upper and work lie in a directory that holds so much. A
+    failure leaves nothing behind.
 
     Raises:
+        MissingTool, UnsupportedFeature: the limit cannot be enforced.
         StoreFull: no space left.
         AgentError: `base` is in use, `lower` is missing, or the kernel refused the overlay.
     """
     layout = OverlayLayout(base)
     if mounts.is_mount_point(layout.merged):
         raise AgentError("prepare overlay", "an overlay is mounted there", path=base, errno=errno.EBUSY)
-    _discard(base)
+    with limits_forgotten(layout):
+        _discard(base)
     lowers = directories_of(lower)
     with translating("find template", lowers[0]):
         lower_status = os.stat(lowers[0])
@@ -46,7 +52,11 @@ def prepare_overlay(base: GuestPath, lower: GuestPath) -> None:
     with contextlib.ExitStack() as undo, translating("prepare overlay", base):
         os.makedirs(os.path.dirname(base), 0o755, exist_ok=True)
         os.mkdir(base, 0o755)
-        undo.callback(_discard_quietly, base)
+        undo.callback(_remove_quietly, base)
+        if limit is not None:
+            os.mkdir(layout.limited, 0o755)
+            limit_layer(layout, limit)
+            layout = replace(layout, is_limited=True)
         for directory in (layout.upper, layout.work, layout.merged):
             os.mkdir(directory, 0o755)
         # The overlay's root shows the attributes of the upper directory, so they must be those of the template.
@@ -87,7 +97,8 @@ def remove_overlay(base: GuestPath) -> list[str]:
     for point in mounts.mounts_below(base):
         problems += release_mount(point)
     try:
-        _discard(base)
+        with limits_forgotten(OverlayLayout(base)):
+            _discard(base)
     except FirkinError as error:
         problems.append(str(error))
     return problems
@@ -121,6 +132,6 @@ def _discard(base: str) -> None:
             remove_tree(above, trash)
 
 
-def _discard_quietly(base: str) -> None:
+def _remove_quietly(base: GuestPath) -> None:
     with contextlib.suppress(FirkinError):
-        _discard(base)
+        remove_overlay(base)

@@ -8,7 +8,7 @@ import time
 
 from firkin.domain.guest_path import GuestPath
 from firkin.domain.ids import PodId
-from firkin.domain.layout import StoreLayout
+from firkin.domain.layout import OverlayLayout, StoreLayout
 from firkin.domain.statistics import StoreBreakdown, UsedSpace
 
 from .beneath import DIRECTORY, Resolution, open_beneath
@@ -31,9 +31,14 @@ def store_breakdown(pod_id: PodId, store_path: GuestPath) -> StoreBreakdown:
     with translating("count what takes the store's space", store_path):
         return StoreBreakdown(
             used_space(layout.templates, deadline),
-            {name: used_space(f"{containers}/{name}/upper", deadline) for name in _names(containers)},
+            {name: used_space(_upper(f"{containers}/{name}"), deadline) for name in _names(containers)},
             {name: used_space(f"{volumes}/{name}", deadline) for name in _names(volumes)},
         )
+
+
+def _upper(container: str) -> str:
+    base = GuestPath(container)
+    return OverlayLayout(base, is_limited=os.path.isdir(OverlayLayout(base).limited)).upper
 
 
 def used_space(top: str, deadline: float) -> UsedSpace:

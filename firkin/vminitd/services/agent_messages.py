@@ -14,6 +14,8 @@ from firkin.domain.volumes import EmptyDirMedium, EmptyDirVolume
 from firkin.wire import agent_pb2 as wire
 
 from ..containers import ContainerRequest, OverlayRequest
+from ..filesystem.limited_layers import LayerLimit
+from ..filesystem.limited_volumes import RunProgram
 from ..filesystem.volume_parts import VolumePart
 from ..process_stdio import StdioRequest, StreamRequest
 from ..processes import ProcessEnd
@@ -46,9 +48,10 @@ def volume_from(message: wire.Volume) -> EmptyDirVolume:
     return EmptyDirVolume(VolumeName(message.name), medium, limit, group_id=group)
 
 
-def overlay_from(message: wire.Overlay) -> OverlayRequest:
-    """A container's overlay."""
-    return OverlayRequest(overlay_base_from(message.base), GuestPath(message.lower))
+def overlay_from(message: wire.Overlay, run: RunProgram) -> OverlayRequest:
+    """A container's overlay; `run` is how programs are run that its limit may need."""
+    limit = LayerLimit(message.limit_bytes, message.quota_suffices, run) if message.limit_bytes else None
+    return OverlayRequest(overlay_base_from(message.base), GuestPath(message.lower), limit)
 
 
 def overlay_base_from(path: str) -> GuestPath:
@@ -77,13 +80,13 @@ def stdio_from(message: wire.Stdio) -> StdioRequest:
     )
 
 
-def container_from(message: wire.StartContainerRequest) -> ContainerRequest:
-    """A container to be created and started."""
+def container_from(message: wire.StartContainerRequest, run: RunProgram) -> ContainerRequest:
+    """A container to be created and started; `run` is how programs are run that its limits may need."""
     return ContainerRequest(
         ContainerId(message.container_id),
         message.runtime_spec,
         stdio_from(message.stdio),
-        overlay_from(message.overlay) if message.HasField("overlay") else None,
+        overlay_from(message.overlay, run) if message.HasField("overlay") else None,
         message.oci_runtime_path,
         tuple(container_file_from(file) for file in message.files),
         tuple(volume_part_from(part) for part in message.volume_parts),

@@ -58,6 +58,7 @@ FEATURES = (
     "typed-errors",
     "volume-groups",
     "volume-parts",
+    "writable-layer-limits",
 )
 _Context = ServicerContext[object, object]
 
@@ -107,15 +108,15 @@ class AgentService(FileCalls, StatisticsCalls, EventCalls, NetworkCalls, AgentSe
     ) -> wire.PrepareOverlayResponse:
         async with answering(context, "prepare overlay", request.overlay.base):
             ContainerId(request.container_id)
-            overlay = overlay_from(request.overlay)
-            await self._agent.workers.run(overlays.prepare_overlay, overlay.base, overlay.lower)
+            overlay = overlay_from(request.overlay, self._agent.programs.for_threads())
+            await self._agent.workers.run(overlays.prepare_overlay, overlay.base, overlay.lower, overlay.limit)
         return wire.PrepareOverlayResponse()
 
     async def StartContainer(
         self, request: wire.StartContainerRequest, context: _Context
     ) -> wire.StartContainerResponse:
         async with answering(context, "start container"):
-            container = container_from(request)
+            container = container_from(request, self._agent.programs.for_threads())
             began = time.perf_counter()
             with failing_in("create"):
                 await self._agent.containers.create(container)

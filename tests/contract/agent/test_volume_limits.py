@@ -9,10 +9,11 @@ from msgspec.structs import replace
 
 from firkin.domain.errors import Outcome, UnsupportedFeature, VolumeFull
 from firkin.domain.guest_path import GuestPath
-from firkin.domain.ids import PodId
-from firkin.domain.layout import StoreLayout
+from firkin.domain.ids import ContainerId, PodId
+from firkin.domain.layout import OverlayLayout, StoreLayout
 from firkin.domain.mounts import Mount
 from firkin.domain.volumes import EmptyDirVolume
+from firkin.ports.agent_containers import OverlayRequest
 from firkin.ports.agent_pods import PodPreparation
 from firkin.wire import agent_pb2 as wire
 
@@ -66,6 +67,18 @@ async def test_an_agent_from_before_such_limits_is_not_asked(tmp_path: Path) -> 
         assert "PreparePod" not in it.script.called
         await it.agent.prepare_pod(replace(PREPARATION, volumes=(EmptyDirVolume.disk("work"),)))
         assert "PreparePod" in it.script.called
+
+
+async def test_an_agent_from_before_limits_of_writable_layers_is_not_asked(tmp_path: Path) -> None:
+    base = OverlayLayout(GuestPath("/store/pods/p/containers/c"))
+    request = OverlayRequest(ContainerId("c"), base, GuestPath("/store/templates/t/rootfs"), MIB)
+    async with scripted(tmp_path, answers={"PrepareOverlay": wire.PrepareOverlayResponse()}) as it:
+        with pytest.raises(UnsupportedFeature, match=r"writable layer.*too old") as refused:
+            await it.agent.prepare_overlay(request)
+        assert refused.value.outcome is Outcome.DID_NOT
+        assert "PrepareOverlay" not in it.script.called
+        await it.agent.prepare_overlay(replace(request, limit_bytes=None))
+        assert "PrepareOverlay" in it.script.called
 
 
 def test_a_full_volume_is_told_apart_from_a_full_store() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from firkin.adapters.store_ext4 import Ext4PodStore
+from firkin.adapters.store_ext4.kernel_quotas import kernel_keeps_project_quotas
 from firkin.domain.errors import (
     ConfigurationError,
     MissingTool,
@@ -46,6 +47,21 @@ async def _open_and_leave(state_dir: Path, spec: PodStoreSpec) -> StoreMedium:
 
 def _kept(tmp_path: Path) -> PodStoreSpec:
     return PodStoreSpec.at(tmp_path / "kept.ext4", Size.mib(64))
+
+
+async def test_stores_of_machines_keep_project_quotas_and_others_as_the_hosts_kernel_does(tmp_path: Path) -> None:
+    for_machines = Ext4PodStore(tmp_path, for_machines=True)
+    async with for_machines.opened(PodStoreSpec(), _POD) as medium:
+        assert medium.has_project_quotas
+        assert medium.path.stat().st_blocks * 512 < Size.mib(1)
+        features = await _run("dumpe2fs", "-h", str(medium.path))
+        assert {"quota", "project"} <= set(features.partition("Filesystem features:")[2].splitlines()[0].split())
+        await _run("e2fsck", "-fn", str(medium.path))
+    # A store that is kept is mounted by machines and by this host, one after the other.
+    async with for_machines.opened(_kept(tmp_path), _POD) as medium:
+        assert medium.has_project_quotas is kernel_keeps_project_quotas()
+    async with Ext4PodStore(tmp_path).opened(PodStoreSpec(), _POD) as medium:
+        assert medium.has_project_quotas is kernel_keeps_project_quotas()
 
 
 async def test_a_store_of_the_pods_own_is_sparse_sound_and_gone_afterwards(tmp_path: Path) -> None:

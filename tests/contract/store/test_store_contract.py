@@ -16,9 +16,12 @@ _MAKERS: dict[str, Callable[[Path], PodStore]] = {
     "memory": lambda _: MemoryPodStore(),
     "directory": DirectoryPodStore,
     "ext4": Ext4PodStore,
+    "ext4 for machines": lambda directory: Ext4PodStore(directory, for_machines=True),
 }
 
 
-@pytest.fixture(params=[pytest.param("memory", marks=pytest.mark.virtual_time), "directory", "ext4"])
+@pytest.fixture(
+    params=[pytest.param("memory", marks=pytest.mark.virtual_time), "directory", "ext4", "ext4 for machines"]
+)
 def firkin_pod_store(request: pytest.FixtureRequest, tmp_path: Path) -> PodStore:
     return _MAKERS[str(request.param)](tmp_path / "state")

@@ -74,6 +74,9 @@ async def test_what_is_not_promised_is_refused_with_the_reason(tmp_path: Path, b
             "cpu limit": firkin.PodBuilder("pod-1").container(shell("a", bundle, "true").limits(cpus=1)),
             "pids limit": pod.limits(pids=10),
             "disk emptyDir size limit": pod.empty_dir(firkin.EmptyDirVolume.disk("a", MIB)),
+            "writable layer size limit": firkin.PodBuilder("pod-1").container(
+                shell("a", bundle, "true").writable_layer_limit(MIB)
+            ),
         }
         assert refused.keys() <= lost.keys()
         for name, builder in refused.items():

@@ -55,6 +55,13 @@ CONTAINER_PROBLEMS: list[tuple[str, str, Change]] = [
         "rootfs",
         lambda c: PodContainerSpec("web", RootfsSource.guest_path("/proc/1/root")).command("sh"),
     ),
+    (
+        "no-layer",
+        "writableLayer",
+        lambda c: PodContainerSpec("web", RootfsSource.guest_path("/srv")).command("sh").writable_layer_limit(2**20),
+    ),
+    ("size-limit", "writableLayer", lambda c: c.writable_layer_limit(2**20 - 1)),
+    ("size-limit", "writableLayer", lambda c: c.writable_layer_limit(2**43 + 1)),
     ("command-missing", "command", lambda c: PodContainerSpec("web", RootfsSource.guest_path("/srv/root"))),
     ("command-missing", "command", lambda c: container(config=ImageConfig())),
     ("command-missing", "command[0]", lambda c: c.command("", "x")),

@@ -404,7 +404,6 @@ async def test_probes_of_ports_by_number_or_by_name_reach_the_spec() -> None:
         ("ports: [{containerPort: 80, hostIP: 0.0.0.0}]", "ports[0].hostIP", "invalid-value"),
         ("ports: [{containerPort: 53, hostPort: 53, protocol: UDP}]", "ports[0].protocol", "unsupported-value"),
         ("ports: [{hostPort: 80}]", "ports[0]", "missing-field"),
-        ("resources: {limits: {ephemeral-storage: 1Gi}}", "resources.limits.ephemeral-storage", "unsupported-value"),
         ("resources: {requests: {memory: lots}}", "resources.requests.memory", "invalid-value"),
     ],
 )

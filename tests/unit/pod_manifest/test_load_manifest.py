@@ -98,7 +98,7 @@ def test_every_honoured_field() -> None:
             volumeMounts:
             - {name: disk, mountPath: /data/}
             - {name: memory, mountPath: /dev/shm, readOnly: true}
-            resources: {limits: {cpu: 500m, memory: 64Mi}}
+            resources: {limits: {cpu: 500m, memory: 64Mi, ephemeral-storage: 1Gi}}
             securityContext:
               runAsUser: 1000
               runAsGroup: 2000
@@ -128,6 +128,7 @@ def test_every_honoured_field() -> None:
         EmptyDirMount(VolumeName("memory"), GuestPath("/dev/shm"), read_only=True),
     )
     assert main.resources == ResourceLimits(64 * 2**20, 0.5)
+    assert main.writable_layer_bytes == 2**30
     security = main.security
     assert (security.run_as_user, security.run_as_group) == (1000, 2000)
     assert (security.read_only_root, security.allow_privilege_escalation) == (True, True)

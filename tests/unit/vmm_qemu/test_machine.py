@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from firkin.adapters.vmm_qemu.machine import Disk, Machine
+from firkin.adapters.vmm_qemu.machine import QUOTAS_PARAMETER, Disk, Machine
 from firkin.domain.size import Size
 from firkin.ports.guest_image import GuestImage
 
@@ -52,6 +52,13 @@ def test_the_kernels_command_line_ends_with_the_users_own_words() -> None:
     (words,) = _values("-append")
     assert words.split()[-2:] == ["firkin.host_name=pod-1", "nokaslr"]
     assert "panic=-1" in words.split()
+
+
+def test_the_driver_for_quotas_is_asked_for_by_who_has_a_store_with_them() -> None:
+    (words,) = _values("-append")
+    assert QUOTAS_PARAMETER not in words.split()
+    (words,) = _values("-append", msgspec.structs.replace(_MACHINE, keeps_quotas=True))
+    assert QUOTAS_PARAMETER in words.split()
 
 
 def test_the_processor_is_the_hosts_only_where_it_runs_the_guest() -> None:

@@ -11,7 +11,7 @@ from firkin.domain.ids import ContainerId
 from firkin.domain.layout import OverlayLayout
 from firkin.domain.mounts import Mount
 from firkin.domain.process import ProcessRef
-from firkin.ports.agent_containers import ContainerLaunch, OverlayRequest, VolumePart
+from firkin.ports.agent_containers import LAYER_LIMIT, ContainerLaunch, OverlayRequest, VolumePart
 from firkin.ports.agent_processes import ProcessLaunch, StartedProcess
 
 from ..features import OWN_MOUNTS
@@ -25,6 +25,9 @@ class SandboxContextContainers(SandboxContextPart):
 
     async def prepare_overlay(self, request: OverlayRequest) -> None:
         """Make the overlay's directories and mount it; what a failure leaves, `remove_container` takes away."""
+        if request.limit_bytes is not None:
+            refused = UnsupportedFeature(LAYER_LIMIT, "the agent's service SandboxContext has no call for it")
+            raise refused.during("prepare pod container overlay", outcome=Outcome.DID_NOT)
         layout = request.layout
         for directory in (layout.upper, layout.work, layout.merged):
             await self._calls.mkdir(directory, "mkdir pod container overlay path")
