@@ -10,6 +10,7 @@
 # make bench-layers         measure how layers are applied, beside GNU tar, bsdtar, umoci and podman (20 minutes)
 # make bench-layers-short   a part of it; fails when firkin got slower beside GNU tar
 # make bench-vsock          measure the vsock device in a machine, beside one in Python and QEMU's user network
+# make bench-boot           measure the boot of machines until their agents answer, beside a bare busybox
 # make fuzz    apply random layers for FIRKIN_FUZZ_SECONDS, 1200 unless set; then random guests drive the vsock device
 # make asan    golden and random layers, hostile and random guests, with the kernels under the address and the
 #              undefined behaviour sanitizers
@@ -19,7 +20,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: demo test check build wire sync bench bench-layers bench-layers-short bench-vsock fuzz asan clean packages-demo packages-test dev \
+.PHONY: demo test check build wire sync bench bench-layers bench-layers-short bench-vsock bench-boot fuzz asan clean packages-demo packages-test dev \
 	check-style check-types check-kernels check-contracts check-wire check-sync check-kernel-tests
 .PHONY: sessions check-sessions docs
 export DEBIAN_FRONTEND := noninteractive
@@ -113,6 +114,10 @@ bench-layers-short: packages-test dev
 bench-vsock: packages-test dev
 	mkdir -p build
 	$(BIN)/python -m benchmarks.vsock --json build/vsock.json
+
+bench-boot: packages-test dev
+	mkdir -p build
+	$(SUDO) $(BIN)/python -m benchmarks.boot --json build/boot.json
 
 FIRKIN_FUZZ_SECONDS ?= 1200
 

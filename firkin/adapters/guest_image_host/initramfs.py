@@ -16,7 +16,10 @@ _FOR_PODS = ("overlay", "loop")
 # Loaded when the kernel's command line has the parameter: each costs time at boot.
 _WHEN_ASKED_FOR = {"firkin.quotas": "quota_v2"}
 
-_MAIN = "from firkin.vminitd.virtual_machine import main; main()"
+_MAIN = (
+    "from module_archive import use_module_archive; use_module_archive();"
+    " from firkin.vminitd.virtual_machine import main; main()"
+)
 
 
 # Times are seconds since the kernel's start, for `boot_timing`. Every failure ends the first process, hence the kernel

@@ -16,7 +16,7 @@ from .tree import GuestFile, GuestTree
 HOME = "usr/lib/firkin"
 INTERPRETER = f"{HOME}/bin/python3"
 _VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
-_LIBRARY = f"{HOME}/lib/{_VERSION}"
+LIBRARY = f"{HOME}/lib/{_VERSION}"
 
 # What an agent never imports, most of it by size.
 _LEFT_OUT_OF_LIBRARY = frozenset(
@@ -30,7 +30,6 @@ _LEFT_OUT_OF_EXTENSIONS = (
     "_test",
     "_xx",
     "_tkinter",
-    "_ssl",
     "_sqlite3",
     "_curses",
     "readline",
@@ -41,7 +40,7 @@ _LEFT_OUT_OF_EXTENSIONS = (
 
 _PACKAGES = ("grpc", "google.protobuf", "google.rpc", "google._upb", "grpc_status", "msgspec", "isal", "zstandard")
 _SINGLE_MODULES = ("typing_extensions",)
-_OWN_PACKAGES = ("_fast", "domain", "file_trees", "vminitd", "wire")
+_OWN_PACKAGES = ("_fast", "domain", "file_trees", "port_checks", "vminitd", "wire")
 _OWN_MODULES = ("__init__.py", "errors.py")
 _LEFT_OUT_OF_PACKAGES = frozenset(["__pycache__", "tests", "test", "testing", "beta", "compiler", "backend_cffi.py"])
 _EXTENSION_SUFFIX = ".so"
@@ -50,23 +49,25 @@ _EXTENSION_SUFFIX = ".so"
 def add_interpreter(tree: GuestTree) -> None:
     """Put the interpreter, what it imports and the agent into the image.
 
-    Everything importable lies in one directory, as bytecode without sources: an import then costs one look.
+    Everything importable lies in one directory, as bytecode without sources.
     """
     tree.add(INTERPRETER, GuestFile(source=Path(os.path.realpath(sys.executable)), is_executable=True))
     library = Path(sysconfig.get_path("stdlib"))
-    _add_modules(tree, library, _LIBRARY, _LEFT_OUT_OF_LIBRARY)
+    _add_modules(tree, library, LIBRARY, _LEFT_OUT_OF_LIBRARY)
     for extension in _extensions(tree, library / "lib-dynload"):
-        tree.add(f"{_LIBRARY}/lib-dynload/{extension.name}", GuestFile(source=extension))
+        tree.add(f"{LIBRARY}/lib-dynload/{extension.name}", GuestFile(source=extension))
     for name in _PACKAGES:
-        _add_modules(tree, _package_directory(name), f"{_LIBRARY}/{name.replace('.', '/')}", _LEFT_OUT_OF_PACKAGES)
+        _add_modules(tree, _package_directory(name), f"{LIBRARY}/{name.replace('.', '/')}", _LEFT_OUT_OF_PACKAGES)
     for name in _SINGLE_MODULES:
         if (spec := find_spec(name)) is not None and spec.origin is not None:
-            _add_module(tree, Path(spec.origin), _LIBRARY)
+            _add_module(tree, Path(spec.origin), LIBRARY)
     package = Path(__file__).resolve().parents[2]
+    # Under a name of its own: with it begins every other import.
+    _add_module(tree, package / "vminitd/module_archive.py", LIBRARY)
     for name in _OWN_PACKAGES:
-        _add_modules(tree, package / name, f"{_LIBRARY}/firkin/{name}", _LEFT_OUT_OF_PACKAGES)
+        _add_modules(tree, package / name, f"{LIBRARY}/firkin/{name}", _LEFT_OUT_OF_PACKAGES)
     for name in _OWN_MODULES:
-        _add_module(tree, package / name, f"{_LIBRARY}/firkin")
+        _add_module(tree, package / name, f"{LIBRARY}/firkin")
 
 
 def _package_directory(name: str) -> Path:

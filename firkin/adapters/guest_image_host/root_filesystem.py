@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from .bytecode import write_bytecode
+from .interpreter import HOME, LIBRARY
 from .tools import run_tool, tool_path
 from .tree import GuestTree
 
@@ -45,4 +46,4 @@ def _write_tree(tree: GuestTree, staging: Path, search_path: str) -> None:
             target.chmod(file.mode & 0o777)
         else:
             target.mkdir(mode=0o755)
-    write_bytecode(staging, modules, search_path)
+    write_bytecode(staging, modules, LIBRARY, HOME, search_path)

@@ -1,0 +1,35 @@
+"""Ports of a pod in a machine, asked by the machine's agent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import firkin
+from firkin.adapters.agent_grpc import GrpcAgentConnector
+from firkin.domain.probes import HttpGetAction, TcpSocketAction
+from tests.integration.pod.pods import shell
+
+from .shared_machine import SharedMachine
+
+pytestmark = pytest.mark.real_time
+
+
+async def test_the_agent_of_a_machine_asks_ports_over_tcp_http_and_tls(
+    tmp_path: Path, shared_machine: SharedMachine, busybox_image: str
+) -> None:
+    config = firkin.RuntimeConfig(
+        vmm=shared_machine, store="ext4", state_dir=tmp_path / "state", runtime_dir=tmp_path / "run"
+    )
+    async with firkin.open_runtime(config) as runtime:
+        bundle = await runtime.images.resolve(busybox_image)
+        web = shell("web", bundle, "exec httpd -f -p 8080 -h /etc")
+        spec = firkin.PodBuilder("pod-1").container(web).build()
+        async with runtime.spawn(spec) as pod, GrpcAgentConnector().connected(pod.vm, 30) as agent:
+            while (failure := await agent.check_port(TcpSocketAction(8080), 10)) is not None:
+                assert "Connection refused" in failure
+            assert await agent.check_port(HttpGetAction(8080, "/passwd"), 10) is None
+            failure = await agent.check_port(HttpGetAction(8080, "/passwd", scheme="HTTPS"), 10)
+            assert failure is not None
+            assert "WRONG_VERSION_NUMBER" in failure
