@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 import zstandard
 from isal import igzip_lib
@@ -12,14 +12,11 @@ from isal import igzip_lib
 from firkin._fast import zstd_frames
 from firkin.domain.image import Compression
 
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
 PIECE_BYTES = 1024 * 1024
 _GZIP_PORTION_BYTES = 16 * 1024
 # Of what the first bytes of a member become: room for a small layer, without memory of its own from the kernel.
 _GZIP_FIRST_BYTES = 64 * 1024
-_ZSTD_READ_BYTES = 256 * 1024
+_LARGE_BLOCK_BYTES = 16 * 1024 * 1024
 # The stubs of isal take the class for an instance.
 _GzipError: type[Exception] = vars(igzip_lib)["IsalError"]
 
@@ -39,11 +36,22 @@ def decoded(read: Callable[[], bytes], compression: Compression, window_bytes: i
     Raises:
         BlobDamaged: they are not of this compression, or end too early.
     """
+    _keep_freed_memory()
     if compression is Compression.GZIP:
         return _gunzipped(read)
     if compression is Compression.ZSTD:
         return _unzstd(read, window_bytes)
     return iter(read, b"")
+
+
+@functools.cache
+def _keep_freed_memory() -> None:
+    """Free a large block, which nobody has touched.
+
+    After that glibc keeps up to twice as much of what is freed (mallopt(3), M_MMAP_THRESHOLD), instead of giving the
+    pieces back to the kernel and taking them anew: that is a twentieth of a layer's time.
+    """
+    bytes(_LARGE_BLOCK_BYTES)
 
 
 class _GzipMembers:
@@ -99,35 +107,26 @@ def _gunzipped(read: Callable[[], bytes]) -> Iterator[bytes]:
         raise BlobDamaged("its gzip data ends too early")
 
 
-class _ZstdSource(io.RawIOBase):
-    """What zstandard reads from; notes where frames end, which it does not tell."""
+class _ZstdSource(io.BytesIO):
+    """What zstandard reads from: a file to its stubs. Notes where frames end, which it does not tell."""
 
     def __init__(self, next_piece: Callable[[], bytes]) -> None:
+        super().__init__()
         self._next_piece = next_piece
-        self._rest = memoryview(b"")
         self.frames = zstd_frames.ZstdFrames()
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
-        if not self._rest:
-            piece = self._next_piece()
-            self.frames.feed(piece)
-            self._rest = memoryview(piece)
-        room = memoryview(buffer)
-        taken = self._rest[: len(room)]
-        room[: len(taken)] = taken
-        self._rest = self._rest[len(taken) :]
-        return len(taken)
+    def read(self, _size: int | None = -1, /) -> bytes:
+        """The next piece, whatever its size: zstandard takes it as it is, without a copy."""
+        piece = self._next_piece()
+        self.frames.feed(piece)
+        return piece
 
 
 def _unzstd(read: Callable[[], bytes], window_bytes: int) -> Iterator[bytes]:
     """zstd (RFC 8878): several frames, skippable ones among them."""
     source = _ZstdSource(read)
     decompressor = zstandard.ZstdDecompressor(max_window_size=window_bytes)
-    blob = io.BufferedReader(source, _ZSTD_READ_BYTES)
-    with decompressor.stream_reader(blob, _ZSTD_READ_BYTES, read_across_frames=True) as reader:
+    with decompressor.stream_reader(source, read_across_frames=True) as reader:
         try:
             while piece := reader.read(PIECE_BYTES):
                 yield piece
