@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from firkin._fast import _sha256_py, sha256
 from firkin.domain.digest import Digest
 from firkin.domain.errors.base import failing_in
 from firkin.domain.image import Compression, sniffed_compression
@@ -32,16 +32,36 @@ class LayerTooLarge(ValueError):
     """A blob that stands for more than it may; the text says how."""
 
 
-class _Hash:
-    """What `hashlib` has, with a type."""
+class _Sha256Pair(Protocol):
+    """The hashes of the blob and of the tar."""
+
+    def update(self, first: bytes, second: bytes, /) -> None: ...
+    def hexdigests(self) -> tuple[str, str]: ...
+
+
+class _Hashing:
+    """Hashes the pieces of the blob and of the tar; together, where the processor gains by it."""
 
     def __init__(self) -> None:
-        self._sha256 = hashlib.sha256()
-        self.update = self._sha256.update
+        self._pair: _Sha256Pair = sha256.Sha256Pair() if sha256.is_supported() else _sha256_py.Sha256Pair()
+        # Of the blob; it waits for what comes of it.
+        self._piece = b""
 
-    @property
-    def digest(self) -> Digest:
-        return Digest("sha256:" + self._sha256.hexdigest())
+    def take(self, work: tuple[bool, bytes]) -> None:
+        """Whether it is of the tar, and the piece."""
+        is_tar, piece = work
+        if is_tar:
+            self._pair.update(self._piece, piece)
+            self._piece = b""
+        else:
+            self._pair.update(self._piece, b"")
+            self._piece = piece
+
+    def digests(self) -> tuple[Digest, Digest]:
+        """Of the blob and of the tar."""
+        self.take((False, b""))
+        blob, tar = self._pair.hexdigests()
+        return Digest(f"sha256:{blob}"), Digest(f"sha256:{tar}")
 
 
 class LayerBlob:
@@ -61,10 +81,9 @@ class LayerBlob:
         self._source = source
         self._on_read = on_read
         self._limits = limits
-        self._blob_hash = _Hash()
-        self._tar_hash = _Hash()
+        self._hashes = _Hashing()
         # A small layer is a piece of the blob and one of the tar.
-        self._hashing = meter.hash_stage = workers.stage(_update, held=2)
+        self._hashing = meter.hash_stage = workers.stage(self._hashes.take, held=2)
         self._meter = meter
         self._ended = False
         self.blob_bytes = 0
@@ -83,7 +102,7 @@ class LayerBlob:
             self.tar_bytes += len(piece)
             self._check_size()
             if self.compression is not Compression.NONE:
-                self._hashing.put((self._tar_hash, piece))
+                self._hashing.put((True, piece))
             yield piece
 
     def _check_size(self) -> None:
@@ -96,7 +115,7 @@ class LayerBlob:
     def _next_data(self) -> bytes:
         data = self._head or self._read()
         self._head = b""
-        self._hashing.put((self._blob_hash, data))
+        self._hashing.put((False, data))
         return data
 
     def _read(self) -> bytes:
@@ -129,13 +148,8 @@ class LayerBlob:
     def digests(self) -> tuple[Digest, Digest]:
         """Of the blob and of the tar; known at their ends."""
         self._hashing.drain()
-        tar_hash = self._blob_hash if self.compression is Compression.NONE else self._tar_hash
-        return self._blob_hash.digest, tar_hash.digest
-
-
-def _update(work: tuple[_Hash, bytes]) -> None:
-    sha256, data = work
-    sha256.update(data)
+        blob, tar = self._hashes.digests()
+        return blob, blob if self.compression is Compression.NONE else tar
 
 
 def _joined(pieces: Iterator[bytes]) -> Iterator[bytes]:
