@@ -174,6 +174,13 @@ def _guest_images() -> GuestImages:
     return guest_images(load_config())
 
 
+def _kept_guest_images() -> ReclaimableSpace:
+    from firkin.bootstrap import kept_guest_images
+    from firkin.config import load_config
+
+    return kept_guest_images(load_config())
+
+
 def _kvm_obstacle() -> str:
     from firkin.adapters.vmm_qemu.acceleration import kvm_obstacle
 
@@ -274,6 +281,7 @@ def main() -> None:
         templates=_templates,
         reclaimable=_reclaimable,
         guest_images=_guest_images,
+        kept_guest_images=_kept_guest_images,
         kvm_obstacle=_kvm_obstacle,
         vhost_obstacle=_vhost_obstacle,
         long_lived=LongLivedPods(_start_supervised, _pod_registry, _log_keeper, _control_connector, _leftovers),

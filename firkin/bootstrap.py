@@ -256,6 +256,13 @@ def guest_images(config: RuntimeConfig) -> GuestImages:
     return _guest_images(config)
 
 
+def kept_guest_images(config: RuntimeConfig) -> ReclaimableSpace:
+    """What is kept of what virtual machines boot from."""
+    from firkin.adapters.guest_image_host import KeptGuestImages
+
+    return KeptGuestImages(_placed(config.state_dir) / GUEST_IMAGES)
+
+
 def pod_registry(config: RuntimeConfig) -> FilePodRegistry:
     """The long-lived pods below the state directory."""
     from firkin.adapters.pod_registry_files import FilePodRegistry

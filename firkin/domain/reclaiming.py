@@ -15,6 +15,8 @@ class ReclaimableKind(enum.StrEnum):
     BLOB = "blob"
     CACHED_LAYER = "cached layer"
     TEMPLATE = "template"
+    GUEST_IMAGE = "guest image"
+    GUEST_KERNEL = "guest kernel"
 
     @property
     def is_rubbish(self) -> bool:
@@ -26,7 +28,7 @@ class Reclaimable(msgspec.Struct, frozen=True):
     """One thing that takes space.
 
     Attributes:
-        identity: its digest, chain id or file name.
+        identity: its digest, chain id, key or file name.
         last_used: seconds since 1970.
         held: why it cannot be removed now, in words; "" when it can.
     """

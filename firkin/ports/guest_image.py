@@ -12,6 +12,8 @@ import msgspec
 class GuestImage(msgspec.Struct, frozen=True):
     """A kernel, an initramfs, and a read-only root filesystem whose init is the guest agent.
 
+    Who runs a machine from it holds a shared lock (flock(2)) on `root`, by which it is known to be in use.
+
     Attributes:
         key: the same for two images exactly when their contents are.
         kernel: what a VMM boots directly.

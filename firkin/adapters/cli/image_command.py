@@ -9,12 +9,12 @@ import click
 
 from .images_command import DEFAULT_STORE, store_path
 from .pod_end import tell
+from .reclaiming_table import show_reclaiming
 from .services import CliServices
 from .size_type import SizeType
 
 if TYPE_CHECKING:
     from firkin.domain.image import Platform
-    from firkin.domain.reclaiming import Reclaiming
     from firkin.ports.image_library import KeptImage
 
 _IMPORT_HELP = """Keep the image of REFERENCE in the image directory, under NAME, and print how to refer to it.
@@ -106,27 +106,4 @@ def prune(services: CliServices, keep_bytes: int, dry_run: bool, store: str) -> 
     from firkin.application.reclaiming import reclaimed
 
     decisions = asyncio.run(reclaimed(services.reclaimable(store_path(store)), keep_bytes, dry_run=dry_run))
-    _show(decisions, dry_run=dry_run)
-
-
-def _show(decisions: tuple[Reclaiming, ...], *, dry_run: bool) -> None:
-    from firkin.domain.size import Size
-
-    from .table import print_table
-
-    removed = "would remove" if dry_run else "removed"
-    rows = [
-        (
-            removed if decision.is_removed else "kept",
-            decision.item.kind.value,
-            decision.item.identity.removeprefix("sha256:")[:25],
-            str(Size(decision.item.size_bytes)),
-            decision.reason,
-        )
-        for decision in decisions
-    ]
-    if rows:
-        print_table(("", "WHAT", "ID", "SIZE", "WHY"), rows)
-    freed = Size(sum(decision.item.size_bytes for decision in decisions if decision.is_removed))
-    left = Size(sum(decision.item.size_bytes for decision in decisions if not decision.is_removed))
-    click.echo(f"{freed} {'would be freed' if dry_run else 'freed'}, {left} kept")
+    show_reclaiming(decisions, dry_run=dry_run)

@@ -168,6 +168,7 @@ class CliServices(NamedTuple):
     templates: Callable[[Path | None], ReclaimableSpace]
     reclaimable: Callable[[Path | None], Sequence[ReclaimableSpace]]
     guest_images: Callable[[], GuestImages]
+    kept_guest_images: Callable[[], ReclaimableSpace]
     kvm_obstacle: Callable[[], str]
     vhost_obstacle: Callable[[], str]
     long_lived: LongLivedPods

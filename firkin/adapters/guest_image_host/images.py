@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -22,13 +22,14 @@ from firkin.ports.guest_image import BuildProgress, GuestImage
 from .cpio import cpio_archive
 from .initramfs import initramfs
 from .interpreter import add_interpreter
+from .kept_images import is_locked
 from .kernel import Kernel, debian_kernel, own_kernel
 from .kernel_modules import KernelModules
+from .places import BUILDING, IMAGES, INITRAMFS, KERNEL, KERNELS, RECIPES, ROOT
 from .programs import add_programs, add_shared_libraries
 from .root_filesystem import write_root_filesystem
 from .tree import GuestTree, fingerprint
 
-_KERNEL, _INITRAMFS, _ROOT = "vmlinuz", "initramfs", "root.erofs"
 # Of what this adapter puts into an image; counts up when that changes without any file of the host changing.
 _FORMAT = "4"
 
@@ -67,8 +68,8 @@ class HostGuestImages:
         try:
             self._directory.mkdir(mode=0o755, parents=True, exist_ok=True)
             kernel = own_kernel(kernel_path) if kernel_path is not None else None
-            kernel = kernel or debian_kernel(self._directory / "kernels", self._search_path, progress)
-            recipe_path = self._directory / "recipes" / _recipe_name(kernel, self._search_path)
+            kernel = kernel or debian_kernel(self._directory / KERNELS, self._search_path, progress)
+            recipe_path = self._directory / RECIPES / _recipe_name(kernel, self._search_path)
             return self._kept(recipe_path, kernel) or self._built(recipe_path, kernel, progress)
         except PermissionError as error:
             remedy = "choose a state directory that you may write to"
@@ -78,16 +79,21 @@ class HostGuestImages:
         recipe = _read_recipe(recipe_path)
         if recipe is None or fingerprint(map(Path, recipe.looked_at)) != recipe.fingerprint:
             return None
-        return self._whole(recipe.key, kernel)
+        image = self._whole(recipe.key, kernel)
+        if image is not None:
+            # Used just now, for whoever gives space back; other users' images are not ours to mark.
+            with suppress(PermissionError):
+                os.utime(image.root.parent)
+        return image
 
     def _whole(self, key: str, kernel: Kernel) -> GuestImage | None:
-        place = self._directory / "images" / key
+        place = self._directory / IMAGES / key
         if not place.is_dir():
             return None
-        return GuestImage(key, place / _KERNEL, kernel.version, place / _INITRAMFS, place / _ROOT)
+        return GuestImage(key, place / KERNEL, kernel.version, place / INITRAMFS, place / ROOT)
 
     def _built(self, recipe_path: Path, kernel: Kernel, progress: BuildProgress) -> GuestImage:
-        images = self._directory / "images"
+        images = self._directory / IMAGES
         images.mkdir(mode=0o755, exist_ok=True)
         with _locked(images):
             # Somebody else may have built it meanwhile.
@@ -110,11 +116,11 @@ class HostGuestImages:
             return image
 
     def _remove_outdated(self) -> None:
-        """Remove what no recipe makes any more; a machine that runs from it keeps its files open."""
-        recipes = (_read_recipe(path) for path in (self._directory / "recipes").glob("*.json"))
+        """Remove what no recipe makes any more, unless a machine runs from it."""
+        recipes = (_read_recipe(path) for path in (self._directory / RECIPES).glob("*.json"))
         wanted = {recipe.key for recipe in recipes if recipe is not None}
-        for place in (self._directory / "images").iterdir():
-            if place.name not in wanted:
+        for place in (self._directory / IMAGES).iterdir():
+            if place.name not in wanted and not is_locked(place / ROOT):
                 shutil.rmtree(place, ignore_errors=True)
 
     def _trees(self, kernel: Kernel) -> tuple[GuestTree, GuestTree]:
@@ -129,14 +135,14 @@ class HostGuestImages:
         self, place: Path, kernel: Kernel, root: GuestTree, first_root: GuestTree, progress: BuildProgress
     ) -> None:
         """Build aside, and give the image its name whole."""
-        with tempfile.TemporaryDirectory(prefix=".building-", dir=place.parent) as building:
+        with tempfile.TemporaryDirectory(prefix=BUILDING, dir=place.parent) as building:
             aside = Path(building) / "image"
             aside.mkdir(mode=0o755)
             progress("packing the guest's kernel and drivers")
-            shutil.copyfile(kernel.path, aside / _KERNEL)
-            (aside / _INITRAMFS).write_bytes(cpio_archive(first_root))
+            shutil.copyfile(kernel.path, aside / KERNEL)
+            (aside / INITRAMFS).write_bytes(cpio_archive(first_root))
             progress("packing the guest's root filesystem")
-            write_root_filesystem(root, aside / _ROOT, self._search_path)
+            write_root_filesystem(root, aside / ROOT, self._search_path)
             aside.rename(place)
 
 

@@ -29,6 +29,7 @@ from firkin.ports.vmm import SandboxRequest
 
 from .acceleration import KVM, Acceleration, best_acceleration
 from .guest_line import GuestLine
+from .image_hold import image_held
 from .machine import ROOT_SERIAL, STORE_SERIAL, Disk, Machine
 from .monitor import Monitor
 from .process import QemuProcess
@@ -43,6 +44,7 @@ DEFAULT_MEMORY = Size.gib(1)
 _PROGRAM = "qemu-system-x86_64"
 _STOP_SECONDS = 5.0
 _EXIT_SECONDS = 2.0
+_IMAGE_ATTEMPTS = 3
 _CPUS_WITH_KVM = 2
 _PERIOD_MICROSECONDS = 100_000
 _QUOTA_MINIMUM_MICROSECONDS = 1_000
@@ -160,6 +162,13 @@ class QemuVmm:
                 watching.start(sandbox.watch_device(link.device), f"watch the vsock device of {sandbox.id}")
             stack.push_async_callback(sandbox.stop, _STOP_SECONDS)
             yield sandbox
+
+    async def _held_image(self, kernel: Path | None, stack: AsyncExitStack) -> GuestImage:
+        for _ in range(_IMAGE_ATTEMPTS):
+            image = await self._images.image(kernel, self._progress)
+            if stack.enter_context(image_held(image)):
+                return image
+        raise BootFailed("take a guest image", "it is removed as often as it is made")
 
     async def _acceleration(self, qemu: str, image: GuestImage) -> Acceleration:
         wanted = self._settings.acceleration

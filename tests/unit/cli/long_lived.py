@@ -39,6 +39,7 @@ def run_over(registry: MemoryPodRegistry, *arguments: str) -> int:
         templates=unused,
         reclaimable=unused,
         guest_images=unused,
+        kept_guest_images=unused,
         kvm_obstacle=unused,
         vhost_obstacle=unused,
         long_lived=long_lived_in_memory(registry),

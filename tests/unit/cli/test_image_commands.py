@@ -94,6 +94,7 @@ def _services(world: _World, runtime: Callable[..., AbstractAsyncContextManager[
         templates=world.stored,
         reclaimable=spaces,
         guest_images=unused,
+        kept_guest_images=unused,
         kvm_obstacle=unused,
         vhost_obstacle=unused,
         long_lived=long_lived_in_memory(),

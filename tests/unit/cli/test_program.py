@@ -13,7 +13,7 @@ from firkin.adapters.cli import CliServices, run_program
 from firkin.adapters.cli.machine_options import AS_CONFIGURED, MachineOptions
 from firkin.adapters.cli.run_command import command as run_command
 from firkin.adapters.cli.services import FieldVerdict, LayerFile, LayerReport, Places, Resolve
-from firkin.adapters.guest_image_host import HostGuestImages
+from firkin.adapters.guest_image_host import HostGuestImages, KeptGuestImages
 from firkin.adapters.image_library_oci import OciImageLibrary
 from firkin.adapters.memory import MemoryAgentConnector, MemoryImageSource, MemoryPodStore, MemoryVmm, MemoryWorld
 from firkin.adapters.store_directory import DirectoryTemplates
@@ -31,7 +31,7 @@ from firkin.domain.vm_config import VmConfig
 from .long_lived import long_lived_in_memory
 
 
-def _services(agent: Callable[[Sequence[str]], int], *, traceback: bool = False) -> CliServices:
+def memory_services(agent: Callable[[Sequence[str]], int], *, traceback: bool = False) -> CliServices:
     """Services over memory; `agent` stands behind `firkin vminitd`."""
     world, images = MemoryWorld(), MemoryImageSource()
     images.add("any")
@@ -85,6 +85,7 @@ def _services(agent: Callable[[Sequence[str]], int], *, traceback: bool = False)
         templates=lambda store: DirectoryTemplates(Path("/nowhere"), store),
         reclaimable=lambda store: (),
         guest_images=lambda: HostGuestImages(Path("/nowhere"), "/bin"),
+        kept_guest_images=lambda: KeptGuestImages(Path("/nowhere")),
         kvm_obstacle=lambda: "",
         vhost_obstacle=lambda: "",
         long_lived=long_lived_in_memory(),
@@ -114,14 +115,14 @@ def _raising(error: Exception) -> Callable[[Sequence[str]], int]:
 def test_every_error_is_one_line_and_an_exit_code(
     capsys: pytest.CaptureFixture[str], error: Exception, code: int, told: str
 ) -> None:
-    assert run_program(VMINITD, _services(_raising(error))) == code
+    assert run_program(VMINITD, memory_services(_raising(error))) == code
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert lines[0].startswith(told)
 
 
 def test_a_traceback_is_shown_when_it_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_program(VMINITD, _services(_raising(RuntimeError("oh")), traceback=True)) == 125
+    assert run_program(VMINITD, memory_services(_raising(RuntimeError("oh")), traceback=True)) == 125
     assert "Traceback" in capsys.readouterr().err
 
 
@@ -129,12 +130,12 @@ def test_ctrl_c_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
     def agent(_: Sequence[str]) -> NoReturn:
         raise KeyboardInterrupt
 
-    assert run_program(VMINITD, _services(agent)) == 130
+    assert run_program(VMINITD, memory_services(agent)) == 130
     assert capsys.readouterr().err.strip() == ""
 
 
 def test_the_version_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_program(["--version"], _services(_raising(RuntimeError()))) == 0
+    assert run_program(["--version"], memory_services(_raising(RuntimeError()))) == 0
     assert capsys.readouterr().out == "firkin 9.9\n"
 
 
@@ -145,14 +146,14 @@ def test_the_agent_gets_its_arguments(capsys: pytest.CaptureFixture[str]) -> Non
         given.append(arguments)
         return 0
 
-    assert run_program([*VMINITD, "--runtime", "runc"], _services(agent)) == 0
+    assert run_program([*VMINITD, "--runtime", "runc"], memory_services(agent)) == 0
     assert given == [["--listen", "unix:/x", "--host-dir", "/", "--runtime", "runc"]]
 
 
 def test_a_pod_in_memory_runs_to_its_end(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     manifest = tmp_path / "pod"
     manifest.write_text("a echo hello\nlonger echo world\n")
-    assert run_program(["pod", "run", str(manifest)], _services(_raising(RuntimeError()))) == 0
+    assert run_program(["pod", "run", str(manifest)], memory_services(_raising(RuntimeError()))) == 0
     assert sorted(capfd.readouterr().out.splitlines()) == ["a      | hello", "longer | world"]
 
 
