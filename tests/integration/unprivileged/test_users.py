@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -11,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.images.cache import cache_directory
 from tests.unprivileged import without_namespaces
 from tests.unprivileged.nested_tests import make_images_readable, run_tests
 from tests.unprivileged.users import UnprivilegedUser, fresh_user, grant_ids
+from tests.vm.machines import guest_images
 
 _PODS = "tests/integration/pod"
 _KEPT_BY_ALL = (
@@ -109,3 +112,23 @@ def test_the_command_runs_a_container_and_keeps_its_template_below_the_users_hom
     pruned = _firkin(user, "image", "prune", "--keep-bytes", "0")
     assert pruned.returncode == 0, pruned.stderr
     assert not template.exists()
+
+
+def test_a_user_without_further_ids_runs_a_virtual_machine_with_all_ids_inside(
+    user_of_one_id: UnprivilegedUser, busybox_image: str
+) -> None:
+    make_images_readable()
+    asyncio.run(guest_images().image())
+    state = user_of_one_id.home / ".local/state/firkin"
+    script = f'mkdir -p {state} && ln -s {cache_directory().parent / "guest"} {state / "guest"} && exec "$@"'
+    # The image of root's tests, which was made for their PATH.
+    path = {"PATH": os.environ["PATH"]}
+    command = (sys.executable, "-m", "firkin", "run", "--vmm", "qemu", "--memory", "256MiB", busybox_image)
+    inside = "id -u; chown 1000 /etc/passwd && stat -c %u /etc/passwd; cat; exit 7"
+    done = subprocess.run(
+        user_of_one_id.command("sh", "-c", script, "sh", *command, "--", "sh", "-c", inside, **path),
+        capture_output=True, text=True, timeout=_SECONDS, check=False, cwd="/", input="typed\n",
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (7, "0\n1000\ntyped\n"), done.stderr
+    assert os.listdir(state / "run") == []
+    assert os.listdir(state / "pod-stores") == []
