@@ -31,6 +31,7 @@ class Reclaimable(msgspec.Struct, frozen=True):
         identity: its digest, chain id, key or file name.
         last_used: seconds since 1970.
         held: why it cannot be removed now, in words; "" when it can.
+        below: the identity of the template that a layer alone lies on; "" for everything else.
     """
 
     kind: ReclaimableKind
@@ -38,6 +39,7 @@ class Reclaimable(msgspec.Struct, frozen=True):
     size_bytes: int
     last_used: float
     held: str = ""
+    below: str = ""
 
 
 class Reclaiming(msgspec.Struct, frozen=True):

@@ -25,7 +25,9 @@ _HELP = """List the images of the image directory, which run as image:NAME; `fir
   firkin images --json | jq -r '.[].name'
   firkin images --store default                what a directory store holds: images unpacked to templates
 
-With --store, each line is a template: the chain id of its layers, its size, and when a pod last used it."""
+With --store, each line is a template: the chain id of its layers, how many of them are directories of their own, their
+size, how much of it other templates of the list share, and when a pod last used it. With -v these layers follow, the
+uppermost first. JSON has every template, with the chain id of the one `below` it."""
 
 
 def store_path(store: str) -> Path | None:
@@ -36,12 +38,17 @@ def store_path(store: str) -> Path | None:
 @click.command("images", help=_HELP)
 @click.option("--store", metavar="PATH|default", help="List the templates of a directory store instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: a list of objects, sizes in bytes.")
+@click.option("--verbose", "-v", is_flag=True, help="List the layers of each template too.")
 @click.pass_obj
-def command(services: CliServices, store: str | None, as_json: bool) -> None:
+def command(services: CliServices, store: str | None, as_json: bool, verbose: bool) -> None:
     if store is None:
         _show_images(asyncio.run(services.image_library().images()), as_json)
+        return
+    templates = asyncio.run(services.templates(store_path(store)).items())
+    if as_json:
+        _print_templates(templates)
     else:
-        _show_templates(asyncio.run(services.templates(store_path(store)).items()), as_json)
+        _show_templates(templates, verbose)
 
 
 def _show_images(images: tuple[KeptImage, ...], as_json: bool) -> None:
@@ -77,33 +84,43 @@ def _show_images(images: tuple[KeptImage, ...], as_json: bool) -> None:
     print_table(("NAME", "DIGEST", "PLATFORM", "LAYERS", "SIZE", "CREATED"), rows)
 
 
-def _show_templates(templates: tuple[Reclaimable, ...], as_json: bool) -> None:
-    from firkin.domain.size import Size
+def _print_templates(templates: tuple[Reclaimable, ...]) -> None:
+    _print_json(
+        {
+            "chain_id": template.identity,
+            "size_bytes": template.size_bytes,
+            "last_used": _moment(template.last_used).isoformat(),
+            "held": template.held,
+            "below": template.below,
+        }
+        for template in sorted(templates, key=lambda template: template.last_used, reverse=True)
+    )
+
+
+def _show_templates(templates: tuple[Reclaimable, ...], verbose: bool) -> None:
+    from firkin.domain.listed_templates import listed_templates
 
     from .table import print_table
 
-    newest_first = sorted(templates, key=lambda template: template.last_used, reverse=True)
-    if as_json:
-        _print_json(
-            {
-                "chain_id": template.identity,
-                "size_bytes": template.size_bytes,
-                "last_used": _moment(template.last_used).isoformat(),
-                "held": template.held,
-            }
-            for template in newest_first
-        )
-        return
-    rows = [
-        (
-            template.identity.removeprefix("sha256:")[:12],
-            str(Size(template.size_bytes)),
-            f"{_moment(template.last_used):%Y-%m-%d %H:%M:%S}",
-            template.held,
-        )
-        for template in newest_first
-    ]
-    print_table(("CHAIN ID", "SIZE", "LAST USED (UTC)", ""), rows)
+    rows: list[tuple[str, ...]] = []
+    for listed in listed_templates(templates):
+        rows.append(_row(listed.top, str(len(listed.layers)), listed.size_bytes, listed.shared_bytes))
+        if verbose and len(listed.layers) > 1:
+            rows += [_row(layer, "", layer.size_bytes) for layer in listed.layers]
+    print_table(("CHAIN ID", "LAYERS", "SIZE", "SHARED", "LAST USED (UTC)", ""), rows)
+
+
+def _row(template: Reclaimable, layers: str, size_bytes: int, shared_bytes: int | None = None) -> tuple[str, ...]:
+    from firkin.domain.size import Size
+
+    return (
+        ("" if layers else "  ") + template.identity.removeprefix("sha256:")[:12],
+        layers,
+        str(Size(size_bytes)),
+        "" if shared_bytes is None else str(Size(shared_bytes)),
+        f"{_moment(template.last_used):%Y-%m-%d %H:%M:%S}",
+        template.held,
+    )
 
 
 def _moment(seconds: float) -> datetime:

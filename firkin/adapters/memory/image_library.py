@@ -62,6 +62,10 @@ class MemoryReclaimableSpace:
         """Let an item be in use from now on."""
         self._items[identity] = replace(self._items[identity], held=reason)
 
+    def add(self, *items: Reclaimable) -> None:
+        """Let there be more from now on."""
+        self._items |= {item.identity: item for item in items}
+
     async def items(self) -> tuple[Reclaimable, ...]:
         """All that is left."""
         return tuple(self._items.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from msgspec.structs import replace
 
 from firkin.domain.digest import Digest
 from firkin.domain.errors import InvalidDigest
+from firkin.domain.guest_path import GuestPath
+from firkin.domain.layout import StoreLayout
 from firkin.domain.reclaiming import Reclaimable, ReclaimableKind
 
 from .discarding import discard
@@ -19,6 +22,7 @@ from .locks import LOCKS, WAIT_SECONDS, noted_templates, shared_store, template_
 from .owned_trees import DEFAULT_SEARCH_PATH, OwnedTrees
 
 _PREFIX = "sha256-"
+_MARK_CHARACTERS = 128
 
 
 class DirectoryTemplates:
@@ -27,7 +31,8 @@ class DirectoryTemplates:
     def __init__(self, state_dir: Path, path: Path | None = None, search_path: str = DEFAULT_SEARCH_PATH) -> None:
         """Touch nothing yet; without a path, the store is `<state_dir>/store`."""
         self._store = (path or state_dir / "store").absolute()
-        self._templates = self._store / "templates"
+        self._layout = StoreLayout(GuestPath(str(self._store)))
+        self._templates = Path(self._layout.templates)
         self._trees = OwnedTrees(search_path)
 
     async def items(self) -> tuple[Reclaimable, ...]:
@@ -59,12 +64,21 @@ class DirectoryTemplates:
             for (path, chain_id), size_bytes in zip(found, self._sizes(found), strict=True):
                 with contextlib.suppress(FileNotFoundError):
                     held = _held(users[chain_id]) if chain_id in users else ""
-                    yield Reclaimable(ReclaimableKind.TEMPLATE, chain_id, size_bytes, path.stat().st_mtime, held)
+                    used = path.stat().st_mtime
+                    yield Reclaimable(ReclaimableKind.TEMPLATE, chain_id, size_bytes, used, held, self._below(chain_id))
 
     def _found(self) -> Iterator[tuple[Path, Digest]]:
         for path in sorted(self._templates.iterdir()):
             with contextlib.suppress(InvalidDigest):
                 yield path, Digest(path.name.replace(_PREFIX, "sha256:", 1))
+
+    def _below(self, chain_id: Digest) -> str:
+        layout = self._layout
+        if os.path.exists(layout.template_mark(chain_id)):
+            return ""
+        with contextlib.suppress(FileNotFoundError), open(layout.template_stack(chain_id)) as mark:
+            return mark.read(_MARK_CHARACTERS).strip()
+        return ""
 
     def _sizes(self, found: list[tuple[Path, Digest]]) -> list[int]:
         return self._trees.used_bytes([path for path, _ in found])

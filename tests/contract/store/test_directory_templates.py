@@ -63,6 +63,18 @@ async def test_templates_are_listed_with_their_size_and_last_use(tmp_path: Path)
     assert 50_000 <= item.size_bytes < 100_000
 
 
+async def test_a_layer_alone_tells_what_it_lies_on_and_a_whole_template_nothing(tmp_path: Path) -> None:
+    for chain_id in (ONE, TWO):
+        template = made(tmp_path, chain_id)
+        (template / ".stack").write_text(ONE if chain_id == TWO else "")
+    (template / ".complete").unlink()
+
+    assert {identity: item.below for identity, item in (await items(tmp_path)).items()} == {ONE: "", TWO: ONE}
+
+    (template / ".complete").touch()
+    assert (await items(tmp_path))[TWO].below == ""
+
+
 async def test_a_template_that_nothing_uses_is_removed_whole(tmp_path: Path) -> None:
     for chain_id in (ONE, TWO):
         made(tmp_path, chain_id)

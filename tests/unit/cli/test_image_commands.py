@@ -136,11 +136,37 @@ def test_images_lists_in_columns_and_steers_no_terminal(world: _World, capsys: p
 
 def test_templates_are_listed_of_the_store_that_is_given(world: _World, capsys: pytest.CaptureFixture[str]) -> None:
     assert world.run("images", "--store", "default") == 0
-    assert capsys.readouterr().out.splitlines()[1].split() == [CHAIN_ID.hex[:12], "1", "MiB", "1970-01-02", "00:00:00"]
+    header, row = (line.split() for line in capsys.readouterr().out.splitlines())
+    assert header == ["CHAIN", "ID", "LAYERS", "SIZE", "SHARED", "LAST", "USED", "(UTC)"]
+    assert row == [CHAIN_ID.hex[:12], "1", "1", "MiB", "0", "B", "1970-01-02", "00:00:00"]
     assert world.run("images", "--store", "/some/store", "--json") == 0
     (template,) = json.loads(capsys.readouterr().out)
     assert (template["chain_id"], template["last_used"]) == (CHAIN_ID, "1970-01-02T00:00:00+00:00")
+    assert template["below"] == ""
     assert world.stores == [None, Path("/some/store")]
+
+
+def test_layers_of_a_stack_are_listed_only_when_asked_for(world: _World, capsys: pytest.CaptureFixture[str]) -> None:
+    tops = [Digest.of(name) for name in (b"one", b"two")]
+    world.templates.add(
+        *(
+            Reclaimable(ReclaimableKind.TEMPLATE, top, 2**21, 86400.0 - at, below=CHAIN_ID)
+            for at, top in enumerate(tops)
+        )
+    )
+
+    assert world.run("images", "--store", "default") == 0
+    _, *rows = (line.split() for line in capsys.readouterr().out.splitlines())
+    assert [row[:6] for row in rows] == [[top.hex[:12], "2", "3", "MiB", "1", "MiB"] for top in tops]
+
+    assert world.run("images", "--store", "default", "-v") == 0
+    _, *rows = (line.split() for line in capsys.readouterr().out.splitlines())
+    layers = [[top.hex[:12], "2", "MiB"] for top in tops]
+    lowest = [CHAIN_ID.hex[:12], "1", "MiB"]
+    assert [row[:3] for row in rows] == [
+        [tops[0].hex[:12], "2", "3"], layers[0], lowest,
+        [tops[1].hex[:12], "2", "3"], layers[1], lowest,
+    ]  # fmt: skip
 
 
 def test_rm_tells_what_it_removed_and_what_was_not_there(world: _World, capsys: pytest.CaptureFixture[str]) -> None:
