@@ -1,4 +1,4 @@
-"""Where zstd frames end (RFC 8878, 3.1): decoders that are read from do not tell a frame that was cut short."""
+"""Where zstd frames end, and how much memory they ask for (RFC 8878, 3.1): decoders that are read from tell neither."""
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
@@ -14,6 +14,8 @@ cdef enum Part:
     MAGIC
     SKIPPABLE_SIZE
     DESCRIPTOR
+    WINDOW
+    CONTENT_SIZE  # of a frame whose window is as large as its content
     BLOCK_HEADER
     UNKNOWN  # no frame: the decoder refuses it
 
@@ -23,11 +25,13 @@ cdef class ZstdFrames:
     """Follows a stream of frames, skippable ones among them, by the sizes that it states."""
 
     cdef Part _part
-    cdef unsigned char[4] _field
+    cdef unsigned char[8] _field
     cdef int _wanted  # bytes of the field
     cdef int _known
     cdef unsigned long long _skipped  # bytes that come before the field
     cdef bint _has_checksum
+    cdef unsigned int _after_window
+    cdef unsigned long long _window_bytes
 
     def __cinit__(self):
         self._next(MAGIC, 4, 0)
@@ -43,6 +47,11 @@ cdef class ZstdFrames:
     def is_between(self):
         """True when what came ends where a frame ends, or where none began."""
         return self._part == MAGIC and self._known == 0 and self._skipped == 0
+
+    @property
+    def window_bytes(self):
+        """The largest window that a frame asked for so far."""
+        return self._window_bytes
 
     cdef void _follow(self, const unsigned char *at, unsigned long long size) noexcept nogil:
         cdef unsigned long long skipped
@@ -60,11 +69,11 @@ cdef class ZstdFrames:
             if self._known == self._wanted:
                 self._take(self._number())
 
-    cdef unsigned int _number(self) noexcept nogil:
-        cdef unsigned int number = 0
+    cdef unsigned long long _number(self) noexcept nogil:
+        cdef unsigned long long number = 0
         cdef int index
         for index in range(self._wanted):
-            number |= <unsigned int>self._field[index] << (8 * index)
+            number |= <unsigned long long>self._field[index] << (8 * index)
         return number
 
     cdef void _next(self, Part part, int wanted, unsigned long long skipped) noexcept nogil:
@@ -73,8 +82,8 @@ cdef class ZstdFrames:
         self._known = 0
         self._skipped = skipped
 
-    cdef void _take(self, unsigned int number) noexcept nogil:
-        cdef unsigned int size
+    cdef void _take(self, unsigned long long number) noexcept nogil:
+        cdef unsigned long long size
         if self._part == MAGIC:
             if number == <unsigned int>FRAME_MAGIC:
                 self._next(DESCRIPTOR, 1, 0)
@@ -85,8 +94,13 @@ cdef class ZstdFrames:
         elif self._part == SKIPPABLE_SIZE:
             self._next(MAGIC, 4, number)
         elif self._part == DESCRIPTOR:
-            self._has_checksum = number & 4 != 0
-            self._next(BLOCK_HEADER, 3, _header_rest(number))
+            self._begin_header(<unsigned int>number)
+        elif self._part == WINDOW:
+            self._note_window(_window_of(<unsigned int>number))
+            self._next(BLOCK_HEADER, 3, self._after_window)
+        elif self._part == CONTENT_SIZE:
+            self._note_window(number + 256 if self._wanted == 2 else number)
+            self._next(BLOCK_HEADER, 3, 0)
         else:
             size = 1 if (number >> 1 & 3) == RAW_BLOCK_OF_ONE_BYTE else number >> 3
             if number & 1:
@@ -94,14 +108,24 @@ cdef class ZstdFrames:
             else:
                 self._next(BLOCK_HEADER, 3, size)
 
+    cdef void _begin_header(self, unsigned int descriptor) noexcept nogil:
+        # What follows: window, dictionary id and content size (RFC 8878, 3.1.1.1).
+        cdef bint is_single_segment = descriptor >> 5 & 1
+        cdef unsigned int dictionary = 4 if descriptor & 3 == 3 else descriptor & 3
+        cdef unsigned int content = 1 << (descriptor >> 6)
+        self._has_checksum = descriptor & 4 != 0
+        if is_single_segment:
+            self._next(CONTENT_SIZE, <int>content, dictionary)
+            return
+        self._after_window = dictionary + (0 if content == 1 else content)
+        self._next(WINDOW, 1, 0)
 
-cdef unsigned int _header_rest(unsigned int descriptor) noexcept nogil:
-    # What follows the descriptor: window, dictionary id and content size (RFC 8878, 3.1.1.1).
-    cdef bint is_single_segment = descriptor >> 5 & 1
-    cdef unsigned int dictionary = descriptor & 3
-    cdef unsigned int content = descriptor >> 6
-    cdef unsigned int size = 0 if is_single_segment else 1
-    size += 4 if dictionary == 3 else dictionary
-    if content == 0:
-        return size + (1 if is_single_segment else 0)
-    return size + (<unsigned int>1 << content)
+    cdef void _note_window(self, unsigned long long size) noexcept nogil:
+        if size > self._window_bytes:
+            self._window_bytes = size
+
+
+cdef unsigned long long _window_of(unsigned int descriptor) noexcept nogil:
+    # RFC 8878, 3.1.1.1.2: an exponent, and eighths.
+    cdef unsigned long long base = <unsigned long long>1 << (10 + (descriptor >> 3))
+    return base + (base >> 3) * (descriptor & 7)

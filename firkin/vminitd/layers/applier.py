@@ -92,6 +92,7 @@ def apply_layer(
     whiteouts: Whiteouts = Whiteouts.APPLIED,
     rootless: bool = False,
     lower: Callable[[], int] | None = None,
+    large_window: Callable[[], None] | None = None,
     meter: LayerMeter | None = None,
 ) -> LayerResult:
     """Apply the layer that `stream` holds to a rootfs on which the layers below it were applied.
@@ -114,6 +115,8 @@ def apply_layer(
         lower: for whiteouts as overlayfs reads them, in a directory of the layer's own: called at most once, from a
             thread of the application, when the layer builds on what it does not bring. Gives an open directory that
             shows the layers below, merged, and stays open. What it raises ends the application.
+        large_window: called at most once, in the caller's thread, before the layer takes more memory than most do: that
+            of a large zstd window. May wait, and what it raises ends the application.
         meter: measures the application, for who wants to know before its end, or after its failure.
 
     Errors tell which stage failed: pull, inflate, hash or write.
@@ -152,7 +155,7 @@ def apply_layer(
             raise MediaTypeUnsupported(media_type, reason).in_stage("inflate")
         try:
             with _telling(below):
-                _write(blob, writer, writing, layer_name, meter)
+                _write(blob.pieces(large_window or _nothing), writer, writing, layer_name, meter)
             if not writer.is_closed and diff_id is None:
                 # With a diff id to vouch for it, an archive without end mark is as its maker left it.
                 reason = "the archive ends without its end mark: it may be cut short"
@@ -176,6 +179,10 @@ def apply_layer(
             writer.implied_parents,
             _replaced(writer),
         )
+
+
+def _nothing() -> None:
+    """No other layer is applied at the same time."""
 
 
 class _Below:
@@ -251,13 +258,13 @@ def _umask() -> int:
 
 
 def _write(
-    blob: LayerBlob, writer: layer.LayerWriter, writing: Stage[bytes], layer_name: str, meter: LayerMeter
+    pieces: Iterator[bytes], writer: layer.LayerWriter, writing: Stage[bytes], layer_name: str, meter: LayerMeter
 ) -> None:
     """Write the whole archive."""
     try:
         try:
             with meter.inflating():
-                for piece in blob.pieces():
+                for piece in pieces:
                     writing.put(piece)
         except (BlobDamaged, LayerTooLarge) as error:
             # What came before the damage may be refused for a reason of its own.

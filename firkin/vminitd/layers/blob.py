@@ -91,14 +91,15 @@ class LayerBlob:
         self._head = self._read()
         self.compression = sniffed_compression(self._head)
 
-    def pieces(self) -> Iterator[bytes]:
-        """The tar.
+    def pieces(self, on_large_window: Callable[[], None]) -> Iterator[bytes]:
+        """The tar; `on_large_window` is called before more memory is taken for it than most layers need.
 
         Raises:
             BlobDamaged: the blob cannot be decompressed.
             LayerTooLarge: the tar exceeds a limit.
         """
-        for piece in _joined(decoded(self._next_data, self.compression, self._limits.window_bytes)):
+        window_bytes = self._limits.window_bytes
+        for piece in _joined(decoded(self._next_data, self.compression, window_bytes, on_large_window)):
             self.tar_bytes += len(piece)
             self._check_size()
             if self.compression is not Compression.NONE:

@@ -13,6 +13,8 @@ from firkin._fast import zstd_frames
 from firkin.domain.image import Compression
 
 PIECE_BYTES = 1024 * 1024
+LARGE_WINDOW_BYTES = 8 * 1024 * 1024
+"""More than any decoder has to allow for (RFC 8878, 3.1.1.1.2), so that one of them at a time has to do."""
 _GZIP_PORTION_BYTES = 16 * 1024
 # Of what the first bytes of a member become: room for a small layer, without memory of its own from the kernel.
 _GZIP_FIRST_BYTES = 64 * 1024
@@ -25,13 +27,17 @@ class BlobDamaged(ValueError):
     """Bytes that cannot be decompressed; the text says why."""
 
 
-def decoded(read: Callable[[], bytes], compression: Compression, window_bytes: int) -> Iterator[bytes]:
+def decoded(
+    read: Callable[[], bytes], compression: Compression, window_bytes: int, on_large_window: Callable[[], None]
+) -> Iterator[bytes]:
     """The pieces that the pieces of `read` stand for; `read` gives b"" at the end.
 
     Args:
         read: called for the next piece.
         compression: of the blob.
         window_bytes: the most that a zstd frame may refer back over.
+        on_large_window: called before memory is taken for the first frame that refers back over more than
+            LARGE_WINDOW_BYTES.
 
     Raises:
         BlobDamaged: they are not of this compression, or end too early.
@@ -40,7 +46,7 @@ def decoded(read: Callable[[], bytes], compression: Compression, window_bytes: i
     if compression is Compression.GZIP:
         return _gunzipped(read)
     if compression is Compression.ZSTD:
-        return _unzstd(read, window_bytes)
+        return _unzstd(read, window_bytes, on_large_window)
     return iter(read, b"")
 
 
@@ -110,21 +116,26 @@ def _gunzipped(read: Callable[[], bytes]) -> Iterator[bytes]:
 class _ZstdSource(io.BytesIO):
     """What zstandard reads from: a file to its stubs. Notes where frames end, which it does not tell."""
 
-    def __init__(self, next_piece: Callable[[], bytes]) -> None:
+    def __init__(self, next_piece: Callable[[], bytes], on_large_window: Callable[[], None]) -> None:
         super().__init__()
         self._next_piece = next_piece
+        self._on_large_window = on_large_window
+        self._is_large = False
         self.frames = zstd_frames.ZstdFrames()
 
     def read(self, _size: int | None = -1, /) -> bytes:
         """The next piece, whatever its size: zstandard takes it as it is, without a copy."""
         piece = self._next_piece()
         self.frames.feed(piece)
+        if not self._is_large and self.frames.window_bytes > LARGE_WINDOW_BYTES:
+            self._is_large = True
+            self._on_large_window()
         return piece
 
 
-def _unzstd(read: Callable[[], bytes], window_bytes: int) -> Iterator[bytes]:
+def _unzstd(read: Callable[[], bytes], window_bytes: int, on_large_window: Callable[[], None]) -> Iterator[bytes]:
     """zstd (RFC 8878): several frames, skippable ones among them."""
-    source = _ZstdSource(read)
+    source = _ZstdSource(read, on_large_window)
     decompressor = zstandard.ZstdDecompressor(max_window_size=window_bytes)
     with decompressor.stream_reader(source, read_across_frames=True) as reader:
         try:

@@ -17,7 +17,7 @@ class Limits(NamedTuple):
         expansion: bytes of the archive for each byte of the blob (gzip cannot exceed 1032).
         expansion_free_bytes: of the archive, before its expansion counts.
         window_bytes: that a zstd frame may refer back over, and so the memory it takes: that of zstd's level 20, which
-            no builder of images goes beyond (RFC 8878 asks for 8 MiB).
+            no builder of images goes beyond (RFC 8878 asks for 8 MiB; levels 21 and 22, of `--ultra`, take up to 128).
     """
 
     entries: int = 4_000_000

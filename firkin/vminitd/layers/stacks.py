@@ -227,17 +227,32 @@ class TemplateStack:
         meter = LayerMeter()
         self._meters.append(meter)
         with opened(index) as source:
-            below = lower if part.is_alone else None
-            entries = part.builder.apply(self._layers[index], source, lower=below, meter=meter)
+            entries = part.builder.apply(
+                self._layers[index],
+                source,
+                lower=lower if part.is_alone else None,
+                large_window=lambda: self._wait_for_lower(part.top),
+                meter=meter,
+            )
         with self._counting:
             self.entries += entries
             self._done.add(index)
 
+    def _wait_for_lower(self, index: int) -> None:
+        """Only one layer at a time has a large window: those below go first, as they wait for none above."""
+        for part in self._parts.values():
+            if part.top < index:
+                part.applied.wait()
+        self._raise_if_failed()
+
+    def _raise_if_failed(self) -> None:
+        if self._failed.is_set():
+            raise AgentError("apply layer", "a layer below it failed", errno=errno.ECANCELED)
+
     def _merged_below(self, index: int) -> int:
         """What lies below a layer, merged; waits until it was applied."""
         lowers = self._directories_below(index)
-        if self._failed.is_set():
-            raise AgentError("apply layer", "a layer below it failed", errno=errno.ECANCELED)
+        self._raise_if_failed()
         if len(lowers) == 1:
             with translating("open lower layer", lowers[0]):
                 return os.open(lowers[0], DIRECTORY)

@@ -107,11 +107,13 @@ class TemplateBuilder:
         on_bytes: Callable[[int], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
         lower: Callable[[], int] | None = None,
+        large_window: Callable[[], None] | None = None,
         meter: LayerMeter | None = None,
     ) -> int:
         """Apply the next layer, lowest first; returns the number of its entries.
 
-        A layer alone asks `lower` for what lies below it (see `apply_layer`).
+        A layer alone asks `lower` for what lies below it; `large_window` may put off what takes much memory (see
+        `apply_layer`).
 
         Raises:
             BlobCorrupt, DiffIdMismatch, MediaTypeUnsupported, LayerRefused, StoreFull, AgentError: as apply_layer.
@@ -127,6 +129,7 @@ class TemplateBuilder:
             cancelled=cancelled,
             whiteouts=self._whiteouts(),
             lower=lower,
+            large_window=large_window,
             meter=meter,
             rootless=in_user_namespace(),
         ).entries

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import random
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from firkin.domain.digest import Digest
 from firkin.domain.errors import LayerRefused
 from firkin.vminitd.layers.applier import apply_layer
 from firkin.vminitd.layers.limits import Limits
@@ -133,6 +135,46 @@ def test_memory_is_bounded_whatever_the_layer(
     command = [sys.executable, "-c", _PROGRAM, str(rootfs), str(blob)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     before, peak = map(int, done.stdout.split())
+    assert peak - before < 64
+    assert peak < 100
+
+
+_STACK_PROGRAM = """
+import contextlib, sys
+from firkin.domain.digest import Digest, chain_ids
+from firkin.vminitd.layers.stacks import TemplateStack
+from firkin.vminitd.layers.templates import TemplateLayer
+def peak():
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) // 1024
+described = [each.split(",") for each in sys.argv[2:]]
+layers = [TemplateLayer(Digest(digest), Digest(diff_id), "", 0) for _, digest, diff_id in described]
+@contextlib.contextmanager
+def opened(index):
+    with open(described[index][0], "rb", buffering=0) as stream:
+        yield stream
+before = peak()
+with TemplateStack(sys.argv[1], chain_ids([layer.diff_id for layer in layers])[-1], layers) as stack:
+    stack.build(opened, lambda: None)
+    print(before, peak(), stack.entries)
+"""
+
+
+@pytest.mark.parametrize("window_log", [23, 25])
+def test_memory_is_bounded_with_layers_beside_each_other_of_the_largest_windows(
+    tmp_path: Path, window_log: int
+) -> None:
+    noise = random.Random(1).randbytes(MIB)
+    described = []
+    for number in range(3):
+        tar = file(f"noise-{number}", b"", size=48 * MIB) + noise * 48 + END
+        blob = tmp_path / f"{number}.zst"
+        blob.write_bytes(windowed(tar, window_log))
+        described.append(f"{blob},{Digest.of(blob.read_bytes())},{Digest.of(tar)}")
+    command = [sys.executable, "-c", _STACK_PROGRAM, str(tmp_path), *described]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    before, peak, entries = map(int, done.stdout.split())
+    assert entries == 3
     assert peak - before < 64
     assert peak < 100
 
