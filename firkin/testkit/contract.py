@@ -11,7 +11,7 @@ from types import ModuleType
 import msgspec
 import pytest
 
-_AGENT = ("agent", "agent_copies", "agent_events", "agent_statistics", "agent_terminals")
+_AGENT = ("agent", "agent_copies", "agent_events", "agent_network", "agent_statistics", "agent_terminals")
 
 
 class Contract(msgspec.Struct, frozen=True):
@@ -43,6 +43,8 @@ CONTRACTS = {
         Contract("image library", "firkin_image_library", ("image_library",)),
         Contract("reclaimable space", "firkin_reclaimable_space", ("reclaimable_space",)),
         Contract("streams", "firkin_streams", ("streams",)),
+        Contract("log keeper", "firkin_log_keeper", ("log_keeper",)),
+        Contract("pod registry", "firkin_pod_registry", ("pod_registry",)),
         Contract("sandbox promises", "firkin_sandbox", ("sandbox_promises",)),
     )
 }

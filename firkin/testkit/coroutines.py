@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 _SETTLING_SECONDS = 1.0
+_CLOCK_MARKS = ("real_time", "virtual_time", "real_sockets")
 
 
 class _JumpingSelector(selectors.DefaultSelector):
@@ -55,13 +56,14 @@ async def _without_leftover_tasks(
 def run_if_coroutine(item: pytest.Function, deadline_seconds: float | None = None) -> bool | None:
     """Run a coroutine test on a loop of its own; it fails when it leaves a task behind. None for any other test.
 
-    A test that is marked `real_time` runs on the clock, unless its adapter is marked `virtual_time`. One that is marked
-    `many_runs` runs without asyncio's debug mode.
+    A test that is marked `real_time` runs on the clock, unless its adapter is marked `virtual_time`; one that is marked
+    `real_sockets` does in any case. One that is marked `many_runs` runs without asyncio's debug mode.
     """
     if not inspect.iscoroutinefunction(item.obj):
         return None
     debug = item.get_closest_marker("many_runs") is None
-    on_the_clock = item.get_closest_marker("real_time") and not item.get_closest_marker("virtual_time")
+    marks = {name for name in _CLOCK_MARKS if item.get_closest_marker(name) is not None}
+    on_the_clock = "real_sockets" in marks or ("real_time" in marks and "virtual_time" not in marks)
     arguments = {name: item.funcargs[name] for name in inspect.signature(item.obj).parameters}
     with asyncio.Runner(debug=debug, loop_factory=None if on_the_clock else VirtualTimeLoop) as runner:
         runner.run(_without_leftover_tasks(item.obj, arguments, deadline_seconds))

@@ -54,6 +54,8 @@ MADE = {
     "firkin_agent": agent,
     "firkin_image_source": Source,
     "firkin_image_library": MemoryImageLibrary,
+    "firkin_log_keeper": MemoryLogKeeper,
+    "firkin_pod_registry": MemoryPodRegistry,
     "firkin_streams": Streams,
 }
 """

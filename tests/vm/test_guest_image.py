@@ -7,9 +7,10 @@ import hashlib
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from firkin.adapters.guest_image_host import HostGuestImages
+from firkin.adapters.guest_image_host import HostGuestImages, interpreter
 from firkin.domain.errors import MissingTool
 from firkin.ports.guest_image import GuestImage
 
@@ -46,6 +47,13 @@ async def test_an_image_that_is_there_is_taken_without_building(tmp_path: Path) 
     assert await guest_images().image(progress=steps.append) == kept
     assert steps == []
     assert kept.kernel_version.endswith("-cloud-amd64")
+
+
+async def test_a_firkin_that_puts_other_files_into_it_makes_another_image(tmp_path: Path) -> None:
+    kept = await guest_images().image()
+    recipes = [msgspec.json.decode(path.read_bytes()) for path in (kept.root.parents[2] / "recipes").glob("*.json")]
+    looked_at = [recipe["looked_at"] for recipe in recipes if recipe["key"] == kept.key]
+    assert interpreter.__file__ in looked_at[-1]
 
 
 async def test_a_missing_tool_is_told_with_its_package_and_leaves_no_image(tmp_path: Path) -> None:

@@ -101,7 +101,8 @@ class HostGuestImages:
                 return image
             progress("looking for what goes into the guest image")
             root, first_root = self._trees(kernel)
-            looked_at = root.looked_at | first_root.looked_at | {kernel.path}
+            # What chooses is looked at as well as what is chosen: another firkin may choose otherwise.
+            looked_at = root.looked_at | first_root.looked_at | {kernel.path, *Path(__file__).parent.glob("*.py")}
             seen = fingerprint(looked_at)
             key = hashlib.sha256(
                 f"{_FORMAT}\0{root.digest(sys.version)}\0{first_root.digest()}\0{_file_digest(kernel.path)}".encode()

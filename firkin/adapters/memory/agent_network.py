@@ -52,6 +52,7 @@ class MemoryAgentNetwork:
 
         async with contextlib.AsyncExitStack() as stack:
             async with self._call("forward_port"):
+                await self._sandbox.expose_guest_port(forward.container_port)
                 try:
                     server = await asyncio.start_server(on_connection, forward.host_address, forward.host_port)
                 except OSError as error:

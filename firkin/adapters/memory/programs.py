@@ -160,6 +160,26 @@ async def _exit(process: MemoryProcess) -> int:
     return int(process.args[1])
 
 
+async def _httpd(process: MemoryProcess) -> int:
+    """As that of busybox: `httpd -f -p PORT -h DIRECTORY`; one file is there, /passwd."""
+    port = int(process.args[process.args.index("-p") + 1])
+
+    def status(path: str) -> int:
+        return 200 if path == "/passwd" else 404
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = (await reader.readline()).decode("ascii", "replace").split()
+        found = status(request[1] if len(request) > 1 else "")
+        body = "root:x:0:0:root:/:/bin/sh\n" if found == 200 else ""
+        writer.write(f"HTTP/1.0 {found} told\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+        writer.close()
+
+    process.ports[port] = status
+    process.servers[port] = serve
+    await asyncio.Event().wait()
+    return 0
+
+
 PROGRAMS: Mapping[str, Program] = {
     "true": _true,
     "false": _false,
@@ -169,6 +189,7 @@ PROGRAMS: Mapping[str, Program] = {
     "sleep": _sleep,
     "stubborn": _stubborn,
     "exit": _exit,
+    "httpd": _httpd,
     "size": _size,
     "sizes": _sizes,
     "stty": _stty,

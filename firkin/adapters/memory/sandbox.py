@@ -53,7 +53,9 @@ class MemorySandbox:
         self._ended.add_done_callback(lambda _: callback())
 
     async def expose_guest_port(self, port: int) -> None:
-        """Nothing is there to be exposed."""
+        """Nothing is there to be exposed; it is a place for faults."""
+        await self._faults.reach("sandbox.expose_guest_port")
+        await self._faults.reach("sandbox.expose_guest_port", after=True)
 
     async def wait_ended(self) -> SandboxExit:
         """Wait for the end."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from typing import Any, cast
 
 from msgspec.structs import replace
 
+from firkin.domain.port_forwards import PortForward
 from firkin.ports.agent import Agent
 from firkin.ports.agent_connector import AgentConnector
 from firkin.ports.agent_processes import ProcessStreams, StartedProcess
 from firkin.ports.sandbox import Sandbox
 
+from .calls import FaultyCalls
 from .host_ports import FaultySandbox, entered
 from .script import FaultScript
 from .streams import FaultySink, FaultySource
@@ -35,41 +37,19 @@ class FaultyAgentConnector:
             yield cast(Agent, _FaultyAgent(agent, self._script))
 
 
-class _FaultyAgent:
-    """Whatever an agent can do, and however its port grows: each of its methods is a call of the script."""
+class _FaultyAgent(FaultyCalls):
+    """An agent; so are the streams of the processes that it starts."""
 
     def __init__(self, agent: Agent, script: FaultScript) -> None:
+        super().__init__(agent, script, "agent")
         self._agent = agent
-        self._script = script
 
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._agent, name)
-        if inspect.iscoroutinefunction(found):
-            return self._call(name, found)
-        if inspect.isasyncgenfunction(found):
-            return self._stream(name, found)
-        return found
+    def forwarded(self, forward: PortForward) -> AbstractAsyncContextManager[PortForward]:
+        """Forward a port, as the rules for `agent.forwarded` and `agent.leave_forwarded` have it."""
+        return entered(self._script, "agent.forwarded", "agent.leave_forwarded", self._agent.forwarded(forward))
 
-    def _call(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-        async def call(*arguments: Any, **named: Any) -> Any:
-            size = sum(len(argument) for argument in (*arguments, *named.values()) if isinstance(argument, bytes))
-            answer = await self._script.perform(f"agent.{name}", lambda: method(*arguments, **named), size, again=True)
-            return self._with_streams(answer) if isinstance(answer, StartedProcess) else answer
-
-        return call
-
-    def _stream(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-        async def stream(*arguments: Any, **named: Any) -> AsyncIterator[Any]:
-            items = method(*arguments, **named)
-            async with contextlib.aclosing(items):
-                while True:
-                    try:
-                        item = await self._script.perform(f"agent.{name}", items.__anext__)
-                    except StopAsyncIteration:
-                        return
-                    yield item
-
-        return stream
+    def _answered(self, answer: Any) -> Any:
+        return self._with_streams(answer) if isinstance(answer, StartedProcess) else answer
 
     def _with_streams(self, started: StartedProcess) -> StartedProcess:
         stdin, stdout, stderr = started.streams.stdin, started.streams.stdout, started.streams.stderr

@@ -68,8 +68,8 @@ class FaultySandbox:
         return self._sandbox.store_mount
 
     async def expose_guest_port(self, port: int) -> None:
-        """Expose it; no fault changes that."""
-        await self._sandbox.expose_guest_port(port)
+        """Expose it, as the rules for `sandbox.expose_guest_port` have it."""
+        await self._script.perform("sandbox.expose_guest_port", lambda: self._sandbox.expose_guest_port(port))
 
     async def wait_ended(self) -> SandboxExit:
         """Wait for its end; no fault changes that."""

@@ -18,6 +18,7 @@ from firkin.domain.errors import (
     StoreDamaged,
     StoreFull,
     StoreInUse,
+    SupervisorUnreachable,
 )
 
 
@@ -103,4 +104,15 @@ def _image_error(fault: Fault, call: str) -> FirkinError:
     return ImageNotFound(call, f"injected: {fault}")
 
 
-_HOST_ERRORS = {"vmm": _boot_error, "agents": _boot_error, "store": _store_error, "images": _image_error}
+def _control_error(fault: Fault, call: str) -> FirkinError:
+    return SupervisorUnreachable("pod", f"injected at {call}: {fault}")
+
+
+_HOST_ERRORS = {
+    "vmm": _boot_error,
+    "agents": _boot_error,
+    "store": _store_error,
+    "images": _image_error,
+    "controls": _control_error,
+    "control": _control_error,
+}

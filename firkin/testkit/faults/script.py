@@ -14,6 +14,7 @@ import msgspec
 from firkin.domain.errors import SandboxDied
 from firkin.ports.agent_connector import AgentConnector
 from firkin.ports.image_source import ImageSource
+from firkin.ports.pod_control import ControlConnector
 from firkin.ports.sandbox import Sandbox
 from firkin.ports.store import PodStore
 from firkin.ports.vmm import Vmm
@@ -145,3 +146,9 @@ class FaultScript:
         from .host_ports import FaultyImageSource
 
         return FaultyImageSource(source, self)
+
+    def controls(self, connector: ControlConnector) -> ControlConnector:
+        """A way to supervisors whose calls `controls.*` obey the rules, and those of their pods, `control.*`."""
+        from .pod_control import FaultyControlConnector
+
+        return FaultyControlConnector(connector, self)

@@ -1,4 +1,4 @@
-"""What every registry of pods promises (ports/pod_registry.py)."""
+"""What every registry of pods promises, and what only files can have."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from firkin.adapters.memory import MemoryPodRegistry
 from firkin.adapters.pod_registry_files import FilePodRegistry, PodLeftovers
-from firkin.domain.errors import PodNameTaken, PodNotFound, PodStillRunning
+from firkin.domain.errors import PodNameTaken
 from firkin.domain.ids import PodId
 from firkin.domain.supervised_pod import PodRecord, SupervisedPhase
 from firkin.ports.pod_registry import PodRegistry
@@ -25,7 +25,7 @@ POD = PodId("pod-1")
 
 
 @pytest.fixture(params=["memory", "files"])
-def registry(request: pytest.FixtureRequest, tmp_path: Path) -> PodRegistry:
+def firkin_pod_registry(request: pytest.FixtureRequest, tmp_path: Path) -> PodRegistry:
     return MemoryPodRegistry() if request.param == "memory" else FilePodRegistry(tmp_path / "state")
 
 
@@ -38,68 +38,6 @@ def _ended(registry: PodRegistry, pod_id: PodId = POD, created: float = 1.0) -> 
     with registry.claimed(_record(pod_id, created)) as claimed:
         claimed.save(record)
     return record
-
-
-def test_an_empty_registry_knows_nobody(registry: PodRegistry) -> None:
-    assert registry.records() == ()
-    assert not registry.is_held(POD)
-    for name in ("pod-1", "", "../pod-1", ".new-1"):
-        with pytest.raises(PodNotFound):
-            registry.record(name)
-    with pytest.raises(PodNotFound):
-        registry.remove(POD)
-
-
-def test_a_pod_is_held_while_it_is_claimed_and_its_record_is_what_was_saved_last(registry: PodRegistry) -> None:
-    with registry.claimed(_record()) as claimed:
-        assert registry.is_held(POD)
-        assert registry.record("pod-1").phase is SupervisedPhase.STARTING
-        claimed.save(replace(_record(), phase=SupervisedPhase.RUNNING))
-        assert registry.record("pod-1").phase is SupervisedPhase.RUNNING
-        claimed.save(replace(_record(), phase=SupervisedPhase.EXITED))
-    assert not registry.is_held(POD)
-    assert registry.record("pod-1").phase is SupervisedPhase.EXITED
-
-
-def test_a_name_is_taken_as_long_as_the_pod_is_kept(registry: PodRegistry) -> None:
-    with registry.claimed(_record()), pytest.raises(PodNameTaken, match="is starting"):
-        _ended(registry)
-    # That one was let go of without an end.
-    with pytest.raises(PodNameTaken, match="is abandoned"):
-        _ended(registry)
-    registry.remove(POD)
-    _ended(registry)
-    with pytest.raises(PodNameTaken, match="is exited"):
-        _ended(registry)
-
-
-def test_a_pod_that_nobody_holds_and_that_did_not_end_is_abandoned(registry: PodRegistry) -> None:
-    with registry.claimed(_record()) as claimed:
-        claimed.save(replace(_record(), phase=SupervisedPhase.RUNNING))
-    record = registry.record("pod-1")
-    assert (record.phase, record.ended > 0) == (SupervisedPhase.ABANDONED, True)
-    assert registry.records() == (record,)
-
-
-def test_only_a_pod_that_nobody_runs_can_be_removed(registry: PodRegistry) -> None:
-    with registry.claimed(_record()), pytest.raises(PodStillRunning):
-        registry.remove(POD)
-    registry.remove(POD)
-    assert registry.records() == ()
-
-
-def test_a_discarded_pod_is_forgotten_when_it_is_let_go_of(registry: PodRegistry) -> None:
-    with registry.claimed(_record()) as claimed:
-        claimed.discard()
-        assert registry.record("pod-1")
-    with pytest.raises(PodNotFound):
-        registry.record("pod-1")
-
-
-def test_records_come_the_oldest_first(registry: PodRegistry) -> None:
-    for name, created in (("c", 2.0), ("a", 3.0), ("b", 1.0)):
-        _ended(registry, PodId(name), created)
-    assert [record.id for record in registry.records()] == ["b", "c", "a"]
 
 
 class TestFiles:

@@ -23,7 +23,7 @@ from firkin.domain.process import ExitStatus
 from firkin.domain.stages import CONTAINER_STAGES, POD_STAGES
 from firkin.testkit.faults import Fault, FaultKind
 
-from .faulty_world import FaultyWorld
+from .faulty_world import PORT, FaultyWorld
 from .use_cases import ENDS_THE_POD, IN_STAGES, USE_CASES
 
 CROSSED_THE_WIRE = (AgentError, AgentUnreachable, DeadlineExceeded, SandboxDied, StoreFull)
@@ -130,6 +130,7 @@ async def check_aftermath(world: FaultyWorld, pod: Pod, use_case: str) -> None:
             await pod.add_container(world.container("other"))
     await pod.stop(0)
     assert pod.state is PodPhase.STOPPED, pod.state
+    assert pod.forwarded_ports() == ()
     with refusing():
         await pod.add_container(world.container("other"))
     await check_nothing_is_left(world)
@@ -174,6 +175,8 @@ async def check_pod_works(world: FaultyWorld, pod: Pod) -> None:
     await pod.remove_container("new")
     await pod.write_empty_dir_file("work", "a/b", b"data")
     assert (await pod.store_usage()).total_blocks > 0
+    async with pod.forward(PORT):
+        assert len(pod.forwarded_ports()) == 1
     if pod.contains_container("old") and pod.container("old").state is ContainerPhase.RUNNING:
         async with await pod.container("old").exec("echo", "here") as process:
             assert (await process.wait_with_output()).stdout == b"here\n"

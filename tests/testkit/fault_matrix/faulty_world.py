@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from firkin.adapters.memory import MemoryAgentConnector, MemoryImageSource, MemoryPodStore, MemoryVmm, MemoryWorld
 from firkin.application.images import Images
 from firkin.application.pod import Pod
@@ -12,10 +14,15 @@ from firkin.application.runtime import Runtime
 from firkin.domain.container_spec import PodContainerSpec
 from firkin.domain.image import ImageBundle, ImageConfig
 from firkin.domain.pod_spec import PodBuilder, PodSpec
+from firkin.domain.probes import Probe
 from firkin.domain.process import Stdio
 from firkin.domain.rootfs_source import RootfsSource
 from firkin.domain.volumes import EmptyDirVolume
-from firkin.testkit.faults import FaultScript
+from firkin.testkit.faults import Fault, FaultKind, FaultScript
+from firkin.testkit.faults.kinds import error_of
+
+EXPOSING = "sandbox.expose_guest_port"
+PORT = 8080
 
 
 class FaultyWorld:
@@ -43,12 +50,27 @@ class FaultyWorld:
         self.places = 0
         self._cancel_at: tuple[int, asyncio.Future[object]] | None = None
         self.script.on_call = self._passed
-        self.memory.faults.on_passage = lambda _, place: self._passed(place)
+        self.memory.faults.on_passage = lambda _, place: self._passed_inside(place)
+        self._inner_fault: Fault | None = None
 
     def _passed(self, _: str) -> None:
         self.places += 1
         if self._cancel_at is not None and self._cancel_at[0] == self.places:
             self._cancel_at[1].cancel()
+
+    def _passed_inside(self, place: str) -> None:
+        """Inside the adapters: what an agent asks of its sandbox goes wrong as the script has it, without delay."""
+        self._passed(place)
+        name, _, moment = place.partition(" ")
+        if name != EXPOSING:
+            return
+        if moment == "before":
+            self._inner_fault = self.script.fault_of(name)
+        fault = self._inner_fault
+        if fault is None or fault.kind in (FaultKind.DELAY, FaultKind.DUPLICATE):
+            return
+        if fault.has_effect is (moment == "after"):
+            raise error_of(fault, name)
 
     def cancel_at(self, place: int, task: asyncio.Future[object]) -> None:
         """Cancel a task at the place of this number, counted from here."""
@@ -59,6 +81,11 @@ class FaultyWorld:
         bundle = self.bundle if container_id == "old" else self.fresh_bundle
         spec = PodContainerSpec(container_id, RootfsSource.oci_bundle(bundle))
         return spec.command(*(command or ("sleep",))).stdout(Stdio.PIPED).stderr(Stdio.PIPED)
+
+    def probed(self, container_id: str) -> PodContainerSpec:
+        """A server that becomes ready once its port answers."""
+        readiness = replace(Probe.http_get(PORT, "/passwd"), period_seconds=1.0)
+        return self.container(container_id, "httpd", "-f", "-p", str(PORT)).readiness_probe(readiness)
 
     def spec(self) -> PodSpec:
         """A pod with a container that runs, and a volume with a file."""

@@ -6,10 +6,7 @@ Which calls a use case makes is found out by recording a run of it. FIRKIN_FAULT
 from __future__ import annotations
 
 import itertools
-import os
 import time
-import traceback
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -27,38 +24,13 @@ from .case import (
     check_fault,
     places_of,
 )
+from .failures import SEED, Failures, Note
 from .faulty_world import FaultyWorld
 from .use_cases import USE_CASES
 
 pytestmark = pytest.mark.many_runs
 
-SEED = int(os.environ.get("FIRKIN_FAULT_SEED", "20240229"))
 RANDOM_RUNS = 20
-
-Note = Callable[[str, object], None]
-
-
-class Failures:
-    """Runs cases and keeps those that went wrong, so that one run tells of all of them."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._told: list[str] = []
-
-    async def run(self, label: object, work: Awaitable[None]) -> None:
-        """Run one case."""
-        self.count += 1
-        try:
-            await work
-        except Exception as error:
-            last = traceback.extract_tb(error.__traceback__)[-1]
-            where = [f for f in traceback.extract_tb(error.__traceback__) if "fault_matrix" in f.filename][-1]
-            self._told.append(f"{label}: {error!r} ({where.name}:{where.lineno}, {last.name}:{last.lineno})")
-
-    def check(self) -> None:
-        """Fail when any of them went wrong."""
-        if self._told:
-            pytest.fail(f"{len(self._told)} of {self.count} cases:\n" + "\n".join(self._told[:40]), pytrace=False)
 
 
 @pytest.mark.parametrize("use_case", USE_CASES)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from firkin.application.pod import Pod
+from firkin.domain.events import ContainerReadinessChanged, PodPhaseChanged
 
-from .faulty_world import FaultyWorld
+from .faulty_world import PORT, FaultyWorld
 
 Step = Callable[[FaultyWorld, Pod], Awaitable[object]]
 
@@ -68,6 +69,20 @@ async def _copy(world: FaultyWorld, pod: Pod) -> None:
     await pod.container("old").copy_out("/tmp/copy", world.scratch / "back")
 
 
+async def _forward(world: FaultyWorld, pod: Pod) -> None:
+    async with pod.forward(PORT) as port:
+        assert pod.forwarded_ports() == (port,)
+    assert pod.forwarded_ports() == ()
+
+
+async def _probe(world: FaultyWorld, pod: Pod) -> None:
+    async with pod.events() as events:
+        await pod.add_container(world.probed("new"))
+        while (event := await events.next_event()) is not None:
+            if isinstance(event, ContainerReadinessChanged | PodPhaseChanged):
+                break
+
+
 async def _remove(world: FaultyWorld, pod: Pod) -> None:
     await pod.remove_container("old")
 
@@ -114,6 +129,8 @@ USE_CASES: dict[str, Step] = {
     "exec": _exec,
     "write": _write,
     "copy": _copy,
+    "forward": _forward,
+    "probe": _probe,
     "remove": _remove,
     "restart": _restart,
     "trim": _trim,

@@ -1,0 +1,30 @@
+"""Every use case of a long-lived pod, every call between it and its users and between it and the world, every fault."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from .case import FAULTS
+from .failures import SEED, Failures, Note
+from .supervised_cases import SUPERVISED_USE_CASES, SupervisedWorld, run_step
+
+pytestmark = pytest.mark.many_runs
+
+
+@pytest.mark.parametrize("use_case", SUPERVISED_USE_CASES)
+async def test_a_fault_leaves_the_pod_to_itself_or_ends_it_and_leaves_nothing(
+    use_case: str, tmp_path: Path, record_property: Note
+) -> None:
+    failures = Failures()
+    calls = await run_step(SupervisedWorld(tmp_path), use_case)
+    for index, call in enumerate(calls):
+        for fault in FAULTS:
+            number, world = calls[: index + 1].count(call), SupervisedWorld(tmp_path)
+            hit = partial(world.script.on, call, fault, call=number)
+            await failures.run(f"{use_case}: {call} #{number}: {fault}", run_step(world, use_case, hit))
+    record_property("firkin cases", ["fault matrix of long-lived pods", failures.count, f"seed {SEED}"])
+    assert failures.count > 1
+    failures.check()
