@@ -223,12 +223,12 @@ MUTANTS = (
         "pass",
     ),
     Mutant(
-        "a connection that nobody takes stays open",
+        "a connection that nobody takes is answered",
         "firkin_agent",
         "a_connection_that_nobody_in_the_pod_takes",
         "agent_network",
         "writer.close()\n            else:",
-        "pass\n            else:",
+        "writer.write(b'?'), writer.close()\n            else:",
     ),
     Mutant(
         "a stage is not told",

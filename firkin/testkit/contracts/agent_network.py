@@ -121,7 +121,8 @@ async def _answer(forward: PortForward, question: bytes) -> bytes:
     reader, writer = await asyncio.open_connection(forward.host_address, forward.host_port)
     try:
         writer.write(question)
-        return await reader.read()
+        async with asyncio.timeout(_UP_SECONDS):
+            return await reader.read()
     except ConnectionError:
         return b""
     finally:
