@@ -1,4 +1,4 @@
-"""The peer: the same kernel and QEMU, an initramfs of busybox alone."""
+"""The peer: the same kernel and QEMU, busybox alone, and a kernel's command line as anybody writes it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from firkin.ports.guest_image import GuestImage
 from .cpu_time import cpu_seconds
 
 _SAID = b"busybox runs"
+_COMMAND_LINE = "console=ttyS0 quiet panic=-1"
 _INIT = f"#!/bin/busybox sh\necho {_SAID.decode()}\nexec busybox sleep 1000\n"
 
 
@@ -49,6 +50,7 @@ def bare_boot(directory: Path, image: GuestImage, memory: Size) -> tuple[float, 
     arguments = machine.arguments()
     # Nobody listens for its monitor.
     del arguments[arguments.index("-mon") - 2 : arguments.index("-mon") + 2]
+    arguments[arguments.index("-append") + 1] = _COMMAND_LINE
     begun = time.perf_counter()
     with subprocess.Popen(
         ["qemu-system-x86_64", *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
