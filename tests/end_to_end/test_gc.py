@@ -12,6 +12,7 @@ import pytest
 
 from .command import Command, finished
 
+STORES = ["directory", pytest.param("ext4:64MiB", marks=pytest.mark.needs_root)]
 WAITING = "echo ready; while :; do sleep 0.05; done"
 
 
@@ -31,7 +32,7 @@ def _remains(firkin: Command) -> list[str]:
     return [one for one in firkin.leftovers() if not one.startswith(pods)]
 
 
-@pytest.mark.parametrize("store", ["directory", "ext4:64MiB"])
+@pytest.mark.parametrize("store", STORES)
 def test_a_killed_supervisors_leavings_are_removed_and_living_pods_are_left_alone(
     firkin: Command, busybox_image: str, store: str
 ) -> None:
@@ -70,7 +71,7 @@ _MOMENTS: dict[str, Callable[[Command], bool]] = {
 }
 
 
-@pytest.mark.parametrize("store", ["directory", "ext4:64MiB"])
+@pytest.mark.parametrize("store", STORES)
 @pytest.mark.parametrize("moment", list(_MOMENTS))
 def test_a_supervisor_may_be_killed_at_any_moment(firkin: Command, busybox_image: str, moment: str, store: str) -> None:
     arguments = ("run", "-d", "--name", "killed", "--store", store, busybox_image, "sh", "-c", WAITING)
@@ -108,7 +109,7 @@ def _processes_of(firkin: Command, word: str) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("store", ["directory", "ext4:64MiB"])
+@pytest.mark.parametrize("store", STORES)
 def test_a_killed_foreground_run_is_tidied_up_as_well(firkin: Command, busybox_image: str, store: str) -> None:
     with firkin.started("run", "--store", store, busybox_image, "sh", "-c", WAITING) as command:
         assert command.stdout is not None

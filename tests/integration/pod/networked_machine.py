@@ -1,4 +1,4 @@
-"""A program for a network namespace of its own: a machine with one address, and a pod with a user network on it."""
+"""A program for the machine that networked_machine.sh makes: a server, a resolver, and a pod with a user network."""
 
 from __future__ import annotations
 
@@ -38,15 +38,6 @@ class Resolver(asyncio.DatagramProtocol):
         self._transport.sendto(data[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + data[12:end] + answer, address)
 
 
-def make_machine(directory: Path) -> None:
-    """Give this namespace an address and a resolver."""
-    resolver = directory / "resolv.conf"
-    for words in (("link", "set", "lo", "up"), ("addr", "add", f"{MACHINE}/32", "dev", "lo")):
-        subprocess.run(["ip", *words], check=True)
-    resolver.write_text(f"nameserver {MACHINE}\n")
-    subprocess.run(["mount", "--bind", resolver, "/etc/resolv.conf"], check=True)
-
-
 async def _greets(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.write(b"heard " + await reader.readline())
     writer.close()
@@ -83,5 +74,4 @@ def _network_processes() -> list[int]:
 
 
 if __name__ == "__main__":
-    make_machine(Path(sys.argv[1]))
     asyncio.run(main(Path(sys.argv[1])))

@@ -5,14 +5,23 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+import pytest
 
 import firkin
 
 
+@pytest.mark.needs_root
 def test_a_pod_reaches_the_network_and_names_but_not_the_loopback_of_its_host(tmp_path: Path) -> None:
-    program = [sys.executable, "-m", "tests.integration.pod.networked_machine", str(tmp_path)]
-    isolated = ["unshare", "--net", "--mount", "--propagation", "private", "--", *program]
+    check_user_network([sys.executable, "-m", "tests.integration.pod.networked_machine", str(tmp_path)])
+
+
+def check_user_network(program: Sequence[str]) -> None:
+    """Run the program of a networked machine, and see what its pods saw."""
+    made = ["sh", str(Path(__file__).with_name("networked_machine.sh"))]
+    isolated = ["unshare", "--net", "--mount", "--propagation", "private", "--", *made, *program]
     ran = subprocess.run(
         isolated, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3], timeout=240
     )

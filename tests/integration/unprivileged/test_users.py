@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.images.cache import cache_directory
+from tests.integration.pod.test_user_network import check_user_network
 from tests.unprivileged import without_namespaces
 from tests.unprivileged.nested_tests import make_images_readable, run_tests
 from tests.unprivileged.users import UnprivilegedUser, fresh_user, grant_ids
@@ -56,6 +57,20 @@ def test_what_is_different_for_a_user(user: UnprivilegedUser) -> None:
 
 def test_what_is_different_for_a_user_with_one_id(user_of_one_id: UnprivilegedUser) -> None:
     assert " passed" in run_tests(user_of_one_id, [_FOR_USERS])
+
+
+def test_pods_of_a_user_go_on_by_themselves_and_what_killed_ones_left_is_removed(user: UnprivilegedUser) -> None:
+    assert " passed" in run_tests(user, ["tests/end_to_end/test_long_lived.py", "tests/end_to_end/test_gc.py"])
+
+
+def test_ports_of_the_host_lead_into_pods_of_a_user(user: UnprivilegedUser) -> None:
+    assert " passed" in run_tests(user, ["tests/end_to_end/test_run.py"], "-k", "port")
+
+
+def test_pods_of_a_user_reach_the_network(user: UnprivilegedUser) -> None:
+    make_images_readable()
+    program = [sys.executable, "-m", "tests.integration.pod.networked_machine", f"{user.home}/n"]
+    check_user_network(user.command(*program, FIRKIN_TEST_IMAGES=str(cache_directory())))
 
 
 def test_control_groups_that_were_delegated_are_used(user: UnprivilegedUser) -> None:
