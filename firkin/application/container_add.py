@@ -176,6 +176,8 @@ async def _template_stages(pod: OpenPod, bundle: ImageBundle) -> Mapping[str, fl
     await pod.hold_template(bundle.chain_id)
     store = pod.store
     result = await pod.templates.ensure(pod.agent, store.medium.identity, bundle, store.layout, pod.progress)
+    if result.created:
+        pod.events.image_unpacked(bundle, result)
     pod.known_templates.add(bundle.chain_id)
     return result.stage_seconds
 

@@ -16,15 +16,18 @@ from firkin.domain.events import (
     ContainerStartFailed,
     Event,
     EventBuffer,
+    ImageUnpacked,
     PodPhaseChanged,
     PodStarted,
     ProbeFailed,
     Subscribed,
 )
 from firkin.domain.ids import ContainerId
+from firkin.domain.image import ImageBundle
 from firkin.domain.lifecycle import ContainerPhase, PodPhase
 from firkin.domain.process import ContainerStartupTiming
 from firkin.ports.agent import Agent
+from firkin.ports.agent_templates import TemplateResult
 
 from .task_scope import TaskScope
 
@@ -119,6 +122,13 @@ class PodEvents:
     def pod_started(self, stage_seconds: Mapping[str, float]) -> None:
         """The pod's spawn is over."""
         self._publish(PodStarted(time.time(), stage_seconds))
+
+    def image_unpacked(self, bundle: ImageBundle, result: TemplateResult) -> None:
+        """An image became a template."""
+        event = ImageUnpacked(
+            time.time(), bundle.reference, bundle.chain_id, result.entries, result.seconds, result.replaced
+        )
+        self._publish(event)
 
     def _publish(self, event: Event) -> None:
         if self.on_event is not None:

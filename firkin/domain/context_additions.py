@@ -14,5 +14,8 @@ are `medium=disk` or `medium=memory`, `size=<bytes>` and `group=<gid>`."""
 PROCESS_NAMESPACE = "firkin-process-namespace"
 """Type of Mount: the process namespace that the pod's containers share, at its place in the sandbox."""
 
+REPLACED_KEY = "firkin-replaced-bin"
+"""Trailing metadata of ApplyOciLayer: what could not be made as it is in the layer, a JSON object of counts by kind."""
+
 NO_SYMLINKS = "firkin-no-symlinks:"
 """Before the root of a Copy of one file into the sandbox: no symlink below that directory is followed or replaced."""

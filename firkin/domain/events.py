@@ -146,6 +146,26 @@ class PodStartFailed(msgspec.Struct, frozen=True):
     stage_seconds: Mapping[str, float]
 
 
+class ImageUnpacked(msgspec.Struct, frozen=True):
+    """An image became a template of the store.
+
+    Attributes:
+        reference: of the image.
+        chain_id: of the template.
+        entries: of its layers, whiteouts among them.
+        seconds: that it took.
+        replaced: what could not be made as it is in the image, with its count: `device` (an empty file instead),
+            `owner` (another one instead), `attribute` (left out).
+    """
+
+    at_unix_seconds: float
+    reference: str
+    chain_id: str
+    entries: int
+    seconds: float
+    replaced: Mapping[str, int] = {}
+
+
 SandboxEvent = Subscribed | ProcessCreated | ProcessStarted | ProcessExited | OutOfMemory | AgentStopping | EventsMissed
 """What an agent tells."""
 
@@ -154,6 +174,7 @@ HostEvent = (
     | ContainerPhaseChanged
     | ContainerReadinessChanged
     | ProbeFailed
+    | ImageUnpacked
     | ContainerStarted
     | ContainerStartFailed
     | PodStarted

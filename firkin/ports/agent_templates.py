@@ -12,12 +12,23 @@ from firkin.domain.layout import StoreLayout
 
 
 class TemplateProgress(msgspec.Struct, frozen=True):
-    """How far a materialisation is; byte counts are of the blobs as they lie on the host."""
+    """How far a materialisation is; byte counts are of the blobs as they lie on the host.
+
+    Attributes:
+        layer_index: the layer being applied.
+        layer_count: how many there are.
+        done_bytes: read so far.
+        total_bytes: of all layers.
+        reference: of the image.
+        replaced: in the last report, as in TemplateResult.
+    """
 
     layer_index: int
     layer_count: int
     done_bytes: int
     total_bytes: int
+    reference: str = ""
+    replaced: Mapping[str, int] = {}
 
 
 class TemplateResult(msgspec.Struct, frozen=True):
@@ -28,12 +39,15 @@ class TemplateResult(msgspec.Struct, frozen=True):
         entries: of all its layers.
         seconds: that the call took.
         stage_seconds: of a template that was made, by stage (`TEMPLATE_STAGES`), as far as the agent tells.
+        replaced: what could not be made as it is in the image, with its count: `device` (an empty file instead),
+            `owner` (another one instead), `attribute` (left out). Only root without a user namespace loses nothing.
     """
 
     created: bool
     entries: int = 0
     seconds: float = 0.0
     stage_seconds: Mapping[str, float] = {}
+    replaced: Mapping[str, int] = {}
 
 
 ProgressCallback = Callable[[TemplateProgress], None]

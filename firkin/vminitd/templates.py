@@ -56,6 +56,11 @@ class TemplateJob:
         """What each of `TEMPLATE_STAGES` took so far, over all layers."""
         return self._stack.stage_seconds
 
+    @property
+    def replaced(self) -> Mapping[str, int]:
+        """What could not be made as it is in the image, over all layers."""
+        return self._stack.replaced
+
     def run(self) -> bool:
         """Make the template; False when it was there already.
 

@@ -134,8 +134,9 @@ def test_the_next_pod_tidies_up(firkin: Command, busybox_image: str) -> None:
     assert firkin.run("rm", "killed").code == 0
 
 
-def test_rm_of_an_abandoned_pod_removes_everything(firkin: Command, busybox_image: str) -> None:
-    _start(firkin, busybox_image, "killed", "--store", "ext4:64MiB")
+@pytest.mark.parametrize("store", STORES)
+def test_rm_of_an_abandoned_pod_removes_everything(firkin: Command, busybox_image: str, store: str) -> None:
+    _start(firkin, busybox_image, "killed", "--store", store)
     _kill_supervisor(firkin, "killed")
     assert firkin.run("rm", "killed").code == 0
     assert firkin.leftovers() == []

@@ -127,7 +127,8 @@ class FirkinAgent(FirkinAgentFiles, FirkinAgentStatistics, FirkinAgentEvents, Fi
                     task.cancel()
                 if sending:
                     await asyncio.wait(sending)
-        return TemplateResult(last.created, last.entries, time.perf_counter() - begun, stages)
+        seconds = time.perf_counter() - begun
+        return TemplateResult(last.created, last.entries, seconds, stages, dict(last.replaced))
 
     def _listener(self, listening: contextlib.ExitStack) -> BulkListener:
         listener = self._session.listen(with_token=True)
@@ -150,7 +151,8 @@ class FirkinAgent(FirkinAgentFiles, FirkinAgentStatistics, FirkinAgentEvents, Fi
                 stall.progressed()
                 stages |= told_stages(last.stage_seconds, TEMPLATE_STAGES)
                 if progress is not None and (last.created or not last.complete):
-                    progress(TemplateProgress(last.layer_index, len(bundle.layers), last.done_bytes, total_bytes))
+                    counts = (last.layer_index, len(bundle.layers), last.done_bytes, total_bytes)
+                    progress(TemplateProgress(*counts, bundle.reference, dict(last.replaced)))
         finally:
             call.cancel()
         if not last.complete:

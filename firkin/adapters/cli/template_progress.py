@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
@@ -11,6 +12,20 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 
 from firkin.domain.size import Size
 from firkin.ports.agent_templates import TemplateProgress
+
+from .pod_end import tell
+
+_REPLACEMENTS = {
+    "device": ("device file is an empty file", "device files are empty files"),
+    "owner": ("file belongs to somebody else", "files belong to somebody else"),
+    "attribute": ("extended attribute is missing", "extended attributes are missing"),
+}
+
+
+def replaced_sentence(reference: str, replaced: Mapping[str, int]) -> str:
+    """What is not in a template as it is in its image."""
+    parts = [f"{count} {_REPLACEMENTS[kind][count != 1]}" for kind, count in replaced.items() if kind in _REPLACEMENTS]
+    return f"of {reference}, {', '.join(parts)}: what only root can make is not as it is in the image"
 
 
 class TemplateProgressDisplay:
@@ -25,6 +40,7 @@ class TemplateProgressDisplay:
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._told = -1
+        self._replaced: dict[str, Mapping[str, int]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -39,8 +55,14 @@ class TemplateProgressDisplay:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+        for reference, replaced in self._replaced.items():
+            if replaced.keys() & _REPLACEMENTS.keys():
+                tell(f"note: {replaced_sentence(reference, replaced)}")
+        self._replaced.clear()
 
     def __call__(self, progress: TemplateProgress) -> None:
+        if progress.replaced:
+            self._replaced[progress.reference] = progress.replaced
         if self._console.is_terminal:
             self._show_bar(progress)
             if progress.done_bytes >= progress.total_bytes:

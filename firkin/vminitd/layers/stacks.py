@@ -13,6 +13,7 @@ import os
 import stat
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
@@ -63,6 +64,7 @@ class TemplateStack:
 
     Attributes:
         entries: applied so far.
+        replaced: what could not be made as it is in the image, by kind (see `LayerResult`), with its count.
     """
 
     def __init__(self, store_path: str, chain_id: Digest, layers: Sequence[TemplateLayer]) -> None:
@@ -80,6 +82,7 @@ class TemplateStack:
         self._meters: list[LayerMeter] = []
         self._commit_seconds = 0.0
         self.entries = 0
+        self.replaced: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
         return self
@@ -227,7 +230,7 @@ class TemplateStack:
         meter = LayerMeter()
         self._meters.append(meter)
         with opened(index) as source:
-            entries = part.builder.apply(
+            applied = part.builder.apply(
                 self._layers[index],
                 source,
                 lower=lower if part.is_alone else None,
@@ -235,7 +238,8 @@ class TemplateStack:
                 meter=meter,
             )
         with self._counting:
-            self.entries += entries
+            self.entries += applied.entries
+            self.replaced.update(applied.replaced)
             self._done.add(index)
 
     def _wait_for_lower(self, index: int) -> None:

@@ -25,7 +25,7 @@ from firkin.vminitd.filesystem.store import STAGING_PREFIX, sync
 from firkin.vminitd.filesystem.stored_templates import StoredTemplates
 from firkin.vminitd.user_namespace import in_user_namespace
 
-from .applier import Whiteouts, apply_layer
+from .applier import LayerResult, Whiteouts, apply_layer
 from .blob import ByteSource
 from .meter import LayerMeter
 
@@ -109,8 +109,8 @@ class TemplateBuilder:
         lower: Callable[[], int] | None = None,
         large_window: Callable[[], None] | None = None,
         meter: LayerMeter | None = None,
-    ) -> int:
-        """Apply the next layer, lowest first; returns the number of its entries.
+    ) -> LayerResult:
+        """Apply the next layer, lowest first.
 
         A layer alone asks `lower` for what lies below it; `large_window` may put off what takes much memory (see
         `apply_layer`).
@@ -132,7 +132,7 @@ class TemplateBuilder:
             large_window=large_window,
             meter=meter,
             rootless=in_user_namespace(),
-        ).entries
+        )
 
     def _whiteouts(self) -> Whiteouts:
         if not self._is_alone:

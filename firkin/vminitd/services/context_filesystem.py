@@ -10,7 +10,7 @@ import msgspec
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc.aio import ServicerContext
 
-from firkin.domain.context_additions import NO_SYMLINKS
+from firkin.domain.context_additions import NO_SYMLINKS, REPLACED_KEY
 from firkin.domain.copying import CopyReport, CopySource
 from firkin.domain.errors import InvalidArgument, UnsupportedFeature
 from firkin.domain.ids import ContainerId
@@ -147,15 +147,17 @@ class FilesystemCalls:
         async with _answering_at(context, "apply layer", request.archive_path):
             refuse_impossible(request.destination)
             # The applier is imported when the first layer comes: the agent listens sooner.
-            from ..layers.applier import apply_layer
+            from ..layers.applier import LayerResult, apply_layer
 
-            def applied() -> int:
+            def applied() -> LayerResult:
                 with opened_guest_file(request.archive_path) as archive:
                     name, rootless = request.archive_path, in_user_namespace()
-                    return apply_layer(request.destination, archive, layer_name=name, rootless=rootless).entries
+                    return apply_layer(request.destination, archive, layer_name=name, rootless=rootless)
 
-            entries = await self._agent.template_workers.run(applied)
-        return wire.ApplyOciLayerResponse(entries_applied=entries)
+            result = await self._agent.template_workers.run(applied)
+            if result.replaced:
+                context.set_trailing_metadata(((REPLACED_KEY, msgspec.json.encode(result.replaced)),))
+        return wire.ApplyOciLayerResponse(entries_applied=result.entries)
 
     async def Sync(self, request: wire.SyncRequest, context: _Context) -> wire.SyncResponse:
         async with answering(context, "sync"):

@@ -61,4 +61,5 @@ async def template_progress(
             created=created,
             entries=job.entries,
             stage_seconds=job.stage_seconds,
+            replaced=job.replaced,
         )

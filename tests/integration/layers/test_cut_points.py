@@ -179,4 +179,4 @@ def test_a_caller_that_fails_at_each_buffer(tmp_path: Path, media_type: str) -> 
 def test_the_layer_itself_is_a_good_one(tmp_path: Path) -> None:
     with TemplateBuilder(str(tmp_path), Digest.of(b"chain")) as builder:
         described = TemplateLayer(Digest.of(TAR), Digest.of(TAR), "", len(TAR))
-        assert builder.apply(described, Trickle(TAR)) == 10
+        assert builder.apply(described, Trickle(TAR)).entries == 10

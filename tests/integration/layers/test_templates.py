@@ -35,8 +35,8 @@ def layer(tar: bytes) -> TemplateLayer:
 def built(store: Path, chain_id: Digest = CHAIN_ID) -> Path:
     with TemplateBuilder(str(store), chain_id) as builder:
         assert not builder.exists()
-        assert builder.apply(layer(LOWER), io.BytesIO(LOWER)) == 3
-        assert builder.apply(layer(UPPER), io.BytesIO(UPPER)) == 2
+        assert builder.apply(layer(LOWER), io.BytesIO(LOWER)).entries == 3
+        assert builder.apply(layer(UPPER), io.BytesIO(UPPER)).entries == 2
         assert builder.commit()
     return store / "templates" / f"sha256-{chain_id.hex}" / "rootfs"
 

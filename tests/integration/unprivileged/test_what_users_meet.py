@@ -6,16 +6,25 @@ import asyncio
 import contextlib
 import os
 import signal
+import tarfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 import firkin
+from firkin.adapters.agent_grpc import GrpcAgentConnector
 from firkin.adapters.store_directory import DirectoryTemplates
+from firkin.domain.digest import Digest
+from firkin.domain.events import ImageUnpacked, PodPhaseChanged
 from firkin.domain.host_paths import HostPathVolume
+from firkin.domain.image import ImageBundle, LayerBlob, chained_layers
+from firkin.domain.lifecycle import PodPhase
 from firkin.domain.reports import Promise
 from firkin.errors import FirkinError, SandboxDied, UnsupportedFeature, UserNotMapped
+from firkin.ports.agent_templates import TemplateProgress
+from firkin.testkit.busybox_image import busybox_bundle
 from tests.images.debian import OPAQUE_DIRECTORY, REMOVED_DIRECTORY, REMOVED_FILE
 from tests.integration.pod.pods import real_runtime, shell
 from tests.machine_state import MachineState, settled_state
@@ -121,6 +130,62 @@ async def _refused(runtime: firkin.Runtime, container: firkin.PodContainerSpec, 
     with pytest.raises(UserNotMapped, match="firkin doctor") as caught:
         await runtime.spawn(firkin.PodBuilder("pod-1").container(container).build())
     assert caught.value.unmapped_id == unmapped_id
+
+
+@pytest.mark.parametrize("prefer_agent_v1", [True, False])
+async def test_what_only_root_can_make_is_told_once_for_each_image(tmp_path: Path, prefer_agent_v1: bool) -> None:
+    bundle = _with_what_only_root_can_make(tmp_path)
+    config = firkin.RuntimeConfig(
+        state_dir=tmp_path / "state",
+        runtime_dir=tmp_path / "run",
+        agents=GrpcAgentConnector(prefer_agent_v1=prefer_agent_v1),
+    )
+    reports: list[TemplateProgress] = []
+    unpacked: list[ImageUnpacked] = []
+    async with nothing_left(), firkin.open_runtime(config) as runtime, asyncio.timeout(60):
+        spec = firkin.PodBuilder("pod-1").container(shell("main", bundle, "ls -l /special")).build()
+        async with runtime.events() as events:
+            for _ in range(2):
+                async with runtime.spawn(spec, reports.append) as pod:
+                    assert b"node" in (await pod.wait_container("main")).stdout
+            async for told in events:
+                if isinstance(told.event, ImageUnpacked):
+                    unpacked.append(told.event)
+                if isinstance(told.event, PodPhaseChanged) and told.event.phase is PodPhase.STOPPED and len(unpacked):
+                    break
+    expected = {"device": 2, "owner": 1, "attribute": 1}
+    assert [(event.reference, event.chain_id, event.replaced) for event in unpacked] == [
+        (bundle.reference, bundle.chain_id, expected)
+    ]
+    assert [report.replaced for report in reports if report.replaced] == [expected]
+    assert reports[-1].reference == bundle.reference
+
+
+def _with_what_only_root_can_make(directory: Path) -> ImageBundle:
+    """Busybox, and above it devices, a file of a user that nobody has, and an attribute for administrators."""
+    base = busybox_bundle(directory)
+    archive = directory / "special.tar"
+    with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as tar:
+        for name, kind in (("special", tarfile.DIRTYPE), ("special/node", tarfile.CHRTYPE)):
+            tar.addfile(_entry(name, kind))
+        tar.addfile(_entry("special/disk", tarfile.BLKTYPE))
+        owned = _entry("special/owned", tarfile.REGTYPE)
+        owned.uid = 4_000_000
+        owned.pax_headers = {"SCHILY.xattr.trusted.secret": "x"}
+        tar.addfile(owned)
+    blob = archive.read_bytes()
+    above = LayerBlob(archive, Digest.of(blob), len(blob), "application/vnd.oci.image.layer.v1.tar")
+    (below,) = base.layers
+    lower = LayerBlob(below.path, below.digest, below.size_bytes, below.media_type)
+    layers = chained_layers((lower, above), (below.diff_id, Digest.of(blob)))
+    return replace(base, reference="test:special", layers=layers)
+
+
+def _entry(name: str, kind: bytes) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.mode = kind, 0o755
+    entry.devmajor, entry.devminor = (1, 3) if kind in (tarfile.CHRTYPE, tarfile.BLKTYPE) else (0, 0)
+    return entry
 
 
 async def test_statistics_are_added_up_over_the_processes(tmp_path: Path, busybox_image: str) -> None:

@@ -6,11 +6,15 @@ import asyncio
 import functools
 import socket
 import time
+from collections import Counter
+from collections.abc import Mapping
 
 from firkin.application.stages import Stages
+from firkin.domain.context_additions import REPLACED_KEY
 from firkin.domain.errors import FirkinError, ImageError
 from firkin.domain.guest_path import GuestPath
 from firkin.domain.image import ImageBundle, Layer, layer_compression
+from firkin.domain.json_decoding import decoded_json
 from firkin.domain.layout import StoreLayout
 from firkin.ports.agent_templates import ProgressCallback, TemplateProgress, TemplateResult
 from firkin.wire import sandbox_context_pb2 as wire
@@ -52,10 +56,10 @@ class SandboxContextTemplates(SandboxContextPart):
         async with calls.session.undoing(remove, unless_refused=False):
             await calls.mkdir(layout.template_rootfs(bundle.chain_id), "mkdir pod template rootfs")
             stages = Stages()
-            entries = await self._apply_layers(bundle, layout, progress, stages)
+            entries, replaced = await self._apply_layers(bundle, layout, progress, stages)
             with stages.stage("commit"):
                 await self._mark_complete(layout.template_mark(bundle.chain_id))
-        return TemplateResult(True, entries, time.perf_counter() - begun, stages.seconds)
+        return TemplateResult(True, entries, time.perf_counter() - begun, stages.seconds, replaced)
 
     async def _leftovers(self, bundle: ImageBundle, layout: StoreLayout) -> tuple[GuestPath, ...]:
         """What a template without its mark may have left; a layer alone, made over firkin.agent.v1, may be in use."""
@@ -66,20 +70,23 @@ class SandboxContextTemplates(SandboxContextPart):
 
     async def _apply_layers(
         self, bundle: ImageBundle, layout: StoreLayout, progress: ProgressCallback | None, stages: Stages
-    ) -> int:
+    ) -> tuple[int, Mapping[str, int]]:
         rootfs, blob = layout.template_rootfs(bundle.chain_id), layout.template(bundle.chain_id).below(_BLOB)
         total_bytes = sum(layer.size_bytes for layer in bundle.layers)
         done_bytes = entries = 0
+        replaced: Counter[str] = Counter()
         for index, layer in enumerate(bundle.layers):
             with stages.stage("pull"):
                 await self._copy_layer(layer, bundle.reference, blob)
             with stages.stage("write"):
-                entries += await self._apply_layer(layer, blob, rootfs)
+                entries += await self._apply_layer(layer, blob, rootfs, replaced)
             await self._calls.remove_path(blob, "remove pod template layer")
             done_bytes += layer.size_bytes
             if progress is not None:
-                progress(TemplateProgress(index, len(bundle.layers), done_bytes, total_bytes))
-        return entries
+                is_last = layer is bundle.layers[-1]
+                counts = (index, len(bundle.layers), done_bytes, total_bytes)
+                progress(TemplateProgress(*counts, bundle.reference, dict(replaced) if is_last else {}))
+        return entries, dict(replaced)
 
     async def _copy_layer(self, layer: Layer, reference: str, blob: GuestPath) -> None:
         async def send(connection: socket.socket, stall: StallDeadline) -> FirkinError | None:
@@ -90,13 +97,17 @@ class SandboxContextTemplates(SandboxContextPart):
         )
         await self._calls.copy_in(request, send, "copy pod rootfs layer")
 
-    async def _apply_layer(self, layer: Layer, blob: GuestPath, rootfs: GuestPath) -> int:
+    async def _apply_layer(self, layer: Layer, blob: GuestPath, rootfs: GuestPath, replaced: Counter[str]) -> int:
         session, stub = self._calls.session, self._calls.stub
         extra_seconds = session.stall_seconds + layer.size_bytes / _SLOWEST_BYTES_PER_SECOND
         kind = session.call_kind("apply pod template layer", extra_seconds=extra_seconds)
         request = wire.ApplyOciLayerRequest(archive_path=blob, destination=rootfs)
         async with session.guarded(kind):
-            answer = await stub.ApplyOciLayer(request, timeout=kind.deadline_seconds)
+            call = stub.ApplyOciLayer(request, timeout=kind.deadline_seconds)
+            answer = await call
+            for key, value in await call.trailing_metadata() or ():
+                if key == REPLACED_KEY:
+                    replaced.update(decoded_json(value, dict[str, int]))
         return answer.entries_applied
 
     async def _mark_complete(self, mark: GuestPath) -> None:
