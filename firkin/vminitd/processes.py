@@ -68,7 +68,7 @@ class GuestProcess:
     def started(self, launched: Launched) -> None:
         """The OCI runtime started it."""
         self._child = launched.child
-        self._started_at = time.time()
+        self._started_at, self._started_monotonic = time.time(), time.monotonic()
         ids = (self.ref.container_id, self.ref.process_id)
         self._events.publish(ProcessStarted(self._started_at, *ids, self.pid, launched.runtime_seconds))
         self.stdio.begin(launched.master)
@@ -130,7 +130,8 @@ class GuestProcess:
             return
         self._ended_at = time.time()
         self._status = self._exit_status(ended.result())
-        lifetime_seconds = self._ended_at - self._started_at
+        # Whoever sets the clock meanwhile makes no life longer, nor shorter than nothing.
+        lifetime_seconds = time.monotonic() - self._started_monotonic
         ids = (self.ref.container_id, self.ref.process_id)
         self._events.publish(ProcessExited(self._ended_at, *ids, self._status, lifetime_seconds))
         self.stdio.close_input()

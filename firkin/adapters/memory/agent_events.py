@@ -59,7 +59,7 @@ class MemoryAgentEvents:
 
         def ended(_: object) -> None:
             now = time.time()
-            lifetime_seconds = now - process.started_unix_seconds
+            lifetime_seconds = process.lifetime_seconds
             self._publish(ProcessExited(now, *ids, process.exit.result(), lifetime_seconds))
 
         process.exit.add_done_callback(ended)

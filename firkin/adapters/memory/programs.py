@@ -49,9 +49,16 @@ class MemoryProcess:
         self.ports: dict[int, Callable[[str], int]] = {}
         self.servers: dict[int, ConnectionHandler] = {}
         self.started_unix_seconds = time.time()
-        self.exit: asyncio.Future[ExitStatus] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._began = loop.time()
+        self.exit: asyncio.Future[ExitStatus] = loop.create_future()
         self._signal: int | None = None
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def lifetime_seconds(self) -> float:
+        """Since its start, by the loop's own time."""
+        return asyncio.get_running_loop().time() - self._began
 
     def follow(self, task: asyncio.Task[None]) -> None:
         """Tell which task runs the program, so that signals reach it."""
