@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
 from .services import CliServices
+
+if TYPE_CHECKING:
+    from firkin.domain.supervised_pod import PodRecord
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -52,20 +55,22 @@ class CopyPlaceType(click.ParamType[str]):
 
 
 def _pods(ctx: click.Context) -> list[str]:
-    services = ctx.find_object(CliServices)
-    try:
-        return [] if services is None else [record.id for record in services.long_lived.registry().records()]
-    except Exception:  # a completion has nobody to tell an error to
-        return []
+    return [record.id for record in _records(ctx)]
 
 
 def _containers(ctx: click.Context, pod: object) -> list[str]:
+    return sorted({one.id for record in _records(ctx) if pod in (None, record.id) for one in record.containers})
+
+
+def _records(ctx: click.Context) -> tuple[PodRecord, ...]:
+    """What is kept; nothing when that cannot be read, for a completion has nobody to tell an error to."""
+    from firkin.domain.errors import FirkinError
+
     services = ctx.find_object(CliServices)
     try:
-        records = () if services is None else services.long_lived.registry().records()
-    except Exception:
-        return []
-    return sorted({one.id for record in records if pod in (None, record.id) for one in record.containers})
+        return () if services is None else services.long_lived.registry().records()
+    except (FirkinError, OSError):
+        return ()
 
 
 def _matching(names: Iterable[str], incomplete: str) -> list[str]:
