@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import ctypes
 import errno
+import gc
 import os
 import random
 from collections.abc import Sequence
@@ -35,6 +36,7 @@ def answers(requests: Sequence[int], *, keeps_projects: bool) -> list[int]:
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
+        gc.disable()  # gRPC's objects would wait for threads that are not here
         try:
             os.write(writing, msgspec.json.encode(_tried(base64.b64decode(compiled), requests)))
         finally:
