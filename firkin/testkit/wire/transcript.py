@@ -20,6 +20,8 @@ _SERVICES = {
 }
 BACKGROUND = ("WaitProcess", "Events", "ContainerStatistics")
 """Calls that go on beside the others, at times of their own."""
+REPORTING = ("EnsureTemplate",)
+"""Calls that tell how far they are as often as time goes by: only their last message is kept."""
 
 _LONGEST_VALUE = 100
 # What is another number each time, by the names that the contracts have for it.
@@ -28,6 +30,7 @@ _NUMBERS = re.compile(
     r"\w+_(?:nanoseconds|size)|at_unix_\w+): \d+$",
     re.MULTILINE,
 )
+_SECONDS = re.compile(r"^(\s*value): \d+(?:\.\d+)?(?:e-?\d+)?$", re.MULTILINE)
 _SECRETS = re.compile(r'^(\s*)(token): ".*"$', re.MULTILINE)
 _DIGESTS = re.compile(r"sha256([:-])[0-9a-f]{64}")
 _VERSIONS = re.compile(r'^(\s*)(version|runtime): ".*"$', re.MULTILINE)
@@ -55,7 +58,8 @@ class CallRecord(msgspec.Struct):
     def text(self) -> str:
         """The call as paragraphs of text."""
         lines = [self.method]
-        for mark, messages in (("->", self.sent), ("<-", self.received)):
+        received = self.received[-1:] if self.method.rpartition("/")[2] in REPORTING else self.received
+        for mark, messages in (("->", self.sent), ("<-", received)):
             for message in messages:
                 body = message.rstrip("\n").replace("\n", "\n     ")
                 lines.append(f"  {mark} {body or '(nothing)'}")
@@ -104,6 +108,7 @@ def _readable(method: str, data: bytes, type_of: Callable[[MethodDescriptor], De
 def comparable(text: str) -> str:
     """Replace what is another value each time by its name in capitals, and shorten what is long."""
     text = _NUMBERS.sub(lambda found: f"{found[1]}{found[2]}: {found[2].upper()}", text)
+    text = _SECONDS.sub(r"\1: SECONDS", text)
     text = _SECRETS.sub(r"\1\2: SECRET", text)
     text = _VERSIONS.sub(lambda found: f"{found[1]}{found[2]}: {found[2].upper()}", text)
     text = _CONFIGURATIONS.sub(r"\1\2: (an OCI runtime spec)", text)
