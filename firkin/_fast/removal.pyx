@@ -7,8 +7,9 @@ from libc.string cimport memset, strlen
 
 from .byte_buffer cimport ByteBuffer, append, release
 from .failure cimport call_failed, failed
+from .kept_directories cimport forget_directory, open_directory_with
 from .path_ids cimport PathId, child_id, path_set_discard, path_set_has
-from .rootfs cimport Rootfs, forget_directory, forget_last_path, open_directory_with
+from .rootfs cimport Rootfs, forget_last_path
 from .syscalls cimport (
     AT_REMOVEDIR, AT_SYMLINK_NOFOLLOW, OPEN_DIRECTORY, SYS_getdents64, S_IFDIR, S_IFMT, close, dev_t, directory_record,
     fstat, fstatat, futimens, ino_t, openat, stat_result, syscall, timespec, unlinkat,

@@ -110,10 +110,6 @@ cdef int make_directory(Rootfs *rootfs, int parent, const char *name, mode_t mod
 # Open the directory `name`: -1 with errno.
 cdef int open_directory(Rootfs *rootfs, int parent, const char *name) noexcept nogil
 
-# The directory with this id if it is open, or -1.
-cdef int open_directory_with(const Rootfs *rootfs, PathId path) noexcept nogil
-# Forget a directory that is no more.
-cdef void forget_directory(Rootfs *rootfs, PathId path) noexcept nogil
 # A symlink or directory is no more, so a path may mean something else now.
 cdef void forget_last_path(Rootfs *rootfs) noexcept nogil
 cdef int remove_acl(int file, const char *attribute) noexcept nogil

@@ -5,19 +5,18 @@ with `..` and absolute targets staying inside (as RESOLVE_IN_ROOT of openat2(2))
 out of it. A layer may therefore write `bin/ls` through a lower layer's `bin -> usr/bin`.
 """
 
-from libc cimport errno as c_errno
-from libc.errno cimport EINVAL, ELOOP, ENODATA, ENOENT, ENOMEM, ENOTDIR, EOPNOTSUPP, EPERM, errno
+from libc.errno cimport EINVAL, ELOOP, ENODATA, ENOENT, ENOMEM, ENOTDIR, EOPNOTSUPP, errno
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memchr, memcmp, memcpy, memset, strlen
 
 from .below cimport Below, copy_metadata, leave_below, look_below
 from .byte_buffer cimport ByteBuffer, append, assign_text, release, reserve
 from .failure cimport NOT_A_DIRECTORY, TOO_MANY_SYMLINKS, call_failed, failed, refused
-from .path_ids cimport PathId, child_id, path_set_add, path_set_free, same_path
+from .kept_directories cimport close_directory, keep_directory, open_directory_with, touch_directory
+from .path_ids cimport PathId, child_id, path_set_add, path_set_free
 from .syscalls cimport (
     AT_SYMLINK_NOFOLLOW, ECANCELED, OPEN_DIRECTORY, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, close, dup, fchmod, fchown,
-    fgetxattr, fremovexattr, fsetxattr, fstat, fstatat, futimens, mkdirat, openat, readlinkat, stat_result, timespec,
-    unlinkat,
+    fgetxattr, fremovexattr, fsetxattr, fstatat, mkdirat, openat, readlinkat, stat_result, unlinkat,
 )
 
 cdef enum:
@@ -42,7 +41,7 @@ cdef int rootfs_open(Rootfs *rootfs, int root, PathId root_id) noexcept nogil:
     fd = dup(root)
     if fd < 0:
         return call_failed(&rootfs.failure)
-    if _keep(rootfs, fd, root_id, root_id) < 0:
+    if keep_directory(rootfs, fd, root_id, root_id) < 0:
         return call_failed(&rootfs.failure)
     rootfs.directories[ROOT].is_pinned = True
     rootfs.directories[ROOT].has_default_acl = fgetxattr(fd, DEFAULT_ACL, NULL, 0) > 0
@@ -53,7 +52,7 @@ cdef int rootfs_close(Rootfs *rootfs, bint keep_times) noexcept nogil:
     cdef int result = 0
     cdef int index
     for index in range(rootfs.in_use):
-        if rootfs.directories[index].fd >= 0 and _closed(rootfs, index, keep_times) < 0:
+        if rootfs.directories[index].fd >= 0 and close_directory(rootfs, index, keep_times) < 0:
             result = -1
     rootfs.in_use = 0
     free(rootfs.directories)
@@ -133,7 +132,7 @@ cdef int _walk(Rootfs *rootfs, const char *path, size_t size, Making making) noe
         if step < 0:
             return step
         current = step
-        _touch(rootfs, current)
+        touch_directory(rootfs, current)
     return current
 
 
@@ -157,7 +156,7 @@ cdef int _deepest_open(Rootfs *rootfs, const char *path, size_t size, size_t *kn
     while depth > 0:
         found = open_directory_with(rootfs, rootfs.prefix_ids[depth - 1])
         if found >= 0:
-            _touch(rootfs, found)
+            touch_directory(rootfs, found)
             return found
         depth -= 1
         known[0] = _without_last(path, known[0])
@@ -360,7 +359,7 @@ cdef int open_directory(Rootfs *rootfs, int parent, const char *name) noexcept n
     cdef int opened
     if fd < 0:
         return -1
-    opened = _keep(rootfs, fd, child_id(parent_id, name, strlen(name)), parent_id)
+    opened = keep_directory(rootfs, fd, child_id(parent_id, name, strlen(name)), parent_id)
     if opened >= 0:
         rootfs.directories[opened].has_default_acl = fgetxattr(fd, DEFAULT_ACL, NULL, 0) > 0
     return opened
@@ -377,7 +376,7 @@ cdef int make_directory(Rootfs *rootfs, int parent, const char *name, mode_t mod
     fd = openat(rootfs.directories[parent].fd, name, OPEN_DIRECTORY)
     if fd < 0:
         return -1
-    made = _keep(rootfs, fd, child_id(parent_id, name, strlen(name)), parent_id)
+    made = keep_directory(rootfs, fd, child_id(parent_id, name, strlen(name)), parent_id)
     if made < 0:
         return -1
     if inherits:
@@ -396,142 +395,8 @@ cdef int remove_acl(int file, const char *attribute) noexcept nogil:
     return 0
 
 
-cdef int _keep(Rootfs *rootfs, int fd, PathId path, PathId parent) noexcept nogil:
-    # Keep an open directory; -1 with errno, and then it is closed.
-    cdef stat_result status
-    cdef Directory *directory
-    cdef int index
-    if fstat(fd, &status) < 0:
-        return _close_and_fail(fd)
-    index = _free_slot(rootfs)
-    if index < 0:
-        return _close_and_fail(fd)
-    directory = &rootfs.directories[index]
-    memset(directory, 0, sizeof(Directory))
-    directory.id = path
-    directory.parent = parent
-    directory.fd = fd
-    directory.mode = status.st_mode
-    directory.uid = status.st_uid
-    directory.gid = status.st_gid
-    directory.mtime = status.st_mtim
-    directory.chained = rootfs.buckets[_bucket(path)]
-    rootfs.buckets[_bucket(path)] = index
-    _link_newest(rootfs, index)
-    return index
-
-
-cdef int _close_and_fail(int fd) noexcept nogil:
-    # -1 with the errno of what failed before.
-    cdef int error = errno
-    close(fd)
-    c_errno.errno = error
-    return -1
-
-
-cdef int _free_slot(Rootfs *rootfs) noexcept nogil:
-    # A place for one more open directory: a new one, or that of the one that was used longest ago. -1 with errno.
-    cdef int index = rootfs.oldest
-    cdef int result
-    if rootfs.in_use < KEPT_OPEN:
-        rootfs.in_use += 1
-        return rootfs.in_use - 1
-    while rootfs.directories[index].is_pinned:
-        index = rootfs.directories[index].newer
-    result = _closed(rootfs, index, True) if rootfs.directories[index].fd >= 0 else 0
-    _unlink(rootfs, index)
-    return index if result == 0 else -1
-
-
-cdef int _closed(Rootfs *rootfs, int index, bint keep_times) noexcept nogil:
-    # Close a directory, with its time given back; -1 with errno.
-    cdef Directory *directory = &rootfs.directories[index]
-    cdef timespec[2] times
-    cdef int result = 0
-    if directory.changed and keep_times:
-        times[0] = times[1] = directory.mtime
-        result = futimens(directory.fd, times)
-        if result < 0 and rootfs.is_rootless and errno == EPERM:
-            result = 0
-    _unchain(rootfs, index)
-    if result < 0:
-        _close_and_fail(directory.fd)
-    else:
-        close(directory.fd)
-    directory.fd = -1
-    if rootfs.last == index:
-        rootfs.last = -1
-    return result
-
-
-cdef void forget_directory(Rootfs *rootfs, PathId path) noexcept nogil:
-    cdef int index = open_directory_with(rootfs, path)
-    if index > ROOT:
-        _closed(rootfs, index, False)
-        rootfs.directories[index].is_pinned = False
-        _unlink(rootfs, index)
-        _link_oldest(rootfs, index)
-
-
 cdef void forget_last_path(Rootfs *rootfs) noexcept nogil:
     rootfs.last = -1
-
-
-cdef int open_directory_with(const Rootfs *rootfs, PathId path) noexcept nogil:
-    cdef int index = rootfs.buckets[_bucket(path)]
-    while index >= 0 and not same_path(rootfs.directories[index].id, path):
-        index = rootfs.directories[index].chained
-    return index
-
-
-cdef inline int _bucket(PathId path) noexcept nogil:
-    return <int>(path.low & (BUCKETS - 1))
-
-
-cdef void _unchain(Rootfs *rootfs, int index) noexcept nogil:
-    cdef int *link = &rootfs.buckets[_bucket(rootfs.directories[index].id)]
-    while link[0] != index:
-        link = &rootfs.directories[link[0]].chained
-    link[0] = rootfs.directories[index].chained
-
-
-cdef inline void _touch(Rootfs *rootfs, int index) noexcept nogil:
-    if rootfs.newest != index:
-        _unlink(rootfs, index)
-        _link_newest(rootfs, index)
-
-
-cdef void _unlink(Rootfs *rootfs, int index) noexcept nogil:
-    cdef int older = rootfs.directories[index].older
-    cdef int newer = rootfs.directories[index].newer
-    if older >= 0:
-        rootfs.directories[older].newer = newer
-    else:
-        rootfs.oldest = newer
-    if newer >= 0:
-        rootfs.directories[newer].older = older
-    else:
-        rootfs.newest = older
-
-
-cdef void _link_newest(Rootfs *rootfs, int index) noexcept nogil:
-    rootfs.directories[index].older = rootfs.newest
-    rootfs.directories[index].newer = -1
-    if rootfs.newest >= 0:
-        rootfs.directories[rootfs.newest].newer = index
-    else:
-        rootfs.oldest = index
-    rootfs.newest = index
-
-
-cdef void _link_oldest(Rootfs *rootfs, int index) noexcept nogil:
-    rootfs.directories[index].older = -1
-    rootfs.directories[index].newer = rootfs.oldest
-    if rootfs.oldest >= 0:
-        rootfs.directories[rootfs.oldest].older = index
-    else:
-        rootfs.newest = index
-    rootfs.oldest = index
 
 
 cdef int set_opaque(Rootfs *rootfs, int directory) noexcept nogil:
