@@ -35,7 +35,7 @@ class PodEnding:
                 record = await control.stop(grace_seconds)
         except PodOver:
             return self._registry.record(pod_id)
-        await self._released(pod_id)
+        await self.released(pod_id)
         return record
 
     async def ended(self, pod_id: PodId) -> PodRecord:
@@ -67,13 +67,17 @@ class PodEnding:
             except (SupervisorDied, SupervisorUnreachable):
                 if self._registry.is_held(pod_id):
                     raise
-        await self._released(pod_id)
+        await self.released(pod_id)
         # One that wanted it has forgotten itself.
         with contextlib.suppress(PodNotFound):
             self._registry.remove(pod_id)
 
-    async def _released(self, pod_id: PodId) -> None:
-        """A supervisor lets go of its pod a moment after it has told of the end."""
+    async def released(self, pod_id: PodId) -> None:
+        """Wait until a supervisor lets go of its pod: a moment after it has told of the end, or after it was killed.
+
+        Raises:
+            SupervisorUnreachable: it does not.
+        """
         deadline = asyncio.get_running_loop().time() + _RELEASE_SECONDS
         while self._registry.is_held(pod_id):
             if asyncio.get_running_loop().time() > deadline:

@@ -140,3 +140,11 @@ def test_rm_of_an_abandoned_pod_removes_everything(firkin: Command, busybox_imag
     _kill_supervisor(firkin, "killed")
     assert firkin.run("rm", "killed").code == 0
     assert firkin.leftovers() == []
+
+
+def test_rm_by_force_removes_a_pod_whose_supervisor_answers_nobody(firkin: Command, busybox_image: str) -> None:
+    _start(firkin, busybox_image, "stopped")
+    os.kill(firkin.registry.record("stopped").supervisor_pid, signal.SIGSTOP)
+    done = firkin.run("rm", "-f", "stopped")
+    assert (done.code, done.stdout) == (0, b"stopped\n"), done
+    assert firkin.leftovers() == []

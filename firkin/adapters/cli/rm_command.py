@@ -20,7 +20,8 @@ _HELP = """Forget pods that have ended, with what they wrote.
   firkin rm -f web                                     kill it first when it runs; fine when there is none
   firkin rm $(firkin ps -aq --filter status=exited)
 
-Of a pod whose supervisor was killed, everything that was left is removed as well, as by `firkin gc`."""
+Of a pod whose supervisor was killed, everything that was left is removed as well, as by `firkin gc`. With -f a
+supervisor that does not answer is killed first."""
 
 
 @click.command("rm", help=_HELP)
@@ -29,8 +30,10 @@ Of a pod whose supervisor was killed, everything that was left is removed as wel
 @click.pass_obj
 def command(services: CliServices, force: bool, pods: tuple[str, ...]) -> int:
     from firkin.application.collecting import collected
-    from firkin.domain.errors import PodNotFound
+    from firkin.domain.errors import PodNotFound, SupervisorUnreachable
     from firkin.domain.supervised_pod import SupervisedPhase
+
+    from .hung_supervisor import killed_supervisor
 
     ending, registry = pod_ending(services), services.long_lived.registry()
 
@@ -38,7 +41,14 @@ def command(services: CliServices, force: bool, pods: tuple[str, ...]) -> int:
         try:
             if registry.record(pod_id).phase is SupervisedPhase.ABANDONED:
                 await collected(services.long_lived.leftovers())
-            await ending.removed(pod_id, force=force)
+            try:
+                await ending.removed(pod_id, force=force)
+            except SupervisorUnreachable:
+                if not force or not killed_supervisor(registry, pod_id):
+                    raise
+                await ending.released(pod_id)
+                await collected(services.long_lived.leftovers())
+                await ending.removed(pod_id)
         except PodNotFound:
             if not force:
                 raise

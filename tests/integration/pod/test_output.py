@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,35 @@ async def test_a_shell_in_an_exec_is_driven_over_its_terminal(tmp_path: Path, bu
                 await process.stdin.write(b"stty size; exit 6\n")
                 assert b"21 71\r\n" in (await process.wait_with_output()).stdout
                 assert (await process.wait()).code == 6
+
+
+async def test_logs_are_read_from_a_time_on_by_their_last_lines_and_as_they_come(
+    tmp_path: Path, busybox_image: str
+) -> None:
+    async with real_runtime(tmp_path) as runtime, asyncio.timeout(60):
+        bundle = await runtime.images.resolve(busybox_image)
+        script = "echo one; echo two; read go; echo three; read go; echo four"
+        spec = shell("a", bundle, script).stdin(firkin.Stdio.PIPED).log(max_bytes=2**20)
+        async with runtime.spawn(firkin.PodBuilder("pod-1").container(spec).build()) as pod:
+            container = pod.container("a")
+            assert container.stdin is not None
+            followed = container.logs(tail=1, follow=True)
+            first = await anext(followed)
+            while not first.data.endswith(b"two\n"):
+                first = await anext(followed)
+            await container.stdin.write(b"go\n")
+            third = await anext(followed)
+            assert third.data == b"three\n"
+            # A datetime is rounded to microseconds.
+            since = datetime.fromtimestamp(third.unix_seconds - 1e-6, UTC)
+            assert [entry.data async for entry in container.logs(since=since)] == [b"three\n"]
+            assert b"".join([entry.data async for entry in container.logs(tail=2)]) == b"two\nthree\n"
+            await container.stdin.write(b"go\n")
+            # It ends by itself when nothing can follow.
+            assert [entry.data async for entry in followed] == [b"four\n"]
+            assert (await container.wait()).success
+            late = [entry async for entry in container.logs(since=since)]
+            assert [entry.data for entry in late] == [b"three\n", b"four\n"]
 
 
 @pytest.mark.parametrize("grace_seconds", [0, 5])
