@@ -16,6 +16,8 @@ from .open_pod import OpenPod
 from .probing import start_probing
 from .running_process import RunningProcess
 
+_UNREAD_BYTES_BEFORE_UP = 16 * 2**20
+
 
 async def launch(pod: OpenPod, record: ContainerRecord, overlay: OverlayRequest | None) -> None:
     """Start the init of a container that is in phase `starting`."""
@@ -37,6 +39,9 @@ async def launch(pod: OpenPod, record: ContainerRecord, overlay: OverlayRequest 
     stages.end()
     process = RunningProcess(ProcessRef(record.id, record.id), started, pod.agent, pod.scope, record.log, stdio.logged)
     record.run(process)
+    if record.spec.is_sidecar and record.spec.probes.startup is not None:
+        # Its pod is not there to be read from before it has come up.
+        process.keep_unread(_UNREAD_BYTES_BEFORE_UP)
     pod.container_started(record)
     if record.spec.hooks.post_start is not None:
         with stages.stage("post start"):

@@ -89,13 +89,13 @@ class RunningProcess:
         if not self._exit.done():
             await self._agent.kill_process(self.ref, signal)
             if signal == signals.SIGKILL:
-                self._keep_output()
+                self.keep_unread(_UNREAD_OUTPUT_BYTES)
 
-    def _keep_output(self) -> None:
-        """Let no output that nobody reads hold up the news of the end; who reads gets it all the same."""
+    def keep_unread(self, more_bytes: int) -> None:
+        """Let that much output that nobody reads hold nothing up; who reads later gets it all the same."""
         for output in self._outputs:
             if output is not None:
-                self._scope.start(output.keep(_UNREAD_OUTPUT_BYTES), f"keep output of {self.ref.process_id}")
+                self._scope.start(output.keep(more_bytes), f"keep output of {self.ref.process_id}")
 
     async def resize(self, columns: int, rows: int) -> None:
         """Give its terminal another size; nothing happens when the process has ended.
@@ -130,7 +130,7 @@ class RunningProcess:
             await _first_of(self._exit, hurry, min(patience, left))
             left, patience = left - patience, patience * 2
             if not self._exit.done():
-                self._keep_output()
+                self.keep_unread(_UNREAD_OUTPUT_BYTES)
 
     async def wait_with_output(self, limit_bytes: int = DEFAULT_CAPTURE_BYTES) -> Output:
         """Wait for the end and collect what the piped streams still hold.

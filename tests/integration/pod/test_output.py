@@ -63,6 +63,21 @@ async def test_a_shell_in_an_exec_is_driven_over_its_terminal(tmp_path: Path, bu
                 assert (await process.wait()).code == 6
 
 
+async def test_a_sidecar_that_writes_much_before_it_is_up_holds_no_pod_up(tmp_path: Path, busybox_image: str) -> None:
+    async with real_runtime(tmp_path) as runtime, asyncio.timeout(60):
+        bundle = await runtime.images.resolve(busybox_image)
+        probe = firkin.Probe(firkin.ExecAction(["test", "-e", "/tmp/up"]), period_seconds=0.1, failure_threshold=1000)
+        script = "head -c 3000000 /dev/zero; touch /tmp/up; trap 'exit 0' TERM; while :; do sleep 0.1; done"
+        sidecar = shell("sidecar", bundle, script).sidecar().startup_probe(probe)
+        spec = firkin.PodBuilder("pod-1").init_container(sidecar).container(shell("main", bundle, "echo fine"))
+        async with runtime.spawn(spec.build()) as pod:
+            assert (await pod.wait_container("main")).stdout == b"fine\n"
+            await pod.container("sidecar").stop()
+            stdout = pod.container("sidecar").stdout
+            assert stdout is not None
+            assert await stdout.read_up_to(2**24) == (bytes(3_000_000), False)
+
+
 async def test_logs_are_read_from_a_time_on_by_their_last_lines_and_as_they_come(
     tmp_path: Path, busybox_image: str
 ) -> None:
