@@ -40,7 +40,8 @@ class ProcessNamespace:
         reading, lifeline = os.pipe()
         answers, writing = os.pipe()
         try:
-            program = [sys.executable, "-I", "-S", str(Path(__file__).with_name("pause.py"))]
+            # As this module is: a source, or in a machine bytecode alone.
+            program = [sys.executable, "-I", "-S", str(Path(__file__).with_stem("pause"))]
             with self._reaper.expecting_orphans():
                 try:
                     child = self._reaper.spawn(program, ChildStdio(stdin=reading, stdout=writing, stderr=writing))
