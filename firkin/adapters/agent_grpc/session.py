@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -22,6 +23,7 @@ from .death_watch import DeathWatch
 from .errors import CallKind, error_detail, translated
 from .liveness import Liveness
 from .process_streams import StdioListeners, StreamTable
+from .released_calls import ReleasedCalls
 
 AGENT_SOCKET = "guest-1024.sock"
 _GET_INFO = "/firkin.agent.v1.Agent/GetInfo"
@@ -131,9 +133,12 @@ class AgentSession:
         async with self.guarded(kind):
             return await method(request, timeout=kind.deadline_seconds)
 
-    @contextlib.asynccontextmanager
-    async def guarded(self, kind: CallKind) -> AsyncIterator[None]:
+    def guarded(self, kind: CallKind) -> AbstractAsyncContextManager[None]:
         """Race the body against the sandbox's death and the agent's silence, and translate what gRPC raises in it."""
+        return ReleasedCalls(self._guarded(kind))
+
+    @contextlib.asynccontextmanager
+    async def _guarded(self, kind: CallKind) -> AsyncIterator[None]:
         try:
             with self._death.raced(kind.operation, kind.interrupted_outcome) as race:
                 await self._liveness.expected(kind.operation)

@@ -1,0 +1,31 @@
+"""Letting go of calls that failed."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+
+from grpc.aio import AioRpcError
+
+
+class ReleasedCalls(AbstractAsyncContextManager[None]):
+    """A context manager around calls, to which gRPC's errors come without the frames in which they were raised.
+
+    Those hold the call, and gRPC keeps a connection open for as long as there are calls on it: whoever kept an error
+    would keep the connection, long after its channel was closed.
+    """
+
+    def __init__(self, inner: AbstractAsyncContextManager[None]) -> None:
+        self._inner = inner
+
+    async def __aenter__(self) -> None:
+        await self._inner.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        if not isinstance(error, AioRpcError):
+            return await self._inner.__aexit__(kind, error, traceback)
+        # This function's own frame may be in the traceback of what is raised instead.
+        del traceback
+        return await self._inner.__aexit__(kind, error.with_traceback(None), None)
