@@ -4,6 +4,7 @@ from __future__ import annotations
 
 HOST_NAME = "firkin.host_name"
 HOST_PORT = "firkin.host_port"
+USER_NETWORK = "firkin.network"
 
 _COMMAND_LINE = "/proc/cmdline"
 

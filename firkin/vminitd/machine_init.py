@@ -10,8 +10,11 @@ import os
 import socket
 from collections.abc import Mapping
 
+from firkin.domain.errors import AgentError
+from firkin.domain.network import USER_NETWORK_ADDRESS, USER_NETWORK_GATEWAY
+
 from .control_groups import CGROUP_ROOT
-from .kernel_parameters import HOST_NAME, kernel_parameter
+from .kernel_parameters import HOST_NAME, USER_NETWORK, kernel_parameter
 from .sandbox_init import (
     MS_NODEV,
     MS_NOEXEC,
@@ -26,6 +29,7 @@ from .sandbox_init import (
 PROGRAM_DIRECTORY = "/usr/bin"
 _DISKS = "/dev/disk/by-id"
 _CONTAINERS = "container"
+_CARD = "eth0"
 
 
 def set_up_machine() -> None:
@@ -48,6 +52,8 @@ def set_up_machine() -> None:
         socket.sethostname(kernel_parameter(HOST_NAME, "firkin"))
     with step("bring the loopback interface up"):
         bring_up("lo")
+    if kernel_parameter(USER_NETWORK, ""):
+        _join_user_network()
 
 
 def limit_containers(limits: Mapping[str, str]) -> None:
@@ -63,6 +69,24 @@ def limit_containers(limits: Mapping[str, str]) -> None:
     for name, value in limits.items():
         with step(f"set {name} of the containers to {value!r}"), open(f"{group}/{os.path.basename(name)}", "w") as file:
             file.write(value)
+
+
+def _join_user_network() -> None:
+    """Give the network card the address that QEMU expects, and keep the host's loopback out of reach.
+
+    Raises:
+        OSError: there is no card, or the kernel refused.
+    """
+    # Loaded by who has a network: most machines have only their loopback interface.
+    from .network import add_addresses, add_default_routes, refuse_destination, set_link
+
+    try:
+        set_link(_CARD, up=True, mtu=None)
+        add_addresses(_CARD, USER_NETWORK_ADDRESS, "")
+        add_default_routes(_CARD, USER_NETWORK_GATEWAY, "")
+        refuse_destination(USER_NETWORK_GATEWAY)
+    except AgentError as error:
+        raise OSError(error.errno, f"join the user network: {error}") from error
 
 
 def _name_disks() -> None:

@@ -29,7 +29,7 @@ _ROUTE = struct.Struct("=BBBBBBBBI")
 _INDEX = struct.Struct("=I")
 _PERMANENT, _NO_DUPLICATE_CHECK = 0x80, 0x02
 _TABLE_MAIN, _BY_KERNEL, _BY_BOOT = 254, 2, 3
-_SCOPE_UNIVERSE, _SCOPE_LINK, _UNICAST = 0, 253, 1
+_SCOPE_UNIVERSE, _SCOPE_LINK, _UNICAST, _UNREACHABLE = 0, 253, 1, 7
 
 _Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -112,6 +112,21 @@ def add_default_routes(interface: str, ipv4_gateway: str, ipv6_gateway: str) -> 
             _add_route(index, ipaddress.ip_interface(everything), gateway=gateway, source=None)
         if not gateways:
             _add_route(index, ipaddress.ip_interface("0.0.0.0/0"), gateway=None, source=None)
+
+
+def refuse_destination(address: str) -> None:
+    """Answer whoever connects to an IPv4 address that it cannot be reached; it can still be a gateway.
+
+    Raises:
+        InvalidArgument: it is no address.
+        AgentError: the kernel refused.
+    """
+    from . import rtnetlink
+
+    wanted = _address(address, 4)
+    with _translating("refuse destination", address):
+        fixed = _ROUTE.pack(socket.AF_INET, 32, 0, 0, _TABLE_MAIN, _BY_BOOT, _SCOPE_UNIVERSE, _UNREACHABLE, 0)
+        rtnetlink.added(rtnetlink.RTM_NEWROUTE, fixed, {rtnetlink.RTA_DST: wanted.packed})
 
 
 def _add_address(interface: str, index: int, address: _Interface) -> None:

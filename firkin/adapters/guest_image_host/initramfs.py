@@ -14,7 +14,7 @@ from .tree import GuestFile, GuestTree
 _DRIVERS = ("virtio_pci", "virtio_blk", "erofs", "vmw_vsock_virtio_transport")
 _FOR_PODS = ("overlay", "loop")
 # Loaded when the kernel's command line has the parameter: each costs time at boot.
-_WHEN_ASKED_FOR = {"firkin.quotas": "quota_v2"}
+_WHEN_ASKED_FOR = {"firkin.quotas": "quota_v2", "firkin.network=user": "virtio_net"}
 
 _MAIN = (
     "from module_archive import use_module_archive; use_module_archive();"

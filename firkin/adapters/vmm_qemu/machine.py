@@ -16,10 +16,16 @@ from .vsock_link import escaped
 ROOT_SERIAL = "firkin-root"
 STORE_SERIAL = "firkin-store"
 # What the initramfs looks for: drivers that not every machine needs.
-QUOTAS_PARAMETER = "firkin.quotas"
+QUOTAS_PARAMETER, NETWORK_PARAMETER = "firkin.quotas", "firkin.network=user"
 
 # Nothing that nobody asked for: no graphics, no network, no firmware of devices, no configuration of the user's.
-_BARE = ("-nodefaults", "-no-user-config", "-display", "none", "-nic", "none", "-no-reboot")
+_BARE = ("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot")
+_NO_NETWORK = ("-nic", "none")
+# QEMU opens the connections that the guest wants; IPv4 alone, as its addresses are given by hand. No boot firmware.
+_USER_NETWORK = (
+    *("-netdev", "user,id=network,ipv6=off"),
+    *("-device", "virtio-net-pci,netdev=network,romfile="),
+)
 # What QEMU may not do once the machine runs, in case a guest breaks out of it.
 _CONFINED = ("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny")
 _KERNEL_PARAMETERS = (
@@ -52,6 +58,7 @@ class Machine(msgspec.Struct, frozen=True):
         vsock_parameters: what the guest's kernel is told of it.
         monitor_socket: where somebody listens for QEMU's monitor protocol.
         host_name: of the guest.
+        has_user_network: whether QEMU opens connections for the guest.
         keeps_quotas: whether the guest needs its driver for the quotas of the store.
     """
 
@@ -65,6 +72,7 @@ class Machine(msgspec.Struct, frozen=True):
     monitor_socket: Path
     host_name: str
     vsock_parameters: Sequence[str] = ()
+    has_user_network: bool = False
     keeps_quotas: bool = False
     command_line_extra: Sequence[str] = ()
 
@@ -72,12 +80,12 @@ class Machine(msgspec.Struct, frozen=True):
         """What follows the program's name."""
         mebibytes = -(-int(self.memory) // Size.mib(1))
         processor = "host" if self.accelerator == "kvm" else "max"
-        drivers = (QUOTAS_PARAMETER,) if self.keeps_quotas else ()
-        own = (*_KERNEL_PARAMETERS, *self.vsock_parameters, *drivers, f"firkin.host_name={self.host_name}")
+        own = (*_KERNEL_PARAMETERS, *self.vsock_parameters, *self._drivers(), f"firkin.host_name={self.host_name}")
         parameters = (*own, *self.command_line_extra)
         return [
             *_BARE,
             *_CONFINED,
+            *(_USER_NETWORK if self.has_user_network else _NO_NETWORK),
             *("-name", f"firkin-{self.name}"),
             *("-machine", f"q35,accel={self.accelerator},memory-backend=memory,usb=off,smm=off,hpet=off"),
             *("-cpu", processor, "-smp", str(self.cpus), "-m", f"{mebibytes}M"),
@@ -90,6 +98,11 @@ class Machine(msgspec.Struct, frozen=True):
             *("-kernel", str(self.image.kernel), "-initrd", str(self.image.initramfs)),
             *("-append", " ".join(parameters)),
         ]
+
+    def _drivers(self) -> tuple[str, ...]:
+        """Parameters that name drivers which not every guest loads."""
+        wanted = {QUOTAS_PARAMETER: self.keeps_quotas, NETWORK_PARAMETER: self.has_user_network}
+        return tuple(parameter for parameter, is_wanted in wanted.items() if is_wanted)
 
 
 def _disk_arguments(disk: Disk) -> list[str]:

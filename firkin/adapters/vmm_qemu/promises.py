@@ -10,7 +10,7 @@ def capabilities() -> Capabilities:
     """Every promise, in the order of a report."""
     enforced = (
         ("process isolation", ""),
-        ("network isolation", "loopback only"),
+        ("network isolation", "loopback only; with a user network, all that the host reaches but its own loopback"),
         ("kernel isolation", "the machine has a kernel of its own"),
         ("seccomp", "by the OCI runtime, when it is built with libseccomp"),
         ("memory limit", ""),

@@ -116,8 +116,6 @@ class QemuVmm:
             raise UnsupportedFeature("a directory store", reason)
         if request.host_paths:
             raise UnsupportedFeature("hostPath", "a virtual machine sees no files of its host")
-        if request.config.network is not Network.NONE:
-            raise UnsupportedFeature("a user network", "a virtual machine has no network card yet")
         qemu = self._tool(_PROGRAM, "running virtual machines", "qemu-system-x86")
         setpriv = self._tool("setpriv", "running virtual machines", "util-linux")
         own_kernel = request.config.kernel or self._settings.kernel
@@ -146,6 +144,7 @@ class QemuVmm:
                 vsock_parameters=link.parameters,
                 monitor_socket=directory / "monitor.sock",
                 host_name=request.host_name,
+                has_user_network=request.config.network is Network.USER,
                 keeps_quotas=request.store.has_project_quotas,
                 command_line_extra=request.config.command_line_extra,
             )

@@ -19,7 +19,7 @@ from .pods import real_runtime, shell
 
 MACHINE = "192.0.2.1"
 NAMED = bytes([192, 0, 2, 9])
-_SCRIPT = (
+PROGRAM = (
     "echo hi | nc -w 20 192.0.2.1 7000; nc -w 3 10.0.2.2 7001 </dev/null; echo $?; cat /etc/resolv.conf;"
     " nslookup -type=a firkin.test"
 )
@@ -43,15 +43,20 @@ async def _greets(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     writer.close()
 
 
-async def main(directory: Path) -> None:
-    """Print what a container saw, and what became of a pod whose network was killed."""
+async def serve() -> None:
+    """Answer questions about names, and greet whoever connects: on the machine's address, and on its loopback."""
     await asyncio.get_running_loop().create_datagram_endpoint(Resolver, (MACHINE, 53))
     await asyncio.start_server(_greets, MACHINE, 7000)
     await asyncio.start_server(_greets, "127.0.0.1", 7001)
+
+
+async def main(directory: Path) -> None:
+    """Print what a container saw, and what became of a pod whose network was killed."""
+    await serve()
     async with real_runtime(directory) as runtime:
         bundle = await runtime.images.resolve(f"oci:{busybox_layout()}:latest")
         builder = firkin.PodBuilder("pod-1", firkin.VmConfig(network="user"))
-        spec = builder.container(shell("a", bundle, _SCRIPT)).container(shell("b", bundle, "sleep 1000")).build()
+        spec = builder.container(shell("a", bundle, PROGRAM)).container(shell("b", bundle, "sleep 1000")).build()
         async with runtime.spawn(spec) as pod:
             seen = (await pod.wait_container("a")).stdout.decode()
             (network,) = _network_processes()

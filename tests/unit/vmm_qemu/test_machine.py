@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from firkin.adapters.vmm_qemu.machine import QUOTAS_PARAMETER, Disk, Machine
+from firkin.adapters.vmm_qemu.machine import NETWORK_PARAMETER, QUOTAS_PARAMETER, Disk, Machine
 from firkin.domain.size import Size
 from firkin.ports.guest_image import GuestImage
 
@@ -59,6 +59,15 @@ def test_the_driver_for_quotas_is_asked_for_by_who_has_a_store_with_them() -> No
     assert QUOTAS_PARAMETER not in words.split()
     (words,) = _values("-append", msgspec.structs.replace(_MACHINE, keeps_quotas=True))
     assert QUOTAS_PARAMETER in words.split()
+
+
+def test_there_is_a_network_card_only_for_who_asks_for_a_network() -> None:
+    (words,) = _values("-append")
+    assert (_values("-nic"), _values("-netdev"), NETWORK_PARAMETER in words.split()) == (["none"], [], False)
+    networked = msgspec.structs.replace(_MACHINE, has_user_network=True)
+    (words,) = _values("-append", networked)
+    assert (_values("-nic", networked), NETWORK_PARAMETER in words.split()) == ([], True)
+    assert _values("-netdev", networked) == ["user,id=network,ipv6=off"]
 
 
 def test_the_processor_is_the_hosts_only_where_it_runs_the_guest() -> None:
