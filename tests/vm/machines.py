@@ -43,12 +43,13 @@ def small_machine(boot_log: Path | None = None) -> VmConfig:
 
 
 def empty_store(directory: Path, size: int = Size.mib(64)) -> StoreMedium:
-    """A new ext4 image."""
+    """A new ext4 image, with project quotas as those that are made for machines."""
     path = directory / "store.ext4"
     path.touch()
     os.truncate(path, size)
-    subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", str(path)], check=True, env={"PATH": SEARCH_PATH})
-    return StoreMedium(path, "ext4", str(path))
+    quotas = ("-O", "quota,project", "-E", "quotatype=prjquota")
+    subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", *quotas, str(path)], check=True, env={"PATH": SEARCH_PATH})
+    return StoreMedium(path, "ext4", str(path), has_project_quotas=True)
 
 
 def request_for(medium: StoreMedium, config: VmConfig | None = None) -> SandboxRequest:

@@ -23,13 +23,15 @@ from .machines import BOOT_SECONDS, empty_store, qemu_vmm, request_for
 
 _STORE = Size.gib(4)
 _MEMORY = Size.mib(640)
+_SMALLER_STORE = Size.mib(256)
+_UNIX_SOCKETS = Path("/proc/net/unix")
 _NUMBERS = itertools.count(1)
 
 
 class SharedMachine:
     """Keeps the port Vmm with a machine that is there already, whose store is its own.
 
-    Who asks for a second sandbox meanwhile, for limits or for another kind of machine, gets one of his own.
+    Who asks for a second sandbox meanwhile, for limits, a small store or another kind of machine, gets one of his own.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -88,7 +90,7 @@ class SharedMachine:
     @contextlib.asynccontextmanager
     async def booted(self, request: SandboxRequest) -> AsyncIterator[Sandbox]:
         """Lend the machine."""
-        if self._is_lent or request.config != VmConfig() or request.limits != ResourceLimits() or request.host_paths:
+        if self._is_lent or not _is_ordinary(request):
             async with self._own.booted(request) as sandbox:
                 yield sandbox
             return
@@ -99,8 +101,33 @@ class SharedMachine:
             lease = Lease(self._sandbox, self._loop)
             yield lease
             await lease.stop(0)
+            await self._forgotten()
         finally:
             self._is_lent = False
+
+    async def _forgotten(self) -> None:
+        """Wait until its connections are gone: a machine's end ends them at once, gRPC closes them in its own time."""
+        assert self._sandbox is not None
+        agents = f"{self._sandbox.socket_directory}/guest-"
+        for _ in range(500):
+            if not any(agents in line and _is_connected(line) for line in _unix_sockets()):
+                return
+            await asyncio.sleep(0.01)
+        raise TimeoutError(f"there are still connections with {agents}")
+
+
+def _is_ordinary(request: SandboxRequest) -> bool:
+    is_plain = request.config == VmConfig() and request.limits == ResourceLimits() and not request.host_paths
+    return is_plain and request.store.path.stat().st_size >= _SMALLER_STORE
+
+
+def _unix_sockets() -> list[str]:
+    return _UNIX_SOCKETS.read_text().splitlines()
+
+
+def _is_connected(line: str) -> bool:
+    """By the column St of the kernel's table: 03 is a connected socket (net.h, SS_CONNECTED)."""
+    return line.split()[5] == "03"
 
 
 class Lease:

@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 
 import firkin
+from firkin.adapters.store_ext4 import Ext4PodStore
 from firkin.adapters.vmm_qemu.sandbox import QemuSandbox
-from firkin.domain.errors import SandboxDied, StoreFull, StoreInUse
+from firkin.domain.errors import SandboxDied, StoreDamaged, StoreFull, StoreInUse, StoreTooSmall
+from firkin.domain.ids import PodId
 from firkin.domain.store_spec import PodStoreSpec
 from firkin.ports.agent_templates import TemplateProgress
 from tests.integration.pod.pods import shell
 
-from .machines import machine_runtime, small_machine
+from .machines import SEARCH_PATH, machine_runtime, small_machine
 
 pytestmark = pytest.mark.real_time
 
@@ -75,6 +77,30 @@ async def test_a_machine_that_is_killed_leaves_whole_templates_and_no_half_ones(
             assert (await pod.wait_container("d")).stdout == b"whole\n"
             assert seen[-1].done_bytes == seen[-1].total_bytes
             assert (await pod.stop()).clean
+
+
+async def test_a_store_that_is_damaged_or_too_small_is_told_before_or_after_the_boot(tmp_path: Path) -> None:
+    image = tmp_path / "kept.ext4"
+    async with machine_runtime(tmp_path) as runtime:
+        with pytest.raises(StoreTooSmall):
+            await runtime.spawn(_builder("pod-1", PodStoreSpec.at(image, firkin.Size.mib(8))).build())
+        store = PodStoreSpec.at(image, firkin.Size.mib(64))
+        async with Ext4PodStore(tmp_path / "state", SEARCH_PATH).opened(store, PodId("pod-1")):
+            pass
+        whole = image.read_bytes()
+        # The descriptors of its groups are behind the first block: the superblock is sound, and nothing can mount it.
+        image.write_bytes(whole[:4096] + bytes([0xA5]) * 4096 + whole[8192:])
+        for _ in range(2):
+            with pytest.raises(StoreDamaged):
+                await runtime.spawn(_builder("pod-1", store).build())
+        image.write_bytes(b"no filesystem" + bytes(len(whole) - 13))
+        with pytest.raises(StoreDamaged):
+            await runtime.spawn(_builder("pod-1", store).build())
+        image.write_bytes(whole)
+        async with runtime.spawn(_builder("pod-1", store).build()) as pod:
+            assert await pod.store_used_bytes() > 0
+            assert (await pod.stop()).clean
+    assert not list((tmp_path / "run").iterdir())
 
 
 def _qemu_pid(pod: firkin.Pod) -> int:

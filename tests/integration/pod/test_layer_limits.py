@@ -25,6 +25,7 @@ FULL = ("No space left on device", "Disk quota exceeded")
 
 
 @pytest.mark.needs_root
+@pytest.mark.needs_agent_v1
 @pytest.mark.parametrize("store", ["directory", "ext4"])
 async def test_a_container_writes_as_much_as_it_may_and_its_neighbour_goes_on(
     tmp_path: Path, busybox_image: str, store: str
@@ -65,6 +66,7 @@ async def _fills(pod: firkin.Pod, name: str) -> None:
 
 
 @pytest.mark.needs_root
+@pytest.mark.needs_agent_v1
 async def test_files_of_the_image_that_are_changed_count_and_room_that_is_made_is_there(
     tmp_path: Path, busybox_image: str
 ) -> None:
@@ -82,6 +84,7 @@ async def test_files_of_the_image_that_are_changed_count_and_room_that_is_made_i
 
 
 @pytest.mark.needs_root
+@pytest.mark.needs_agent_v1
 async def test_a_limit_that_cannot_be_kept_is_refused_and_nothing_is_left(tmp_path: Path, busybox_image: str) -> None:
     before = await settled_state()
     config = firkin.RuntimeConfig(
