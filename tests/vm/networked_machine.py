@@ -8,7 +8,7 @@ from pathlib import Path
 
 import firkin
 from tests.images.busybox import busybox_layout
-from tests.integration.pod.networked_machine import PROGRAM, make_machine, serve
+from tests.integration.pod.networked_machine import PROGRAM, serve
 from tests.integration.pod.pods import shell
 
 from .machines import BOOT_SECONDS, SMALL, machine_runtime
@@ -27,5 +27,4 @@ async def main(directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    make_machine(Path(sys.argv[1]))
     asyncio.run(main(Path(sys.argv[1])))
