@@ -26,12 +26,21 @@ cdef extern from * nogil:
     #include <cpuid.h>
     #include <immintrin.h>
 
-    static int firkin_sha256_is_supported(void)
+    static int firkin_sha256_asked(void)
     {
         unsigned int a, b, c, d;
         if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_SSSE3) || !(c & bit_SSE4_1))
             return 0;
         return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & (1u << 29));
+    }
+
+    /* Asked once: in a virtual machine the answer comes from its host, which takes longer than a small layer. */
+    static int firkin_sha256_is_supported(void)
+    {
+        static int answer = -1;
+        if (answer < 0)
+            answer = firkin_sha256_asked();
+        return answer;
     }
 
     static const uint32_t firkin_sha256_constants[64] __attribute__((aligned(16))) = {

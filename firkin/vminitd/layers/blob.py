@@ -116,7 +116,8 @@ class LayerBlob:
     def _next_data(self) -> bytes:
         data = self._head or self._read()
         self._head = b""
-        self._hashing.put((False, data))
+        if data:
+            self._hashing.put((False, data))
         return data
 
     def _read(self) -> bytes:
