@@ -25,7 +25,8 @@ _HELP = """List the pods that `firkin run -d` and `firkin pod run -d` started; t
 \b
 Filters: status=starting|running|stopping|exited|failed|abandoned, name=PART, image=PART, container=NAME;
   of several of one kind one must hold, of each kind.
-STATUS abandoned: the pod's supervisor was killed, and the pod with it; `firkin gc` removes what it left."""
+STATUS abandoned: the pod's supervisor was killed, and the pod with it; `firkin gc` removes what it left.
+Pods that run without -d belong to their terminal: they answer no other command, and are not listed."""
 
 _FILTERS: Mapping[str, Callable[[PodRecord, str], bool]] = {
     "status": lambda record, value: record.phase == value,
