@@ -45,6 +45,8 @@ class FirkinAgentEvents:
                     yield event
         finally:
             call.cancel()
+            # The error that goes on, or the cancellation, holds this frame (see ReleasedCalls).
+            del call
 
 
 def _event(message: wire.Event) -> events.SandboxEvent | None:

@@ -1,7 +1,8 @@
-"""Letting go of calls that failed."""
+"""Letting go of calls that failed or were cancelled."""
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 
@@ -9,10 +10,10 @@ from grpc.aio import AioRpcError
 
 
 class ReleasedCalls(AbstractAsyncContextManager[None]):
-    """A context manager around calls, to which gRPC's errors come without the frames in which they were raised.
+    """A context manager around calls, whose errors and cancellations come without gRPC's frames.
 
-    Those hold the call, and gRPC keeps a connection open for as long as there are calls on it: whoever kept an error
-    would keep the connection, long after its channel was closed.
+    Those hold the call, and gRPC keeps a connection open for as long as there are calls on it: whoever kept an error,
+    or a task that was cancelled, would keep the connection, long after its channel was closed.
     """
 
     def __init__(self, inner: AbstractAsyncContextManager[None]) -> None:
@@ -24,7 +25,7 @@ class ReleasedCalls(AbstractAsyncContextManager[None]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        if not isinstance(error, AioRpcError):
+        if not isinstance(error, AioRpcError | asyncio.CancelledError):
             return await self._inner.__aexit__(kind, error, traceback)
         # This function's own frame may be in the traceback of what is raised instead.
         del traceback
