@@ -135,6 +135,9 @@ async def test_processes_usage_of_the_store_and_memory_shortage_are_told_as_they
     tmp_path: Path, busybox_image: str
 ) -> None:
     told: list[Event] = []
+    tree = tmp_path / "tree"
+    for number in range(20):
+        (tree / str(number)).mkdir(parents=True)
     async with real_runtime(tmp_path) as runtime:
         spec = _limited_pod(await runtime.images.resolve(busybox_image))
         async with runtime.spawn(spec) as pod, asyncio.timeout(60), pod.events() as events:
@@ -147,7 +150,7 @@ async def test_processes_usage_of_the_store_and_memory_shortage_are_told_as_they
                     break
             assert [one.pid for one in listed] == [container.pid, busy.pid]
             assert (listed[0].container_pid, listed[0].command) == (1, ("sleep", "100"))
-            await container.copy_in(tmp_path / "state", "/tmp/state")
+            await container.copy_in(tree, "/tmp/tree")
             breakdown = await pod.store_breakdown()
             assert breakdown.templates.bytes > 100_000
             assert set(breakdown.containers) == {"a", "b"}
