@@ -16,7 +16,7 @@ from firkin.domain.mounts import Mount
 from firkin.domain.reports import Capabilities, SandboxExit
 from firkin.domain.size import Size
 from firkin.domain.vm_config import VmConfig
-from firkin.ports.sandbox import Sandbox, TakesFiles
+from firkin.ports.sandbox import Sandbox, TakesFiles, TimedBoot
 from firkin.ports.vmm import SandboxRequest
 
 from .machines import BOOT_SECONDS, empty_store, qemu_vmm, request_for
@@ -24,6 +24,7 @@ from .machines import BOOT_SECONDS, empty_store, qemu_vmm, request_for
 _STORE = Size.gib(4)
 _MEMORY = Size.mib(640)
 _SMALLER_STORE = Size.mib(256)
+_LOOK_SECONDS = 0.02
 _UNIX_SOCKETS = Path("/proc/net/unix")
 _NUMBERS = itertools.count(1)
 
@@ -80,6 +81,7 @@ class SharedMachine:
     async def _live(self) -> None:
         config = VmConfig(memory=_MEMORY, boot_timeout_seconds=BOOT_SECONDS)
         async with self._own.booted(request_for(self.medium, config)) as self._sandbox:
+            await _listens(self._sandbox)
             self._ready.set()
             await self._over.wait()
 
@@ -114,6 +116,21 @@ class SharedMachine:
                 return
             await asyncio.sleep(0.01)
         raise TimeoutError(f"there are still connections with {agents}")
+
+
+async def _listens(machine: Sandbox) -> None:
+    """Wait until its agent listens: only then has it all the sockets that it keeps, which nobody's pod leaves."""
+    assert isinstance(machine, TimedBoot)
+    ended = asyncio.ensure_future(machine.wait_ended())
+    try:
+        for _ in range(int(BOOT_SECONDS / _LOOK_SECONDS)):
+            if machine.boot_timing is not None:
+                return
+            assert not ended.done(), ended.result()
+            await asyncio.sleep(_LOOK_SECONDS)
+    finally:
+        ended.cancel()
+    raise TimeoutError(f"no agent listens after {BOOT_SECONDS:g} s")
 
 
 def _is_ordinary(request: SandboxRequest) -> bool:
