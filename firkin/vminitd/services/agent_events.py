@@ -18,7 +18,8 @@ from .errors import answering
 
 _Context = ServicerContext[object, object]
 _MICROSECONDS = 1_000_000
-# The kernel tells of OOM kills in files of each version's own; looking twice a second serves both.
+# The kernel tells of OOM kills in files of each version's own; looking twice a second serves both. And when a process
+# ends: its container may be gone by the next look.
 _LOOK_SECONDS = 0.5
 
 
@@ -38,6 +39,10 @@ class EventCalls:
                 looked = time.monotonic()
                 while True:
                     event = await listener.next(_LOOK_SECONDS)
+                    if isinstance(event, events.ProcessExited):
+                        ended = containers.cgroups_paths([event.container_id])
+                        for killed in await run(out_of_memory.look_at, ended):
+                            yield _message(killed)
                     if event is not None:
                         yield _message(event)
                     if time.monotonic() - looked >= _LOOK_SECONDS:
@@ -53,11 +58,17 @@ class _OutOfMemoryWatch:
         self._seen: dict[str, int] = {}
 
     def look(self, cgroups_paths: Mapping[str, str]) -> list[events.OutOfMemory]:
-        """The containers, by id with their control groups, in which there were any."""
+        """All containers, by id with their control groups, in which there were any."""
+        found = self.look_at(cgroups_paths)
+        self._seen = {name: count for name, count in self._seen.items() if name in cgroups_paths}
+        return found
+
+    def look_at(self, cgroups_paths: Mapping[str, str]) -> list[events.OutOfMemory]:
+        """Those of some containers in which there were any."""
         kills = {name: group_of(path).memory_events().oom_kill or 0 for name, path in cgroups_paths.items()}
         # What a container of an id had before says nothing of another one of the same id.
         new = {name: count - min(self._seen.get(name, 0), count) for name, count in kills.items()}
-        self._seen = kills
+        self._seen |= kills
         return [events.OutOfMemory(time.time(), name, count) for name, count in new.items() if count]
 
 
