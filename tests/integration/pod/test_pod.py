@@ -290,3 +290,4 @@ async def test_the_system_calls_of_containers_and_execs_are_filtered(tmp_path: P
             exec_output = await (await pod.container("main").exec("sh", "-c", script)).wait_with_output()
             # The profile allows unshare(2) to whoever has SYS_ADMIN, and to nobody else.
             assert exec_output.stdout.split() == [b"Seccomp:", b"2", b"escaped"]
+            await pod.stop(0)
