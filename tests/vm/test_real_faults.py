@@ -38,10 +38,16 @@ _NEXT_PIDS = 64
 class Place:
     """A pod in the machine, with a container that runs, and its agent's service by which others reach the kernel."""
 
-    def __init__(self, pod: firkin.Pod, bundle: firkin.ImageBundle, kernel: SandboxContextAsyncStub) -> None:
+    def __init__(self, pod: firkin.Pod, bundle: firkin.ImageBundle, channel: grpc.aio.Channel) -> None:
         self.pod = pod
         self.bundle = bundle
-        self.kernel = kernel
+        self._channel = channel
+        self.kernel: SandboxContextAsyncStub = SandboxContextStub(channel)
+
+    async def stop(self) -> firkin.StopReport:
+        """Stop the pod, when nobody but the pod is connected with its agent any more."""
+        await self._channel.close()
+        return await self.pod.stop(0)
 
     async def works(self) -> None:
         """The pod takes a container, and tells its output."""
@@ -73,7 +79,7 @@ async def _place(directory: Path, machine: SharedMachine, image: str, script: st
         async with runtime.spawn(spec) as pod:
             address = f"unix:{pod.vm.socket_directory}/guest-1024.sock"
             async with grpc.aio.insecure_channel(address) as channel:
-                yield Place(pod, bundle, SandboxContextStub(channel))
+                yield Place(pod, bundle, channel)
 
 
 async def test_a_killed_init_of_a_container_is_an_exit_like_any_other(
@@ -119,7 +125,7 @@ async def test_a_reader_who_never_reads_holds_up_nobody_else(
         await it.works()
         process = await it.pod.container("old").exec("echo", "here")
         assert (await process.wait_with_output()).stdout == b"here\n"
-        assert (await it.pod.stop(0)).containers[0].killed
+        assert (await it.stop()).containers[0].killed
 
 
 async def test_no_deadline_and_no_event_depends_on_the_clock_that_is_set(
@@ -141,7 +147,7 @@ async def test_no_deadline_and_no_event_depends_on_the_clock_that_is_set(
             await it.pod.remove_container("stubborn")
             await it.works()
         seen: list[Event] = []
-        await it.pod.stop(0)
+        await it.stop()
         while (event := await events.next_event()) is not None:
             seen.append(event)
         lives = [event.lifetime_seconds for event in seen if isinstance(event, ProcessExited)]
