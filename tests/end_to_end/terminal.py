@@ -75,7 +75,9 @@ def on_terminal(command: Command, *arguments: str) -> Iterator[Terminal]:
     # The slave stays open here, so that its modes can be looked at when the program has ended.
     with os.fdopen(master, "rb", 0), os.fdopen(slave, "rb", 0):
         set_size(master, 90, 25)
-        started = ["setsid", "--ctty", sys.executable, "-m", "firkin", *arguments]
+        # Who runs the tests may ignore SIGHUP (nohup); a person's shell does not.
+        hearing = ["env", "--default-signal=HUP", "setsid", "--ctty"]
+        started = [*hearing, sys.executable, "-m", "firkin", *arguments]
         with subprocess.Popen(started, env=command.environment(), stdin=slave, stdout=slave, stderr=slave) as process:
             try:
                 yield Terminal(master, process)
