@@ -139,8 +139,10 @@ class GuestProcess:
 
     def _exit_status(self, wait_status: int) -> ExitStatus:
         code = os.waitstatus_to_exitcode(wait_status)
+        # Asked at every end: what was killed below one process says nothing of the next one that SIGKILL ends.
+        for_memory = self._oom.has_killed_again()
         if code < 0:
-            killed = -code == signal.SIGKILL and self._oom.has_killed_again()
+            killed = -code == signal.SIGKILL and for_memory
             return ExitStatus.from_signal(-code, ExitReason.OOM_KILLED if killed else ExitReason.SIGNALED)
         if code in _RUNTIME_FAILURE_CODES:
             failure = failed_execution(read_log(self.launch.log_file))
