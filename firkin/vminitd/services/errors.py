@@ -132,9 +132,10 @@ def _described_firkin_error(error: FirkinError, operation: str, path: str) -> tu
 
 
 def _described_os_error(error: OSError, operation: str, path: str) -> tuple[StatusCode, ErrorDetail]:
-    # A path below a directory that is open says less than the one that was asked for.
-    if error.filename is not None and (not path or os.fsdecode(error.filename).startswith("/")):
-        path = os.fsdecode(error.filename)
+    # What is below an open directory says less than the path that was asked for, and a descriptor's number nothing.
+    named = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+    if named and (not path or named.startswith("/")):
+        path = _shortened(named)
     number = error.errno or 0
     if number in (errno.ENOSPC, errno.EDQUOT):
         full = StoreFull(path)
@@ -160,6 +161,7 @@ def _packed_status(code: StatusCode, message: str, detail: ErrorDetail) -> bytes
 
 
 def _shortened(text: str) -> str:
-    # Headers of HTTP/2 are limited: a long sentence must not make the whole answer undeliverable.
-    data = text.encode("utf-8", "replace")
-    return text if len(data) <= _SENTENCE_BYTES else data[:_SENTENCE_BYTES].decode("utf-8", "ignore") + "..."
+    # Headers of HTTP/2 are limited, and messages are UTF-8, which names of files need not be: neither must make the
+    # whole answer undeliverable.
+    data = text.encode("utf-8", "backslashreplace")
+    return data[:_SENTENCE_BYTES].decode("utf-8", "ignore") + ("..." if len(data) > _SENTENCE_BYTES else "")
