@@ -214,12 +214,14 @@ class SandboxContextCalls:
 
     async def _copy_completed(self, request: wire.CopyRequest, operation: str) -> None:
         call = self.stub.Copy(request)
+        is_complete = False
         try:
+            # To the end of the stream: a call that is left in the middle keeps the connection until it is collected.
             async for response in call:
                 if response.error:
                     raise AgentError(operation, response.error, path=request.path)
-                if response.status == wire.CopyResponse.COMPLETE:
-                    return
+                is_complete = response.status == wire.CopyResponse.COMPLETE
         finally:
             call.cancel()
-        raise AgentError(operation, "the copy ended before it was complete", path=request.path)
+        if not is_complete:
+            raise AgentError(operation, "the copy ended before it was complete", path=request.path)
