@@ -89,6 +89,7 @@ class FirkinAgentFiles:
                         ready.set_result(None)
             finally:
                 responses.cancel()
+                del responses  # An error that is raised here must not keep it.
             return last
 
         def receive(end: SocketEnd) -> Transferred:

@@ -25,8 +25,19 @@ class ReleasedCalls(AbstractAsyncContextManager[None]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
+        _release_causes(error)
         if not isinstance(error, AioRpcError | asyncio.CancelledError):
             return await self._inner.__aexit__(kind, error, traceback)
         # This function's own frame may be in the traceback of what is raised instead.
         del traceback
         return await self._inner.__aexit__(kind, error.with_traceback(None), None)
+
+
+def _release_causes(error: BaseException | None) -> None:
+    """Let go of the calls whose errors `error` came from."""
+    known: set[int] = set()
+    while error is not None and id(error) not in known:
+        known.add(id(error))
+        error = error.__cause__ or error.__context__
+        if isinstance(error, AioRpcError):
+            error.__traceback__ = None

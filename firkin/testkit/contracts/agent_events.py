@@ -19,12 +19,11 @@ from ..opened_agent import OpenAgent, init_of
 async def test_starts_and_exits_are_told_in_order_or_the_agent_says_that_it_cannot(agent_place: AgentPlace) -> None:
     async with agent_place.opened() as it:
         with it.claiming("events"):
-            events = it.agent.events()
-            assert isinstance(await anext(events), Subscribed)
-            await _check_events(it, events)
+            await _check_events(it, it.agent.events())
 
 
 async def _check_events(it: OpenAgent, events: AsyncIterator[SandboxEvent]) -> None:
+    assert isinstance(await anext(events), Subscribed)
     started = await it.started("c", "/bin/sleep", "3600")
     execed = await it.agent.start_process(it.exec("c", "e", "/bin/false"))
     told: list[SandboxEvent] = []

@@ -223,5 +223,6 @@ class SandboxContextCalls:
                 is_complete = response.status == wire.CopyResponse.COMPLETE
         finally:
             call.cancel()
+            del call  # An error that is raised here must not keep it.
         if not is_complete:
             raise AgentError(operation, "the copy ended before it was complete", path=request.path)

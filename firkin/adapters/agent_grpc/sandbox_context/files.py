@@ -185,6 +185,7 @@ class SandboxContextFiles(SandboxContextPart):
             return _Completion(last.total_size, left_out)
         finally:
             call.cancel()
+            del call  # An error that is raised here must not keep it.
 
 
 def _archived(source: CopySource, status: wire.Stat, end: SocketEnd) -> NextPiece:

@@ -104,10 +104,13 @@ class SandboxContextTemplates(SandboxContextPart):
         request = wire.ApplyOciLayerRequest(archive_path=blob, destination=rootfs)
         async with session.guarded(kind):
             call = stub.ApplyOciLayer(request, timeout=kind.deadline_seconds)
-            answer = await call
-            for key, value in await call.trailing_metadata() or ():
-                if key == REPLACED_KEY:
-                    replaced.update(decoded_json(value, dict[str, int]))
+            try:
+                answer = await call
+                for key, value in await call.trailing_metadata() or ():
+                    if key == REPLACED_KEY:
+                        replaced.update(decoded_json(value, dict[str, int]))
+            finally:
+                del call  # An error that is raised here must not keep it.
         return answer.entries_applied
 
     async def _mark_complete(self, mark: GuestPath) -> None:
