@@ -165,6 +165,7 @@ async def test_processes_usage_of_the_store_and_memory_shortage_are_told_as_they
     assert {event.container_id for event in kills} == {"a"}
     exits = {event.process_id: event.status for event in told if isinstance(event, ProcessExited)}
     assert exits[hungry.id].reason in (ExitReason.EXITED, ExitReason.OOM_KILLED)
+    assert exits[busy.id].reason is ExitReason.SIGNALED
     ends = [event for event in told if isinstance(event, ProcessExited) and event.process_id == hungry.id]
     assert told.index(kills[0]) < told.index(ends[0])
     assert [event.phase for event in told if isinstance(event, PodPhaseChanged)] == [
