@@ -24,6 +24,7 @@ from firkin.ports.agent_processes import StartedProcess
 from firkin.ports.agent_templates import TemplateProgress
 from firkin.testkit.launches import ALL_PIPED, OUTPUT_PIPED
 from firkin.wire import agent_pb2 as wire
+from tests.descriptors import open_descriptors, opened_since
 
 from .scripted_agent import Connected, Context, aborted, scripted
 
@@ -136,7 +137,7 @@ async def test_a_stream_that_was_opened_by_a_call_that_failed_is_closed(tmp_path
 
 async def test_a_cancelled_start_leaves_no_listener_and_no_descriptor(tmp_path: Path) -> None:
     async with scripted(tmp_path, answers={"RemoveContainer": wire.RemoveContainerResponse()}) as it:
-        before = len(os.listdir("/proc/self/fd"))
+        before = open_descriptors()
         reached = it.script.hang("StartContainer")
         starting = asyncio.ensure_future(it.agent.start_container(ContainerLaunch(ContainerId("c"), b"{}", ALL_PIPED)))
         await reached.wait()
@@ -144,7 +145,7 @@ async def test_a_cancelled_start_leaves_no_listener_and_no_descriptor(tmp_path: 
         with pytest.raises(asyncio.CancelledError):
             await starting
         assert _listeners(tmp_path) == []
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert not opened_since(before)
 
 
 async def test_streams_that_their_user_forgot_are_closed_with_the_connection(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from firkin.domain.errors import (
 from firkin.domain.guest_path import GuestPath
 from firkin.domain.process import ExitStatus, Stdio, StdioOptions
 from tests.contract.vmm.guests import processes_naming
+from tests.descriptors import open_descriptors, opened_since
 
 from .roads import AGENT_V1, ALL_PIPED, OUTPUT_PIPED, SANDBOX_CONTEXT, OpenAgent, Road, everything, init_of
 
@@ -181,11 +182,11 @@ async def test_using_an_agent_leaves_no_descriptor_no_thread_and_no_socket(road:
     async with road.opened() as it:
         await _use(it)
         await _until(lambda: not _threads("firkin-"))
-        before = len(os.listdir("/proc/self/fd"))
+        before = open_descriptors()
         for _ in range(3):
             await _use(it)
         await _until(lambda: not _threads("firkin-"))
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert not opened_since(before)
         assert list(it.sandbox.socket_directory.glob("host-*.sock")) == []
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from firkin.adapters.images_oci_layout import OciLayoutImageSource
 from firkin.domain.image import ImageBundle, Platform
 from firkin.errors import ImageNotFound, InvalidReference, MediaTypeUnsupported, PlatformMissing, TagNotFound
+from tests.descriptors import open_descriptors, opened_since
 
 from ...images.tools import run
 from .layouts import CONFIG, LayoutWriter, described
@@ -240,13 +240,13 @@ async def test_an_artifact_type_does_not_unmake_an_image(writer: LayoutWriter) -
 async def test_no_descriptor_is_left_open(writer: LayoutWriter) -> None:
     writer.index(image_of(writer, AMD64, "latest"))
     await resolved(writer.reference())
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
 
     await resolved(writer.reference())
     with pytest.raises(TagNotFound):
         await resolved(writer.reference("absent"))
 
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert not opened_since(before)
 
 
 async def test_an_image_of_umoci_says_how_it_runs(busybox_variant_image: str) -> None:

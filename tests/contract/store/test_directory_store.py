@@ -14,6 +14,7 @@ from firkin.adapters.store_directory import DirectoryPodStore
 from firkin.domain.errors import ConfigurationError, PermissionMissing, PodExists
 from firkin.domain.ids import PodId
 from firkin.domain.store_spec import PodStoreSpec
+from tests.descriptors import open_descriptors, opened_since
 
 pytestmark = pytest.mark.real_time
 
@@ -211,8 +212,8 @@ async def test_two_ways_to_name_a_store_are_one_store(tmp_path: Path) -> None:
 
 async def test_thirty_pods_at_once_and_one_after_the_other_leave_no_descriptor(tmp_path: Path) -> None:
     await _open_and_leave(tmp_path, "warm-up")
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     async with asyncio.TaskGroup() as group:
         for number in range(30):
             group.create_task(_open_and_leave(tmp_path, f"pod-{number}"))
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert not opened_since(before)

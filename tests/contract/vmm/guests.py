@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from firkin.ports.store import StoreMedium
 from firkin.ports.vmm import SandboxRequest
 from firkin.testkit.host_leftovers import host_leftovers, processes_naming
 
-__all__ = ["cgroups_of", "guest_vmm", "init_vmm", "leftovers", "open_descriptors", "processes_naming", "request_for"]
+__all__ = ["cgroups_of", "guest_vmm", "init_vmm", "leftovers", "processes_naming", "request_for"]
 
 _GUEST = """#!{python}
 import json, os, socket, subprocess, sys, time
@@ -56,14 +55,3 @@ def leftovers(directory: Path) -> list[str]:
 def cgroups_of(sandbox_id: str) -> list[Path]:
     """The control groups of a sandbox, in every hierarchy."""
     return list(Path("/sys/fs/cgroup").rglob(f"firkin-{sandbox_id}"))
-
-
-def open_descriptors() -> dict[str, str]:
-    """The descriptors of this process, with what they lead to."""
-    found = {}
-    for name in os.listdir("/proc/self/fd"):
-        try:
-            found[name] = os.readlink(f"/proc/self/fd/{name}")
-        except FileNotFoundError:
-            continue
-    return found

@@ -20,13 +20,13 @@ from firkin.domain.errors import BootFailed, ConfigurationError, MissingTool, Un
 from firkin.domain.size import Size
 from firkin.domain.vm_config import VmConfig
 from firkin.ports.store import StoreMedium
+from tests.descriptors import open_descriptors, opened_since
 
 from .guests import (
     cgroups_of,
     guest_vmm,
     init_vmm,
     leftovers,
-    open_descriptors,
     processes_naming,
     request_for,
 )
@@ -337,20 +337,20 @@ def _is_init_of(pid: int, sandbox_id: str) -> bool:
 async def test_twenty_sandboxes_in_a_row_leave_nothing(tmp_path: Path) -> None:
     vmm = guest_vmm(tmp_path)
     await _boot(vmm, tmp_path)
-    before = len(open_descriptors())
+    before = open_descriptors()
     ids = []
     for _ in range(20):
         async with vmm.booted(request_for(tmp_path)) as sandbox:
             ids.append(sandbox.id)
     assert leftovers(tmp_path) == []
-    assert len(open_descriptors()) == before
+    assert not opened_since(before)
     assert [group for sandbox_id in ids for group in cgroups_of(sandbox_id)] == []
 
 
 async def test_cancelling_a_boot_at_any_moment_leaves_nothing(tmp_path: Path) -> None:
     vmm = guest_vmm(tmp_path)
     await _boot(vmm, tmp_path)
-    before = len(open_descriptors())
+    before = open_descriptors()
     for milliseconds in range(0, 12, 2):
         task = asyncio.ensure_future(_boot_and_wait(vmm, tmp_path))
         await asyncio.sleep(milliseconds / 1000)
@@ -360,7 +360,7 @@ async def test_cancelling_a_boot_at_any_moment_leaves_nothing(tmp_path: Path) ->
         with pytest.raises(asyncio.CancelledError):
             await task
     assert leftovers(tmp_path) == []
-    assert len(open_descriptors()) == before
+    assert not opened_since(before)
 
 
 async def _boot_and_wait(vmm: NamespaceVmm, tmp_path: Path) -> None:

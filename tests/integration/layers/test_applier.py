@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.descriptors import open_descriptors, opened_since
+
 from .archives import MTIME, Member, apply, archive, directory, file, hard_link, picture, symlink
 
 
@@ -222,7 +224,7 @@ def test_a_symlink_that_is_replaced_midway_is_not_remembered(rootfs: Path) -> No
 def test_more_directories_than_are_kept_open_at_once(rootfs: Path) -> None:
     deep = "/".join(f"d{number}" for number in range(400))
     members = [file(f"wide{number}/sub/file") for number in range(400)]
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     apply(rootfs, archive(*members, file(f"{deep}/file"), *(hard_link(f"{m.name}2", f"{deep}/file") for m in members)))
     assert (rootfs / deep / "file").stat().st_nlink == 401
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert not opened_since(before)

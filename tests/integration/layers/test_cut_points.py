@@ -15,6 +15,7 @@ from firkin.domain.digest import Digest
 from firkin.domain.errors import AgentError, BlobCorrupt, DiffIdMismatch, LayerRefused
 from firkin.vminitd.layers.blob import ByteSource
 from firkin.vminitd.layers.templates import TemplateBuilder, TemplateLayer
+from tests.descriptors import open_descriptors, opened_since
 
 from .archives import Trickle
 from .golden.applying import PACKS
@@ -53,10 +54,10 @@ CUTS = random.Random(6)
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left(tmp_path: Path) -> Iterator[None]:
-    descriptors = len(os.listdir("/proc/self/fd"))
+    descriptors = open_descriptors()
     yield
     assert os.listdir(tmp_path / "templates") == []
-    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert not opened_since(descriptors)
     assert [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()] == []
 
 

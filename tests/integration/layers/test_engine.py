@@ -18,6 +18,7 @@ import pytest
 from firkin._fast.layer import APPLIED, EntryRefused, LayerWriter
 from firkin.domain.errors import AgentError, BlobCorrupt, LayerRefused
 from firkin.vminitd.layers.applier import LayerResult, Whiteouts, apply_layer
+from tests.descriptors import open_descriptors, opened_since
 
 from .archives import END, Member, Trickle, apply, archive, directory, file, hard_link, header, padded, sha256, symlink
 
@@ -44,12 +45,13 @@ def test_the_result_tells_what_was_done_and_where_the_time_went(rootfs: Path) ->
 
 @pytest.mark.parametrize("length", [0, 700, len(LARGE) // 2])
 def test_no_thread_and_no_file_is_left_after_a_failure(rootfs: Path, length: int) -> None:
-    before = (len(os.listdir("/proc/self/fd")), threading.active_count())
+    before, threads = open_descriptors(), threading.active_count()
     with pytest.raises(LayerRefused):
         apply_layer(str(rootfs), Trickle(LARGE[:length]), layer_name="layer")
     with pytest.raises(BlobCorrupt):
         apply_layer(str(rootfs), Trickle(LARGE[:length]), layer_name="layer", digest=sha256(LARGE))
-    assert (len(os.listdir("/proc/self/fd")), threading.active_count()) == before
+    assert not opened_since(before)
+    assert threading.active_count() == threads
 
 
 def test_callbacks_are_called_by_the_callers_thread(rootfs: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from firkin._fast.vsock import CLOSED, FRONT_END_BROKEN, FRONT_END_GONE, VsockDevice
+from tests.descriptors import open_descriptors, opened_since
 
 from .front_end import (
     GET_CONFIG,
@@ -240,7 +241,7 @@ def test_a_message_may_come_byte_by_byte(front_end: FrontEnd) -> None:
 
 
 def test_a_vmm_that_goes_leaves_no_file_and_no_mapping(device: VsockDevice, directory: Path) -> None:
-    files = len(os.listdir("/proc/self/fd"))
+    files = open_descriptors()
     device.listen(1024)
     with Guest(directory / "vhost.sock") as guest, host_connection(directory, 1024) as host:
         guest.post_buffers()
@@ -251,12 +252,12 @@ def test_a_vmm_that_goes_leaves_no_file_and_no_mapping(device: VsockDevice, dire
     assert end is not None
     assert (end.kind, end.problem) == (FRONT_END_GONE, "front end gone")
     assert "memfd:guest" not in Path("/proc/self/maps").read_text()
-    assert len(os.listdir("/proc/self/fd")) <= files
+    assert not opened_since(files)
     assert sorted(path.name for path in directory.iterdir()) == []
 
 
 def test_a_closed_device_leaves_no_file_and_no_thread(directory: Path) -> None:
-    files = len(os.listdir("/proc/self/fd"))
+    files = open_descriptors()
     for _ in range(3):
         device = VsockDevice(directory / "vhost.sock", GUEST_CID, directory)
         device.listen(1024)
@@ -269,7 +270,7 @@ def test_a_closed_device_leaves_no_file_and_no_thread(directory: Path) -> None:
         device.close()
         assert device.end is not None
         assert device.end.kind == CLOSED
-    assert len(os.listdir("/proc/self/fd")) == files
+    assert not opened_since(files)
     assert list(directory.iterdir()) == []
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from firkin.adapters.vmm_qemu.vhost_device import VhostDevice, vhost_obstacle
 from firkin.adapters.vmm_qemu.vsock_choice import AUTO, VHOST, VHOST_USER, VsockChoice, chosen_vsock
 from firkin.domain.errors import BootFailed
+from tests.descriptors import open_descriptors, opened_since
 
 pytestmark = pytest.mark.real_time
 
@@ -52,8 +52,8 @@ def test_a_device_that_does_not_open_is_an_obstacle_with_the_kernels_reason(tmp_
 
 
 def test_what_gives_no_address_is_no_device_and_is_closed_again(device: Path) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     with pytest.raises(BootFailed, match="take an address") as failed:
         VhostDevice(device)
     assert "Inappropriate ioctl" in failed.value.reason
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert not opened_since(before)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from firkin.domain.errors import LayerRefused
+from tests.descriptors import open_descriptors, opened_since
 
 from ..archives import Trickle, sha256
 from .applying import PACKS, applied
@@ -122,6 +123,6 @@ def test_a_refusal_leaves_no_descriptor_open(rootfs: Path) -> None:
                     applied(rootfs, golden.layers[-1], golden)
 
     refuse_all()
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     refuse_all()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert not opened_since(before)
