@@ -11,11 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import TracebackType
 from typing import NamedTuple
 
 from firkin.adapters.pod_registry_files import FilePodRegistry
 
 _DEADLINE_SECONDS = 120
+_GRACE_SECONDS = 10
 _LOOKS = 20
 _LOOK_SECONDS = 0.05
 _POLL_SECONDS = 0.002
@@ -35,6 +37,28 @@ class Finished(NamedTuple):
         assert lines[0].startswith("firkin: error: "), self.stderr
         assert "Traceback" not in self.stderr
         return lines[0].removeprefix("firkin: error: ")
+
+
+class Started(subprocess.Popen[bytes]):
+    """A command that does not outlive the block that it was started for, whatever fails in there."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self.end()
+        try:
+            super().__exit__(kind, value, traceback)
+        finally:
+            self.kill()
+
+    def end(self) -> None:
+        """Ask it to end, and kill it when it does not: a shell that it passes the signal on to may ignore it."""
+        self.terminate()
+        try:
+            self.wait(_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
 
 
 class Command:
@@ -63,9 +87,9 @@ class Command:
 
     def started(
         self, *arguments: str, env: Mapping[str, str] | None = None, stdin: int = subprocess.DEVNULL
-    ) -> subprocess.Popen[bytes]:
+    ) -> Started:
         """Start it, with its output piped."""
-        return subprocess.Popen(
+        return Started(
             [sys.executable, "-m", "firkin", *arguments],
             env=self.environment(env),
             stdin=stdin,

@@ -13,7 +13,7 @@ import termios
 import time
 from collections.abc import Iterator
 
-from .command import Command
+from .command import Command, Started
 
 _DEADLINE_SECONDS = 60.0
 
@@ -78,9 +78,5 @@ def on_terminal(command: Command, *arguments: str) -> Iterator[Terminal]:
         # Who runs the tests may ignore SIGHUP (nohup); a person's shell does not.
         hearing = ["env", "--default-signal=HUP", "setsid", "--ctty"]
         started = [*hearing, sys.executable, "-m", "firkin", *arguments]
-        with subprocess.Popen(started, env=command.environment(), stdin=slave, stdout=slave, stderr=slave) as process:
-            try:
-                yield Terminal(master, process)
-            finally:
-                if process.poll() is None:
-                    process.terminate()
+        with Started(started, env=command.environment(), stdin=slave, stdout=slave, stderr=slave) as process:
+            yield Terminal(master, process)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 
-from .command import Command, finished
+from .command import Command, Started, finished
 from .terminal import on_terminal
 
 CTRL_C, CTRL_D, CTRL_P, CTRL_Q = b"\x03", b"\x04", b"\x10", b"\x11"
@@ -24,7 +24,11 @@ def test_a_shell_beside_the_pods_own_is_used_as_at_home(firkin: Command, busybox
         terminal.resize(120, 40)
         terminal.type(b"until stty size | grep '40 120'; do sleep 0.05; done\r")
         terminal.until(b"\r\n40 120\r\n")
-        terminal.type(b"(exit 3)\r" + CTRL_D)
+        terminal.until(b"# ")
+        terminal.type(b"(exit 3)\r")
+        # At the prompt only is the key one that is read; while a command runs the kernel takes it for the end of input.
+        terminal.until(b"# ")
+        terminal.type(CTRL_D)
         assert terminal.ended()[0] == 3
         assert terminal.modes() == before
     assert firkin.run("rm", "-f", "web").code == 0
@@ -69,7 +73,7 @@ def test_a_pod_survives_the_terminal_that_started_it(firkin: Command, busybox_im
     """The terminal is closed under a whole session, as when a connection breaks: the kernel hangs it up."""
     master, slave = os.openpty()
     script = f"{sys.executable} -m firkin run -d --name kept {busybox_image} sh -c '{WAITING}'; read x"
-    with subprocess.Popen(
+    with Started(
         ["setsid", "--ctty", "sh", "-c", script], env=firkin.environment(), stdin=slave, stdout=slave, stderr=slave
     ) as session:
         os.close(slave)
@@ -86,7 +90,7 @@ def test_a_pod_survives_the_terminal_that_started_it(firkin: Command, busybox_im
 def test_a_pod_comes_up_though_its_terminal_is_closed_while_it_starts(firkin: Command, busybox_image: str) -> None:
     master, slave = os.openpty()
     arguments = ["run", "-d", "--name", "kept", busybox_image, "sh", "-c", WAITING]
-    with subprocess.Popen(
+    with Started(
         ["setsid", "--ctty", sys.executable, "-m", "firkin", *arguments],
         env=firkin.environment(),
         stdin=slave,

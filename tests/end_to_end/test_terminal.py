@@ -29,7 +29,10 @@ def test_a_shell_is_used_as_at_home_and_the_terminal_is_restored(firkin: Command
         terminal.type(CTRL_C)
         terminal.until(b"^Cinterrupted\r\n")
         terminal.until(b"# ")
-        terminal.type(b"(exit 3)\r" + CTRL_D)
+        terminal.type(b"(exit 3)\r")
+        # At the prompt only is the key one that is read; while a command runs the kernel takes it for the end of input.
+        terminal.until(b"# ")
+        terminal.type(CTRL_D)
         code, _ = terminal.ended()
         assert code == 3
         assert terminal.modes() == before
