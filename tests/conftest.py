@@ -1,13 +1,64 @@
-"""Coroutine tests without a plugin, on virtual time; tests with real input and output are marked `real_time`."""
+"""Coroutine tests without a plugin, on virtual time; tests with real input and output are marked `real_time`.
+
+No part of a test takes for ever: one that hangs fails, and the others follow.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
-from collections.abc import Generator
+import signal
+import sys
+from collections.abc import Generator, Iterator
 
 import pytest
 
 pytest_plugins = ["firkin.testkit", "tests.images.fixtures"]
+
+_DEADLINE_SECONDS = 900.0
+"""Far more than the longest takes: tests that run many others, and the making of all images."""
+_AGAIN_SECONDS = 60.0
+
+
+@contextlib.contextmanager
+def _deadline() -> Iterator[None]:
+    def fail(_signal: int, _frame: object) -> None:
+        # The traceback ends in the loop, and does not show where a coroutine waits.
+        with contextlib.suppress(RuntimeError):
+            for task in asyncio.all_tasks():
+                task.print_stack(file=sys.stderr)
+        pytest.fail(f"still running after {_DEADLINE_SECONDS:g} s")
+
+    before = signal.signal(signal.SIGALRM, fail)
+    # Again and again: what is tidied up then may hang as well.
+    signal.setitimer(signal.ITIMER_REAL, _DEADLINE_SECONDS, _AGAIN_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup() -> Generator[None]:
+    """Set up in time."""
+    with _deadline():
+        yield
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call() -> Generator[None]:
+    """Run in time."""
+    with _deadline():
+        yield
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown() -> Generator[None]:
+    """Tear down in time."""
+    with _deadline():
+        yield
 
 
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
