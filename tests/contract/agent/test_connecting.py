@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -19,6 +19,7 @@ from firkin.adapters.agent_grpc.sandbox_context import SandboxContextAgent
 from firkin.domain.errors import BootFailed
 from firkin.domain.reports import AgentInfo
 from firkin.wire import agent_pb2 as wire
+from tests.descriptors import all_closed_since, open_descriptors
 
 from .scripted_agent import FakeSandbox, ScriptedAgent
 
@@ -50,23 +51,22 @@ async def test_a_caller_may_insist_on_sandbox_context(tmp_path: Path) -> None:
 
 
 async def test_an_agent_that_listens_later_is_noticed_within_milliseconds(tmp_path: Path) -> None:
-    script = ScriptedAgent(tmp_path)
-    answered = asyncio.Event()
-    answered_at = 0.0
+    # Most of them: any one may meet a moment in which the machine does something else.
+    assert statistics.median([await _seconds_until_noticed(tmp_path) for _ in range(5)]) < 0.1
 
-    async def connect() -> None:
-        nonlocal answered_at
-        async with GrpcAgentConnector().connected(FakeSandbox(tmp_path), 10):
-            answered_at = time.perf_counter()
-            answered.set()
+
+async def _seconds_until_noticed(directory: Path) -> float:
+    async def answered_at() -> float:
+        async with GrpcAgentConnector().connected(FakeSandbox(directory), 10):
+            return time.perf_counter()
 
     async with asyncio.TaskGroup() as group:
-        group.create_task(connect())
+        answered = group.create_task(answered_at())
         await asyncio.sleep(0.2)
-        async with script.listening():
+        async with ScriptedAgent(directory).listening():
             listening_at = time.perf_counter()
-            await answered.wait()
-    assert answered_at - listening_at < 0.1
+            await answered
+    return answered.result() - listening_at
 
 
 async def test_a_socket_to_which_nobody_listens_yet_is_tried_again(tmp_path: Path) -> None:
@@ -123,11 +123,10 @@ async def test_a_socket_path_longer_than_an_address_is_reached(tmp_path: Path) -
 async def test_connecting_and_leaving_leaves_no_descriptor(tmp_path: Path) -> None:
     async with ScriptedAgent(tmp_path).listening():
         await _connect_once(tmp_path)
-        before = _descriptors()
+        before = open_descriptors()
         for _ in range(5):
             await _connect_once(tmp_path)
-        await asyncio.sleep(0.1)  # gRPC closes its sockets in threads of its own
-        assert len(_descriptors()) <= len(before) + 1
+        await all_closed_since(before)
 
 
 def test_importing_firkin_and_the_adapter_loads_no_grpc() -> None:
@@ -145,10 +144,6 @@ async def _failure_of_connecting(sandbox: FakeSandbox, timeout_seconds: float) -
         async with GrpcAgentConnector().connected(sandbox, timeout_seconds):
             pass
     return raised.value
-
-
-def _descriptors() -> list[str]:
-    return os.listdir("/proc/self/fd")
 
 
 def _bound(path: Path) -> socket.socket:

@@ -54,11 +54,11 @@ CUTS = random.Random(6)
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left(tmp_path: Path) -> Iterator[None]:
-    descriptors = open_descriptors()
+    descriptors, threads = open_descriptors(), set(threading.enumerate())
     yield
     assert os.listdir(tmp_path / "templates") == []
     assert not opened_since(descriptors)
-    assert [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()] == []
+    assert set(threading.enumerate()) <= threads
 
 
 def built(

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from firkin._fast.vsock import CLOSED, FRONT_END_BROKEN, GUEST_BROKEN, VsockDevice
+from tests.descriptors import listed_descriptors, opened_since
 
 from .front_end import GET_CONFIG, SET_VRING_CALL, FrontEnd, UnexpectedReply
 from .memory import GuestMemory
@@ -258,13 +259,13 @@ class Case:
 
 def run_case(number: int) -> str:
     """Run one case in a directory of its own, and look at what is left; how its device ended."""
-    files = len(os.listdir("/proc/self/fd"))
+    files = listed_descriptors()
     directory = Path(tempfile.mkdtemp(prefix="firkin-vsock-"))
     try:
         problem = Case(number, directory).run()
     finally:
         shutil.rmtree(directory)
-    assert len(os.listdir("/proc/self/fd")) == files, "files are left open"
+    assert not opened_since(files), "files are left open"
     assert "memfd:guest" not in Path("/proc/self/maps").read_text(), "memory is left mapped"
     return problem
 
