@@ -38,16 +38,26 @@ def busybox_bundle(directory: Path) -> ImageBundle:
     return ImageBundle("testkit:busybox", Digest.of(b"testkit:busybox"), Platform.current(), config, layers)
 
 
-def _archive() -> bytes:
+def busybox_program() -> Path:
+    """This machine's own, which the image has as `/bin/busybox`.
+
+    Raises:
+        MissingTool: there is none.
+    """
     program = shutil.which("busybox")
     if program is None:
         raise MissingTool("busybox", "the image of the contract tests", "busybox-static")
+    return Path(program)
+
+
+def _archive() -> bytes:
+    program = busybox_program()
     applets = subprocess.run([program, "--list"], check=True, capture_output=True, text=True).stdout.split()
     written = io.BytesIO()
     with tarfile.open(fileobj=written, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for name in _DIRECTORIES:
             tar.addfile(_member(name, tarfile.DIRTYPE, 0o1777 if name.endswith("tmp") else 0o755))
-        files = {"bin/busybox": Path(program).read_bytes(), "bin/garbage": b"\0no program\n"}
+        files = {"bin/busybox": program.read_bytes(), "bin/garbage": b"\0no program\n"}
         files |= {"etc/passwd": _PASSWD, "etc/group": _GROUP}
         for name, data in files.items():
             member = _member(name, tarfile.REGTYPE, 0o755 if name.startswith("bin/") else 0o644)

@@ -23,6 +23,11 @@ def refused_unless_claimed(claimed: bool, what: str) -> Iterator[None]:
         _refused.append(what)
 
 
+def not_claimed(what: str) -> None:
+    """Say that the adapter does not have something that it need not have, so that there was nothing to try."""
+    _refused.append(what)
+
+
 def told_refusals() -> list[str]:
     """What was refused since the last call."""
     refused = list(_refused)

@@ -13,6 +13,32 @@ import pytest
 
 _AGENT = ("agent", "agent_copies", "agent_events", "agent_network", "agent_statistics", "agent_terminals")
 
+TRIED_PORTS = {
+    "agent": ("AgentConnector", "AgentPods", "AgentContainers", "AgentProcesses", "AgentTemplates"),
+    "agent_copies": ("AgentFiles",),
+    "agent_events": ("AgentEvents",),
+    "agent_network": ("AgentNetwork",),
+    "agent_statistics": ("AgentStatistics",),
+    "agent_terminals": ("AgentProcesses",),
+    "control_processes": ("PodControl", "AttachedProcess"),
+    "guest_agent": ("AgentContainers", "AgentProcesses", "AgentTemplates", "AgentPods"),
+    "guest_images": ("GuestImages",),
+    "guest_terminals": ("AgentProcesses",),
+    "image_library": ("ImageLibrary",),
+    "image_source": ("ImageSource",),
+    "leftovers": ("Leftovers",),
+    "log_keeper": ("LogKeeper", "KeptLog"),
+    "pod_control": ("ControlServer", "ControlConnector", "PodControl"),
+    "pod_registry": ("PodRegistry", "ClaimedPod"),
+    "pod_store": ("PodStore", "TemplateHolder"),
+    "reclaimable_space": ("ReclaimableSpace",),
+    "sandbox_promises": ("Vmm", "TimedBoot", "TakesFiles"),
+    "spawn_observer": ("SpawnObserver",),
+    "streams": ("ByteSource", "ByteSink"),
+    "vmm": ("Vmm", "Sandbox"),
+}
+"""By module of `firkin.testkit.contracts`: which Protocols of `firkin.ports` it tries."""
+
 
 class Contract(msgspec.Struct, frozen=True):
     """What is tested of the adapter that a module names `fixture`.
@@ -45,6 +71,10 @@ CONTRACTS = {
         Contract("streams", "firkin_streams", ("streams",)),
         Contract("log keeper", "firkin_log_keeper", ("log_keeper",)),
         Contract("pod registry", "firkin_pod_registry", ("pod_registry",)),
+        Contract("pod control", "firkin_pod_control", ("pod_control", "control_processes")),
+        Contract("leftovers", "firkin_left_behind", ("leftovers",)),
+        Contract("guest images", "firkin_guest_images", ("guest_images",)),
+        Contract("spawn observer", "firkin_spawn_observer", ("spawn_observer",)),
         Contract("sandbox promises", "firkin_sandbox", ("sandbox_promises",)),
     )
 }

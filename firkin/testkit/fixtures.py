@@ -18,6 +18,7 @@ from firkin.ports.vmm import SandboxRequest, Vmm
 from .agent_place import AgentPlace
 from .host_leftovers import host_leftovers
 from .sandbox_pods import SandboxPods
+from .supervised_pods import SupervisedPods
 
 
 @pytest.fixture
@@ -64,3 +65,9 @@ def agent_place(named_agent: AgentPlace | AgentConnector, tmp_path: Path) -> Age
 def firkin_pods(firkin_sandbox: Vmm, tmp_path: Path) -> SandboxPods:
     """Pods in the sandboxes of the VMM under test."""
     return SandboxPods(firkin_sandbox, tmp_path)
+
+
+@pytest.fixture
+def long_lived(firkin_pod_control: SupervisedPods) -> SupervisedPods:
+    """Pods with supervisors that are reached by what is under test."""
+    return firkin_pod_control

@@ -70,13 +70,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _adapter(item: pytest.Function, fixture: str) -> str:
-    """What the adapter is called: by its fixture's parameter, or by its own name."""
+    """What the adapter is called: by its fixture's parameter, by its own name, or by the file that names it."""
     chosen: object = item.callspec.params.get(fixture) if hasattr(item, "callspec") else None
     if chosen is None:
         module = item.getparent(pytest.Module)
         chosen = getattr(module.obj, fixture) if module is not None else fixture
     name = chosen if isinstance(chosen, str) else getattr(chosen, "__name__", fixture)
-    return item.path.stem if name == fixture else name
+    return f"{item.path.parent.name}/{item.path.stem}" if name == fixture else name
 
 
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
+from firkin.application.pod import Pod
 from firkin.bootstrap import open_runtime
 from firkin.config import RuntimeConfig
 from firkin.domain.container_spec import PodContainerSpec
@@ -59,6 +60,13 @@ class SandboxPods:
             report = await pod.stop(0)
         assert report.clean, report
         return {container.id: output for container, output in zip(containers, outputs, strict=True)}
+
+    @contextlib.asynccontextmanager
+    async def running(self, container: PodContainerSpec) -> AsyncIterator[Pod]:
+        """A pod of one container; leaving stops it."""
+        spec = PodBuilder("pod-1").container(container).build()
+        async with open_runtime(self._config) as runtime, asyncio.timeout(_POD_SECONDS), runtime.spawn(spec) as pod:
+            yield pod
 
     def leftovers(self) -> list[str]:
         """What is left on the host, in words."""

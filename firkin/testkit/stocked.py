@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from firkin.domain.image import ImageConfig, Platform
 from firkin.domain.reclaiming import Reclaimable
 from firkin.ports.image_source import ImageSource
+from firkin.ports.leftovers import Leftover, Leftovers
 from firkin.ports.reclaimable_space import ReclaimableSpace
 from firkin.ports.streams import ByteSink, ByteSource
 
@@ -33,6 +35,20 @@ class StockedSpace(Protocol):
 
     async def add(self) -> Reclaimable:
         """Let there be one more item that is not in use."""
+        ...
+
+
+class StockedLeftovers(Protocol):
+    """A place where leftovers are found, and a way to leave something there."""
+
+    place: Leftovers
+
+    async def add(self) -> None:
+        """Leave one more thing, as somebody who was killed leaves it."""
+        ...
+
+    def revived(self, leftover: Leftover) -> AbstractContextManager[None]:
+        """Own a leftover, as somebody who lives does, until it is left, as if killed."""
         ...
 
 

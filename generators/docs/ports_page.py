@@ -10,23 +10,11 @@ from pathlib import Path
 
 import firkin.ports
 import firkin.testkit.contracts
+from firkin.testkit.contract import TRIED_PORTS
 
 _PORTS = Path(firkin.ports.__file__).parent
 _CONTRACTS = Path(firkin.testkit.contracts.__file__).parent
 _FIRST = ("vmm", "sandbox", "store", "agent_connector", "agent", "image_source", "image_library", "streams")
-_TRIED_BY = {
-    "vmm": ("vmm", "sandbox_promises"),
-    "store": ("pod_store",),
-    "agent": ("agent", "guest_agent"),
-    "agent_files": ("agent_copies",),
-    "agent_events": ("agent_events",),
-    "agent_statistics": ("agent_statistics",),
-    "agent_processes": ("agent_terminals", "guest_terminals"),
-    "image_source": ("image_source",),
-    "image_library": ("image_library",),
-    "reclaimable_space": ("reclaimable_space",),
-    "streams": ("streams",),
-}
 _SECTION = re.compile(r"^(Raises|Attributes|Args):$")
 _ENTRY = re.compile(r"^    (\w[\w, ]*): (.*)$")
 _HEAD = """# The ports
@@ -50,7 +38,9 @@ def _port(name: str) -> Iterator[str]:
     for node in module.body:
         if isinstance(node, ast.ClassDef):
             yield from _class(node)
-    promises = [promise for contract in _TRIED_BY.get(name, ()) for promise in _promises(contract)]
+    protocols = {node.name for node in module.body if isinstance(node, ast.ClassDef)}
+    contracts = [contract for contract, tried in TRIED_PORTS.items() if protocols.intersection(tried)]
+    promises = dict.fromkeys(promise for contract in contracts for promise in _promises(contract))
     if promises:
         yield "Tried by the kit:\n"
         yield from (f"- {promise}" for promise in promises)

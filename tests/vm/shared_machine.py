@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from firkin.adapters.vmm_qemu import QemuVmm
+from firkin.domain.boot_timing import BootTiming
 from firkin.domain.container_spec import ResourceLimits
 from firkin.domain.mounts import Mount
 from firkin.domain.reports import Capabilities, SandboxExit
@@ -175,6 +176,10 @@ class Lease:
     @property
     def takes_files(self) -> bool:
         return isinstance(self._machine, TakesFiles) and self._machine.takes_files
+
+    @property
+    def boot_timing(self) -> BootTiming | None:
+        return self._machine.boot_timing if isinstance(self._machine, TimedBoot) else None
 
     async def expose_guest_port(self, port: int) -> None:
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._machine.expose_guest_port(port), self._loop))

@@ -12,7 +12,7 @@ from firkin.testkit.sandbox_pods import SandboxPods
 from .shared_machine import SharedMachine
 
 
-@pytest.fixture
+@pytest.fixture(params=["qemu"])
 def firkin_sandbox(shared_machine: SharedMachine) -> Vmm:
     return shared_machine
 

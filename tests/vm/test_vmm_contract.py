@@ -15,7 +15,7 @@ from firkin.testkit.host_leftovers import host_leftovers
 from .machines import empty_store, qemu_vmm, request_for
 
 
-@pytest.fixture
+@pytest.fixture(params=["qemu"])
 def firkin_vmm(tmp_path: Path) -> Vmm:
     return qemu_vmm(tmp_path)
 

@@ -7,12 +7,15 @@ Give all adapters of one runtime the same `MemoryWorld`: it tells what is left, 
 from .agent import MemoryAgent
 from .connector import MemoryAgentConnector
 from .faults import Faults
+from .guest_images import MemoryGuestImages
 from .image_library import MemoryImageLibrary, MemoryReclaimableSpace
 from .images import MemoryImageSource
+from .leftovers import MemoryLeftovers
 from .pod_control import MemoryPodControls
 from .pod_registry import MemoryLogKeeper, MemoryPodRegistry
 from .programs import MemoryProcess, Program
 from .sandbox import MemorySandbox
+from .spawn_observer import MemorySpawnObserver
 from .store import MemoryPodStore
 from .vmm import MemoryVmm
 from .world import MemoryWorld
@@ -21,8 +24,10 @@ __all__ = [
     "Faults",
     "MemoryAgent",
     "MemoryAgentConnector",
+    "MemoryGuestImages",
     "MemoryImageLibrary",
     "MemoryImageSource",
+    "MemoryLeftovers",
     "MemoryLogKeeper",
     "MemoryPodControls",
     "MemoryPodRegistry",
@@ -30,6 +35,7 @@ __all__ = [
     "MemoryProcess",
     "MemoryReclaimableSpace",
     "MemorySandbox",
+    "MemorySpawnObserver",
     "MemoryVmm",
     "MemoryWorld",
     "Program",

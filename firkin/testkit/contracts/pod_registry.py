@@ -28,6 +28,9 @@ def test_a_pod_is_held_while_it_is_claimed_and_its_record_is_what_was_saved_last
 ) -> None:
     with firkin_pod_registry.claimed(_record()) as claimed:
         assert firkin_pod_registry.is_held(POD)
+        assert claimed.directory.is_absolute()
+        if claimed.directory.exists():
+            assert claimed.directory.stat().st_mode & 0o777 == 0o700
         assert firkin_pod_registry.record("pod-1").phase is SupervisedPhase.STARTING
         claimed.save(replace(_record(), phase=SupervisedPhase.RUNNING))
         assert firkin_pod_registry.record("pod-1").phase is SupervisedPhase.RUNNING

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from firkin.domain.digest import Digest
 from firkin.domain.errors import PodExists, StoreInUse
 from firkin.domain.ids import PodId
 from firkin.domain.store_spec import PodStoreSpec
-from firkin.ports.store import PodStore
+from firkin.ports.store import PodStore, TemplateHolder
+
+from ..claims import not_claimed
 
 POD = PodId("pod-1")
 
@@ -75,3 +78,14 @@ async def test_a_store_of_no_path_is_the_runtimes_own(firkin_pod_store: PodStore
     async with firkin_pod_store.opened(PodStoreSpec(), POD) as medium:
         assert medium.path.is_absolute()
         assert medium.is_directory == (medium.filesystem == "")
+
+
+async def test_a_template_is_held_as_often_as_asked_also_before_it_is_made(
+    firkin_pod_store: PodStore, kept_store: PodStoreSpec
+) -> None:
+    if not isinstance(firkin_pod_store, TemplateHolder):
+        return not_claimed("templates that are held")
+    async with firkin_pod_store.opened(kept_store, POD) as medium:
+        for chain_id in (Digest.of(b"one"), Digest.of(b"two"), Digest.of(b"one")):
+            await firkin_pod_store.hold_template(medium, POD, chain_id)
+    await _open_and_leave(firkin_pod_store, kept_store)

@@ -6,10 +6,14 @@ import socket
 from pathlib import Path
 
 from firkin.domain.container_spec import PodContainerSpec
+from firkin.domain.digest import Digest
 from firkin.domain.pod_spec import PodBuilder
 from firkin.domain.process import ExitReason
 from firkin.domain.volumes import EmptyDirVolume
+from firkin.ports.sandbox import TakesFiles, TimedBoot
 
+from ..busybox_image import busybox_program
+from ..claims import not_claimed
 from ..sandbox_pods import SandboxPods
 
 MIB = 2**20
@@ -102,6 +106,25 @@ async def test_a_system_call_that_nobody_needs_is_filtered(firkin_pods: SandboxP
     )
     is_filtered = outputs["asks"].stdout.split()[1:] == [b"2"]
     assert is_filtered or not firkin_pods.enforces("seccomp")
+
+
+async def test_what_is_told_of_the_boot_adds_up(firkin_pods: SandboxPods) -> None:
+    async with firkin_pods.running(firkin_pods.shell("one", "true")) as pod:
+        if not isinstance(pod.vm, TimedBoot):
+            return not_claimed("an account of the boot")
+        assert pod.boot_timing is not None, "the agent listens, or there would be no pod"
+        seconds = pod.boot_timing.phases.values()
+        assert all(pod.boot_timing.phases)
+        assert min(seconds) >= 0
+        assert pod.boot_timing.seconds == sum(seconds) > 0
+
+
+async def test_layers_arrive_whole_where_their_files_are_handed_over(firkin_pods: SandboxPods) -> None:
+    async with firkin_pods.running(firkin_pods.shell("one", "sha256sum /bin/busybox")) as pod:
+        if not (isinstance(pod.vm, TakesFiles) and pod.vm.takes_files):
+            return not_claimed("streams that take files")
+        told = (await pod.wait_container("one")).stdout.decode().split()
+        assert told == [Digest.of(busybox_program().read_bytes()).hex, "/bin/busybox"]
 
 
 async def test_nothing_is_left_on_the_host(firkin_pods: SandboxPods) -> None:

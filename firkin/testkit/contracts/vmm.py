@@ -106,6 +106,8 @@ async def test_its_sockets_are_in_a_directory_that_only_the_owner_may_enter(
         if directory.exists():
             assert directory.stat().st_mode & 0o777 == 0o700
             assert len(os.fsencode(directory / "host-4294967295.sock")) <= SOCKET_PATH_BYTES
+        for port in (5000, 5001, 5000):
+            await sandbox.expose_guest_port(port)
     assert not directory.exists()
 
 

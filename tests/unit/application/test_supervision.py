@@ -8,6 +8,7 @@ import re
 import pytest
 from msgspec.structs import replace
 
+from firkin.adapters.memory import Faults, MemoryLeftovers
 from firkin.application.collecting import collected
 from firkin.application.pod_ending import PodEnding
 from firkin.domain.errors import (
@@ -22,16 +23,15 @@ from firkin.domain.port_forwards import PortForward
 from firkin.domain.process import ExitStatus, Stdio
 from firkin.domain.supervised_pod import PodRecord, SupervisedPhase
 from firkin.ports.leftovers import Leftover
-
-from .supervised import SupervisedWorld, failing_to_start
+from firkin.testkit.supervised_pods import SupervisedPods
 
 POD = PodId("pod-1")
 
 
 async def test_what_is_written_down_follows_the_pod_to_its_end() -> None:
-    world = SupervisedWorld()
+    world = SupervisedPods.in_memory()
     spec = world.pod(world.container("a", "cat"), world.container("b", "exit", "3"))
-    async with world.started(spec) as supervised, world.controls.connected(POD) as control:
+    async with world.started(spec) as supervised, world.connector.connected(POD) as control:
         record = world.registry.record(POD)
         assert (record.phase, record.started > 0) == (SupervisedPhase.RUNNING, True)
         assert [(one.id, one.has_stdin) for one in record.containers] == [("a", True), ("b", True)]
@@ -46,9 +46,9 @@ async def test_what_is_written_down_follows_the_pod_to_its_end() -> None:
 
 
 async def test_a_pod_that_does_not_start_is_written_down_as_failed_with_the_reason() -> None:
-    world = SupervisedWorld()
+    world = SupervisedPods.in_memory()
     with pytest.raises(CommandNotFound):
-        await world.supervise(failing_to_start(world.pod()))
+        await world.supervise(world.pod(world.container("a", "nonsense")))
     record = world.registry.record(POD)
     assert (record.phase, record.exit_code) == (SupervisedPhase.FAILED, 125)
     assert "'nonsense' was not found" in record.problem
@@ -56,7 +56,7 @@ async def test_a_pod_that_does_not_start_is_written_down_as_failed_with_the_reas
 
 
 async def test_a_sandbox_that_dies_ends_the_pod_and_is_told() -> None:
-    world = SupervisedWorld()
+    world = SupervisedPods.in_memory()
     async with world.started(world.pod()) as supervised:
         (sandbox,) = world.memory.sandboxes.values()
         await sandbox.die("the kernel was out of memory")
@@ -66,7 +66,7 @@ async def test_a_sandbox_that_dies_ends_the_pod_and_is_told() -> None:
 
 
 async def test_a_sidecar_goes_on_as_long_as_the_others_and_does_not_count() -> None:
-    world = SupervisedWorld()
+    world = SupervisedPods.in_memory()
     sidecar = world.container("side", "sleep").stdin(Stdio.NULL).sidecar()
     spec = world.pod(world.container("a", "exit", "4"))
     spec = replace(spec, init_containers=(sidecar,))
@@ -76,7 +76,7 @@ async def test_a_sidecar_goes_on_as_long_as_the_others_and_does_not_count() -> N
 
 
 async def test_the_ports_of_the_host_are_written_down() -> None:
-    world = SupervisedWorld()
+    world = SupervisedPods.in_memory()
     spec = replace(world.pod(), port_forwards=(PortForward(80),))
     async with world.started(spec):
         (port,) = world.registry.record(POD).ports
@@ -84,7 +84,7 @@ async def test_the_ports_of_the_host_are_written_down() -> None:
 
 
 async def test_a_cancelled_supervision_leaves_nothing_of_the_pod() -> None:
-    world = SupervisedWorld()
+    world = SupervisedPods.in_memory()
     async with world.started(world.pod()):
         pass
     assert world.memory.leftovers() == []
@@ -92,8 +92,8 @@ async def test_a_cancelled_supervision_leaves_nothing_of_the_pod() -> None:
 
 
 async def test_stopping_waits_until_the_supervisor_lets_go_and_is_idempotent() -> None:
-    world = SupervisedWorld()
-    ending = PodEnding(world.registry, world.controls)
+    world = SupervisedPods.in_memory()
+    ending = PodEnding(world.registry, world.connector)
     async with world.started(world.pod()):
         async with asyncio.TaskGroup() as group:
             waiting = group.create_task(ending.ended(POD))
@@ -103,8 +103,8 @@ async def test_stopping_waits_until_the_supervisor_lets_go_and_is_idempotent() -
 
 
 async def test_removing_needs_force_while_the_pod_runs() -> None:
-    world = SupervisedWorld()
-    ending = PodEnding(world.registry, world.controls)
+    world = SupervisedPods.in_memory()
+    ending = PodEnding(world.registry, world.connector)
     with pytest.raises(PodNotFound):
         await ending.removed(POD, force=True)
     async with world.started(world.pod(world.container("a", "stubborn"))):
@@ -116,16 +116,16 @@ async def test_removing_needs_force_while_the_pod_runs() -> None:
 
 
 async def test_a_supervisor_that_never_lets_go_is_told_after_a_while() -> None:
-    world = SupervisedWorld()
-    ending = PodEnding(world.registry, world.controls)
+    world = SupervisedPods.in_memory()
+    ending = PodEnding(world.registry, world.connector)
     claim = world.registry.claimed(PodRecord(id=POD, phase=SupervisedPhase.EXITED))
     with claim, pytest.raises(SupervisorUnreachable, match="the process does not end"):
         await ending.removed(POD)
 
 
 async def test_who_was_killed_cannot_be_stopped_but_removed() -> None:
-    world = SupervisedWorld()
-    ending = PodEnding(world.registry, world.controls)
+    world = SupervisedPods.in_memory()
+    ending = PodEnding(world.registry, world.connector)
     with world.registry.claimed(PodRecord(id=POD, phase=SupervisedPhase.RUNNING)):
         pass
     with pytest.raises(SupervisorDied):
@@ -134,27 +134,14 @@ async def test_who_was_killed_cannot_be_stopped_but_removed() -> None:
     assert world.registry.records() == ()
 
 
-class _Place:
-    """Leftovers of which one cannot be removed."""
-
-    def __init__(self) -> None:
-        self.left = [Leftover("file", "a"), Leftover("file", "stuck"), Leftover("file", "b")]
-
-    async def found(self) -> tuple[Leftover, ...]:
-        return tuple(self.left)
-
-    async def remove(self, leftover: Leftover) -> str:
-        if leftover.name == "stuck":
-            raise OSError(16, "Device or resource busy")
-        self.left.remove(leftover)
-        return ""
-
-
 async def test_collecting_goes_on_past_what_cannot_be_removed_and_tells_why() -> None:
-    place = _Place()
+    faults = Faults()
+    place = MemoryLeftovers([Leftover("file", "stuck"), Leftover("file", "a"), Leftover("file", "b")], faults)
+    other = MemoryLeftovers([Leftover("file", "c")])
     assert [one.problem for one in await collected([place], dry_run=True)] == ["", "", ""]
-    assert len(place.left) == 3
-    results = {one.leftover.name: one.problem for one in await collected([place, _Place()])}
-    assert (results["a"], results["b"]) == ("", "")
+    assert len(await place.found()) == 3
+    faults.fail("leftovers.remove", OSError(16, "Device or resource busy"))
+    results = {one.leftover.name: one.problem for one in await collected([place, other])}
+    assert (results["a"], results["b"], results["c"]) == ("", "", "")
     assert "busy" in results["stuck"]
-    assert place.left == [Leftover("file", "stuck")]
+    assert await place.found() == (Leftover("file", "stuck"),)
