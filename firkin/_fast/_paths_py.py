@@ -7,7 +7,7 @@ _ID_FIRST_BYTES = _ID_BYTES - frozenset(b"_.-")
 _ID_LENGTH = 64
 
 
-def id_problem(value: bytes) -> str | None:
+def id_problem(value: bytes, /) -> str | None:
     """Say why `value` cannot be an id (1 to 64 of `[A-Za-z0-9_.-]`, the first a letter or digit), or None."""
     if not value:
         return "it is empty"
@@ -20,7 +20,7 @@ def id_problem(value: bytes) -> str | None:
     return None
 
 
-def id_problems(values: list[bytes]) -> list[str | None]:
+def id_problems(values: list[bytes], /) -> list[str | None]:
     """What `id_problem` says of each of them.
 
     Raises:
@@ -29,7 +29,7 @@ def id_problems(values: list[bytes]) -> list[str | None]:
     return [id_problem(value) for value in values]
 
 
-def guest_path_problem(path: bytes) -> str | None:
+def guest_path_problem(path: bytes, /) -> str | None:
     """Say why `path` cannot be a guest path (absolute, not `/`, normalised), or None."""
     if not path:
         return "it is empty"
@@ -42,7 +42,7 @@ def guest_path_problem(path: bytes) -> str | None:
     return _component_problem(path[1:])
 
 
-def relative_path_problem(path: bytes) -> str | None:
+def relative_path_problem(path: bytes, /) -> str | None:
     """Say why `path` cannot name a file below a directory (relative, normalised), or None."""
     if not path:
         return "it is empty"
@@ -60,7 +60,7 @@ def _component_problem(path: bytes) -> str | None:
     return None
 
 
-def clean_member_name(name: bytes) -> bytes:
+def clean_member_name(name: bytes, /) -> bytes:
     """Rewrite a tar member's name relative to the rootfs, as containerd and umoci do.
 
     Absolute names, `.` and empty components are rewritten inside the rootfs; `a/../b` becomes `b`. The

@@ -20,11 +20,11 @@ from firkin._fast import _paths_py, paths
 class PathRules(Protocol):
     """What both twins have."""
 
-    def id_problem(self, value: bytes) -> str | None: ...
-    def id_problems(self, values: list[bytes]) -> list[str | None]: ...
-    def guest_path_problem(self, path: bytes) -> str | None: ...
-    def relative_path_problem(self, path: bytes) -> str | None: ...
-    def clean_member_name(self, name: bytes) -> bytes: ...
+    def id_problem(self, value: bytes, /) -> str | None: ...
+    def id_problems(self, values: list[bytes], /) -> list[str | None]: ...
+    def guest_path_problem(self, path: bytes, /) -> str | None: ...
+    def relative_path_problem(self, path: bytes, /) -> str | None: ...
+    def clean_member_name(self, name: bytes, /) -> bytes: ...
 
 
 TWINS: dict[str, PathRules] = {"python": _paths_py, "compiled": paths}
@@ -41,6 +41,10 @@ path_bytes = st.one_of(
         b"".join
     ),
     st.binary(max_size=24),
+    # As long as names of files are, and longer.
+    st.lists(st.sampled_from([b"/usr", b"/share", b"/x86_64-linux-gnu", b"/.", b"/..", b"/", b"\0"]), max_size=30).map(
+        b"".join
+    ),
 )
 
 
@@ -252,11 +256,24 @@ def test_a_guest_path_is_a_slash_and_a_relative_path(name: str, data: bytes) -> 
 
 @pytest.mark.parametrize("odd", [b"//", b"/.", b"/./", b"/../", b"/...", b"\0", b"/", b".", b"\xaf", b"\xae/"])
 def test_the_twins_agree_wherever_something_odd_stands(odd: bytes) -> None:
-    """The compiled rules read eight bytes at a time."""
-    for size in range(30):
+    """The compiled rules read eight bytes at a time, or sixteen, and look at up to eighty in windows that overlap."""
+    for size in (*range(36), *range(60, 68), *range(76, 84), 100):
         for at in range(size + 1):
             path = b"a" * at + odd + b"b" * (size - at)
             assert refusal(paths, path) == refusal(_paths_py, path)
             assert refusal(paths, b"./" + path) == refusal(_paths_py, b"./" + path)
             assert paths.relative_path_problem(path) == _paths_py.relative_path_problem(path)
             assert paths.guest_path_problem(b"/" + path) == _paths_py.guest_path_problem(b"/" + path)
+
+
+def test_a_name_keeps_every_byte_whatever_its_size(rules: PathRules) -> None:
+    for size in range(1, 300):
+        name = bytes(0x80 + at % 0x7F for at in range(size))
+        for before in (b"", b"/", b"./", b".//"):
+            assert rules.clean_member_name(before + name) == name
+
+
+def test_a_name_that_is_clean_already_is_not_copied() -> None:
+    for size in range(1, 300):
+        name = b"n" * size
+        assert paths.clean_member_name(name) is name
