@@ -1,7 +1,7 @@
 """A VMM outside of firkin, as small as one can be: its sandbox is a child process that waits for its end.
 
 It isolates nothing, and says so. What it shows is the shape of an adapter, and how its promises are tested: beside this
-file are `test_tiny_vmm.py`, three lines long, and `conftest.py`. Run `pytest` in this directory.
+file are `test_tiny_vmm.py`, one import and one assignment, and `conftest.py`. Run `pytest` in this directory.
 """
 
 from __future__ import annotations

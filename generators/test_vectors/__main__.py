@@ -30,6 +30,7 @@ from tests.vectors.formats import (
     ErrorCase,
     LayoutCase,
     ManifestCase,
+    NodeKind,
     RuntimeSpecCase,
     TransitionCase,
     TreeNode,
@@ -80,7 +81,7 @@ def _whiteouts() -> Iterable[WhiteoutCase]:
     for name, golden in WHITEOUTS.items():
         tree = None
         if not isinstance(golden.outcome, Refused):
-            tree = {path.decode(): _node(node) for path, node in golden.outcome.items() if path != b"."}
+            tree = {path.decode(): _node(node) for path, node in sorted(golden.outcome.items()) if path != b"."}
         layers = tuple(base64.b64encode(_without_padding(layer)).decode() for layer in golden.layers)
         yield WhiteoutCase(name, layers, tree)
 
@@ -94,7 +95,7 @@ def _without_padding(tar: bytes) -> bytes:
 def _node(node: Node) -> TreeNode:
     is_file = node.kind == "file"
     return TreeNode(
-        node.kind,
+        msgspec.convert(node.kind, NodeKind),
         node.mode,
         node.uid,
         node.gid,

@@ -18,12 +18,15 @@ from firkin.domain.guest_path import GuestPath, checked_relative_path
 from firkin.domain.ids import ContainerId, PodId, VolumeName
 from firkin.domain.layout import StoreLayout
 from firkin.domain.lifecycle import CONTAINER_TRANSITIONS, POD_TRANSITIONS
+from firkin.testkit.opened_agent import same_bytes
+from generators.test_vectors.__main__ import main as write_vectors
 from tests.integration.layers.archives import Trickle, sha256
 from tests.vectors.formats import (
     FILES,
     HERE,
     ManifestCase,
     NameCase,
+    NodeKind,
     RuntimeSpecCase,
     TreeNode,
     WhiteoutCase,
@@ -51,8 +54,13 @@ _RULES: dict[str, tuple[tuple[NameCase, ...], Callable[[str], object]]] = {
 }
 
 
-def test_the_schema_is_the_one_of_the_formats() -> None:
+def test_the_schema_is_the_one_of_the_formats_and_long_files_are_as_they_are_written_now(tmp_path: Path) -> None:
     assert (HERE / "schema.json").read_bytes() == schema()
+    write_vectors(tmp_path)
+    written = {path.name for path in tmp_path.iterdir()}
+    assert len(written) > 5
+    for name in written:
+        assert same_bytes((tmp_path / name).read_bytes(), (HERE / name).read_bytes()), name
     assert {path.name for path in HERE.glob("*.json")} == {*FILES, "schema.json"}
 
 
@@ -169,10 +177,19 @@ def test_layers_become_this_tree(case: WhiteoutCase, tmp_path: Path) -> None:
         assert _seen(found[name], node) == node, name
 
 
+_KINDS: dict[int, NodeKind] = {
+    stat.S_IFREG: "file",
+    stat.S_IFDIR: "directory",
+    stat.S_IFLNK: "symlink",
+    stat.S_IFIFO: "fifo",
+    stat.S_IFCHR: "character",
+    stat.S_IFBLK: "block",
+}
+
+
 def _seen(path: Path, expected: TreeNode) -> TreeNode:
     status = path.lstat()
-    kinds = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "symlink", stat.S_IFIFO: "fifo"}
-    kind = kinds.get(stat.S_IFMT(status.st_mode), "character" if stat.S_ISCHR(status.st_mode) else "block")
+    kind = _KINDS[stat.S_IFMT(status.st_mode)]
     content = hashlib.sha256(path.read_bytes()).hexdigest() if kind == "file" else ""
     target = os.readlink(path) if kind == "symlink" else ""
     if kind in ("character", "block"):

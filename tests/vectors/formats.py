@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
@@ -11,6 +11,7 @@ HERE = Path(__file__).parent
 
 Case = TypeVar("Case")
 Json = dict[str, Any]
+NodeKind = Literal["file", "directory", "symlink", "fifo", "character", "block"]
 
 
 class Vectors(msgspec.Struct, Generic[Case], frozen=True, forbid_unknown_fields=True):
@@ -42,16 +43,21 @@ class NamesFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MemberCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A tar member's name, and where it is in the rootfs; None when it is refused. The rootfs itself is ""."""
+    """A tar member's name, and where it is in the rootfs; null when it is refused. The rootfs itself is ""."""
 
     name: str
     path: str | None
 
 
 class LayoutCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where something of a pod lies."""
+    """Where something of a pod lies.
 
-    what: str
+    Attributes:
+        arguments: what the place depends on: the ids `pod` and `container`, the name `volume`, a `chain_id`, and
+            `file`, a relative path in the volume.
+    """
+
+    what: Literal["template", "template rootfs", "pod", "emptyDir", "emptyDir file", "upper", "work", "merged"]
     arguments: dict[str, str]
     path: str
 
@@ -87,7 +93,16 @@ class DigestsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ContainerOverrides(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a user asks of a container, beside its image."""
+    """What a user asks of a container, beside its image; what is absent leaves it to the image.
+
+    Attributes:
+        command: replaces the image's entrypoint and its command.
+        environment: names and values; a name that the image has keeps its place.
+        add_capabilities, drop_capabilities: without `CAP_`; `ALL` is all of them.
+        cpus: in processors, 0.5 is half of one.
+        terminal: columns and rows; absent for none.
+        bind_mounts: pairs of a path in the sandbox and one in the container.
+    """
 
     command: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
@@ -106,7 +121,9 @@ class ContainerOverrides(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 class RuntimeSpecCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An image's config (the object `config` of the document), overrides, and the OCI runtime spec.
 
-    The seccomp filter is left out of `runtime_spec`.
+    Attributes:
+        rootfs: where the container's root filesystem is in the sandbox.
+        runtime_spec: without its seccomp filter; the container's id is `c`.
     """
 
     name: str
@@ -118,9 +135,17 @@ class RuntimeSpecCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TreeNode(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A path of a tree; `names` are all paths of the same file, `mtime_ns` is None where nothing says it."""
+    """What is at a path of a tree.
 
-    kind: str
+    Attributes:
+        mode: permissions with the set-id and sticky bits, as a decimal number: 0o644 is 420.
+        content_sha256: of a file's bytes, in hexadecimal digits; "" for everything else.
+        target: of a symlink what it says, of a device `major:minor`; "" for everything else.
+        mtime_ns: nanoseconds since 1970; null where nothing says it, so that any will do.
+        names: all paths of a file that has several, itself among them; empty for one.
+    """
+
+    kind: NodeKind
     mode: int
     uid: int = 0
     gid: int = 0
@@ -131,7 +156,12 @@ class TreeNode(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
 
 class WhiteoutCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Layers (tar archives, lowest first), and the tree that they become below the rootfs; None when one is refused."""
+    """Layers (tar archives, lowest first), and the tree that they become below the rootfs; null when one is refused.
+
+    Attributes:
+        layers_base64: each a plain tar archive.
+        tree: by path, without a `/` at its beginning; the rootfs itself is not among them.
+    """
 
     name: str
     layers_base64: tuple[str, ...]
@@ -139,9 +169,9 @@ class WhiteoutCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TransitionCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A phase, an event, and the phase that follows; None when that may not happen."""
+    """A phase, an event, and the phase that follows; null when that may not happen."""
 
-    machine: str
+    machine: Literal["pod", "container"]
     phase: str
     event: str
     next: str | None
@@ -157,8 +187,60 @@ class ErrorCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     exit_code: int
 
 
+class VolumeView(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An emptyDir; `size_limit` is in bytes, null for none."""
+
+    name: str
+    medium: Literal["disk", "memory"]
+    size_limit: int | None
+
+
+class EmptyDirView(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a container has an emptyDir."""
+
+    volume: str
+    path: str
+    read_only: bool
+
+
+class ContainerView(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The main fields of a container.
+
+    Attributes:
+        args: what it runs; empty when the image decides, which is so without `command` and `args` in the manifest.
+        environment: what the manifest adds to the image's, names and values.
+        working_dir: null when the image decides.
+        user: `user:group`; null when the image decides.
+        memory_bytes, cpus: limits; null for none.
+    """
+
+    id: str
+    image: str
+    args: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+    working_dir: str | None
+    user: str | None
+    read_only_rootfs: bool
+    empty_dirs: tuple[EmptyDirView, ...]
+    memory_bytes: int | None
+    cpus: float | None
+    grace_seconds: float
+
+
+class PodView(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The main fields of a pod; `host_name` is null when it is the pod's id."""
+
+    id: str
+    host_name: str | None
+    restart_policy: Literal["always", "on-failure", "never"]
+    shares_processes: bool
+    volumes: tuple[VolumeView, ...]
+    init_containers: tuple[ContainerView, ...]
+    containers: tuple[ContainerView, ...]
+
+
 class ManifestCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A manifest in YAML, and the main fields of the pod that it describes; None when it is refused.
+    """A manifest in YAML, and the main fields of the pod that it describes; null when it is refused.
 
     Every image is `memory:image`, whose config has the entrypoint `/entry`, the command `image-command` and the user
     `app`.
@@ -166,7 +248,7 @@ class ManifestCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     manifest: str
-    pod: Json | None
+    pod: PodView | None
 
 
 FILES: dict[str, Any] = {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from firkin.adapters.memory import MemoryImageSource
@@ -18,7 +16,7 @@ from firkin.domain.mounts import Mount
 from firkin.domain.pod_spec import PodSpec
 from firkin.domain.rootfs_source import OciBundleRootfs, RootfsSource
 
-from .formats import ContainerOverrides, Json
+from .formats import ContainerOverrides, ContainerView, EmptyDirView, Json, PodView, VolumeView
 
 
 def runtime_spec(image_config: Json, overrides: ContainerOverrides, host_name: str, rootfs: str) -> Json:
@@ -48,7 +46,7 @@ def _container(overrides: ContainerOverrides) -> PodContainerSpec:
     return spec
 
 
-async def manifest_pod(text: str) -> Json:
+async def manifest_pod(text: str) -> PodView:
     """The main fields of the pod that a manifest describes.
 
     Raises:
@@ -60,41 +58,38 @@ async def manifest_pod(text: str) -> Json:
     async def resolve(reference: str) -> ImageBundle:
         return await images.resolve(reference, Platform.current())
 
-    return pod_view(await pod_spec(load_manifest(text, "pod.yaml"), resolve))
+    return _pod_view(await pod_spec(load_manifest(text, "pod.yaml"), resolve))
 
 
-def pod_view(spec: PodSpec) -> Json:
-    """The main fields of a pod, in plain JSON."""
-    return {
-        "id": str(spec.id),
-        "host_name": spec.host_name,
-        "restart_policy": str(spec.restart_policy),
-        "shares_processes": spec.shares_processes,
-        "volumes": [
-            {"name": str(one.name), "medium": str(one.medium), "size_limit": one.size_limit and int(one.size_limit)}
-            for one in spec.empty_dirs
-        ],
-        "init_containers": [_container_view(one) for one in spec.init_containers],
-        "containers": [_container_view(one) for one in spec.containers],
-    }
+def _pod_view(spec: PodSpec) -> PodView:
+    return PodView(
+        id=spec.id,
+        host_name=spec.host_name,
+        restart_policy=spec.restart_policy.value,
+        shares_processes=spec.shares_processes,
+        volumes=tuple(VolumeView(one.name, one.medium.value, _bytes(one.size_limit)) for one in spec.empty_dirs),
+        init_containers=tuple(map(_container_view, spec.init_containers)),
+        containers=tuple(map(_container_view, spec.containers)),
+    )
 
 
-def _container_view(spec: PodContainerSpec) -> Json:
+def _bytes(size: int | None) -> int | None:
+    """A plain number, whatever it is written as elsewhere."""
+    return None if size is None else int(size)
+
+
+def _container_view(spec: PodContainerSpec) -> ContainerView:
     assert isinstance(spec.rootfs, OciBundleRootfs)
-    mounts: list[Any] = [
-        {"volume": str(one.volume), "path": one.container_path, "read_only": one.read_only}
-        for one in spec.empty_dir_mounts
-    ]
-    return {
-        "id": str(spec.id),
-        "image": spec.rootfs.bundle.reference,
-        "args": list(spec.process.args),
-        "environment": [list(pair) for pair in spec.process.environment],
-        "working_dir": spec.process.working_dir,
-        "user": spec.process.user,
-        "read_only_rootfs": spec.root_read_only,
-        "empty_dirs": mounts,
-        "memory_bytes": spec.resources.memory_bytes and int(spec.resources.memory_bytes),
-        "cpus": spec.resources.cpus,
-        "grace_seconds": spec.grace_seconds,
-    }
+    return ContainerView(
+        id=spec.id,
+        image=spec.rootfs.bundle.reference,
+        args=spec.process.args,
+        environment=spec.process.environment,
+        working_dir=spec.process.working_dir,
+        user=spec.process.user,
+        read_only_rootfs=spec.root_read_only,
+        empty_dirs=tuple(EmptyDirView(one.volume, one.container_path, one.read_only) for one in spec.empty_dir_mounts),
+        memory_bytes=_bytes(spec.resources.memory_bytes),
+        cpus=spec.resources.cpus,
+        grace_seconds=spec.grace_seconds,
+    )
