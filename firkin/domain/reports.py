@@ -111,6 +111,19 @@ class SandboxExit(msgspec.Struct, frozen=True):
     exit_status: int | None = None
 
 
+class SandboxState(msgspec.Struct, frozen=True):
+    """How a sandbox is that has not ended, as far as its host can see.
+
+    Attributes:
+        condition: a clause, such as "its QEMU runs in the phase 'running'".
+        console_tail, phase: as of SandboxExit.
+    """
+
+    condition: str
+    console_tail: str = ""
+    phase: str = ""
+
+
 class AgentInfo(msgspec.Struct, frozen=True):
     """What the guest agent says of itself.
 

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from firkin.domain.boot_timing import BootTiming
 from firkin.domain.mounts import Mount
-from firkin.domain.reports import SandboxExit
+from firkin.domain.reports import SandboxExit, SandboxState
 
 
 class Sandbox(Protocol):
@@ -66,4 +66,13 @@ class TimedBoot(Protocol):
     @property
     def boot_timing(self) -> BootTiming | None:
         """Where the time of the boot went; None until the agent listens."""
+        ...
+
+
+@runtime_checkable
+class TellsState(Protocol):
+    """What a sandbox may have beside `Sandbox`: how it is when its agent is silent."""
+
+    async def state(self) -> SandboxState:
+        """How it is; asks nothing of the guest, and takes a second at most."""
         ...

@@ -100,11 +100,13 @@ async def test_a_frozen_machine_misses_a_deadline_and_is_ended_all_the_same(tmp_
     async with _nothing_left(tmp_path), machine_runtime(tmp_path, connector) as runtime:
         pod = await runtime.spawn(firkin.PodBuilder("pod-1", small_machine()).build())
         os.kill(_machine(pod).qemu_pid, signal.SIGSTOP)
-        with pytest.raises(DeadlineExceeded):
+        with pytest.raises(DeadlineExceeded, match="its QEMU was stopped") as late:
             await pod.store_used_bytes()
         begun = time.monotonic()
-        with pytest.raises(AgentUnreachable, match="missed a deadline"):
+        with pytest.raises(AgentUnreachable, match=r"missed a deadline.*its QEMU was stopped") as silent:
             await pod.store_used_bytes()
+        assert {late.value.phase, silent.value.phase} == {"running"}
+        assert _machine(pod).console_tail in str(silent.value)
         report = await pod.stop()
         assert time.monotonic() - begun < FEW_SECONDS
         assert not report.clean
@@ -126,7 +128,7 @@ async def test_a_machine_that_freezes_amid_a_layer_is_unreachable_long_before_th
 
         pod = await runtime.spawn(firkin.PodBuilder("pod-1", small_machine()).build(), progress=freeze)
         async with asyncio.timeout(SOON):
-            with pytest.raises(AgentUnreachable, match="answered nothing for 5 s"):
+            with pytest.raises(AgentUnreachable, match="answered nothing for 5 s; its QEMU was stopped"):
                 await pod.add_container(shell("a", bundle, "true"))
         async with asyncio.timeout(FEW_SECONDS):
             await pod.stop()
@@ -136,6 +138,7 @@ async def test_a_paused_machine_is_ended_without_waiting_for_it(tmp_path: Path) 
     async with _nothing_left(tmp_path), machine_runtime(tmp_path) as runtime:
         pod = await runtime.spawn(firkin.PodBuilder("pod-1", small_machine()).build())
         await _machine(pod)._parts.monitor._client.execute("stop")
+        assert (await _machine(pod).state()).condition == "its machine is paused in the phase 'running'"
         begun = time.monotonic()
         end = await _machine(pod).stop(60)
         assert time.monotonic() - begun < FEW_SECONDS

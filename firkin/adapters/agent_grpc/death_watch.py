@@ -12,12 +12,16 @@ from firkin.ports.sandbox import Sandbox
 
 
 class DeathWatch:
-    """Turns the end of a sandbox into SandboxDied for everything that runs in `raced`."""
+    """Turns the end of a sandbox into SandboxDied for everything that runs in `raced`.
+
+    Attributes:
+        is_closed: whether the connection was given up.
+    """
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
         self._exit: SandboxExit | None = None
-        self._is_closed = False
+        self.is_closed = False
         self._races: set[Race] = set()
         self._ended = asyncio.Event()
 
@@ -29,7 +33,7 @@ class DeathWatch:
 
     def close(self) -> None:
         """The connection is given up: what is pending, and what comes, raises AgentUnreachable."""
-        self._is_closed = True
+        self.is_closed = True
         self._end_races()
 
     def _end_races(self) -> None:
@@ -65,7 +69,7 @@ class DeathWatch:
             end = self._exit
             died = SandboxDied(end.reason, end.console_tail, end.phase, end.exit_status)
             return died.during(operation, outcome=outcome)
-        if self._is_closed:
+        if self.is_closed:
             return AgentUnreachable("its connection was closed").during(operation, outcome=outcome)
         return None
 

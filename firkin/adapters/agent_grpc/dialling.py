@@ -43,11 +43,20 @@ async def dialled_agent(session: AgentSession, timeout_seconds: float, prefer_ag
                         return agent
                     await asyncio.sleep(next(pauses))
     except TimeoutError:
-        reason = f"the guest agent did not answer within {timeout_seconds:g} s"
-        raise BootFailed(_OPERATION, reason).during(_OPERATION, outcome=Outcome.DID_NOT) from None
+        raise await _late(session, timeout_seconds) from None
     except SandboxDied as died:
         failed = BootFailed(_OPERATION, f"the sandbox ended: {died.reason}", died.console_tail)
         raise failed.during(_OPERATION, outcome=Outcome.DID_NOT) from died
+
+
+async def _late(session: AgentSession, timeout_seconds: float) -> BootFailed:
+    reason = f"the guest agent did not answer within {timeout_seconds:g} s"
+    state = await session.sandbox_state()
+    if state is None:
+        failed = BootFailed(_OPERATION, reason)
+    else:
+        failed = BootFailed(_OPERATION, f"{reason}; {state.condition}", state.console_tail)
+    return failed.during(_OPERATION, outcome=Outcome.DID_NOT)
 
 
 async def _attempt(session: AgentSession, prefer_agent_v1: bool) -> Agent | None:

@@ -28,7 +28,7 @@ from firkin.wire.sandbox_context_pb2_grpc import SandboxContextStub
 
 from . import messages
 from .bulk_listener import BulkListener
-from .errors import CallKind, deadline_exceeded
+from .errors import CallKind
 from .features import DISK_SIZE_LIMITS, LAYER_LIMITS, SHARED_PROCESSES, VOLUME_GROUPS, VOLUME_PARTS, require_feature
 from .filesystem_usage import filesystem_usage
 from .firkin_agent_events import FirkinAgentEvents
@@ -114,7 +114,7 @@ class FirkinAgent(FirkinAgentFiles, FirkinAgentStatistics, FirkinAgentEvents, Fi
                     request = messages.ensure_template_to_proto(bundle, layout, listeners)
                     last = await self._materialised(request, bundle, progress, stall, stages)
             except TimeoutError:
-                raise deadline_exceeded(kind).after(stages) from None
+                raise (await self._session.late(kind)).after(stages) from None
             except FirkinError as error:
                 found = feed.found_failure()
                 if found is not None:

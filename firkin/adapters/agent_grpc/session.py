@@ -14,13 +14,14 @@ from grpc import StatusCode
 from grpc.aio import AioRpcError, Channel, UnaryUnaryMultiCallable, insecure_channel
 
 from firkin.application.task_scope import TaskScope, finished
-from firkin.domain.errors import AgentUnreachable, FirkinError, Outcome, SandboxDied
+from firkin.domain.errors import AgentUnreachable, FirkinError, NoAnswer, Outcome, SandboxDied
 from firkin.domain.process import StdioOptions
-from firkin.ports.sandbox import Sandbox, TakesFiles
+from firkin.domain.reports import SandboxState
+from firkin.ports.sandbox import Sandbox, TakesFiles, TellsState
 
 from .bulk_listener import FIRST_GUEST_PORT, BulkListener, PortAllocator, SocketDirectory
 from .death_watch import DeathWatch
-from .errors import CallKind, error_detail, translated
+from .errors import CallKind, deadline_exceeded, error_detail, translated
 from .liveness import Liveness
 from .process_streams import StdioListeners, StreamTable
 from .released_calls import ReleasedCalls
@@ -145,8 +146,26 @@ class AgentSession:
                 async with self._liveness.watched(kind, race):
                     yield
         except AioRpcError as error:
-            raise await self._failure(error, kind) from error
+            raise await self._seen(await self._failure(error, kind)) from error
+        except NoAnswer as error:
+            await self._seen(error)
+            raise
         self._liveness.heard()
+
+    async def late(self, kind: CallKind) -> FirkinError:
+        """The error for a call that took too long."""
+        return await self._seen(deadline_exceeded(kind))
+
+    async def sandbox_state(self) -> SandboxState | None:
+        """How the sandbox is by what its host sees, None when it does not tell."""
+        return await self.sandbox.state() if isinstance(self.sandbox, TellsState) else None
+
+    async def _seen(self, error: FirkinError) -> FirkinError:
+        """The error; when it is of an agent that did not answer, with how its sandbox is."""
+        if not isinstance(error, NoAnswer) or self._death.is_closed:
+            return error
+        state = await self.sandbox_state()
+        return error if state is None else error.seen(state.condition, state.console_tail, state.phase)
 
     async def _answers(self, seconds: float) -> bool:
         """Whether the agent answers at all within `seconds`, be it that it does not know the question."""
@@ -180,8 +199,12 @@ class AgentSession:
         Raises:
             DeadlineExceeded, SandboxDied: not all of them came.
         """
-        with self._death.raced(operation, Outcome.MAY_HAVE):
-            return await listeners.connections(operation, _ACCEPT_SECONDS)
+        try:
+            with self._death.raced(operation, Outcome.MAY_HAVE):
+                return await listeners.connections(operation, _ACCEPT_SECONDS)
+        except NoAnswer as error:
+            await self._seen(error)
+            raise
 
     @contextlib.asynccontextmanager
     async def undoing(self, undo: Callable[[], Awaitable[object]], unless_refused: bool = True) -> AsyncIterator[None]:

@@ -11,7 +11,7 @@ from typing import TypeVar
 from firkin.domain.errors import CopyFailed, FirkinError, Outcome
 
 from .bulk_listener import BulkListener
-from .errors import CallKind, deadline_exceeded
+from .errors import CallKind
 from .host_trees import SocketEnd
 from .session import AgentSession
 from .stall_deadline import StallDeadline
@@ -75,7 +75,7 @@ class StreamedCall:
                     raise
                 return answer, await serving
         except TimeoutError:
-            raise deadline_exceeded(self._kind) from None
+            raise await self._session.late(self._kind) from None
         except CopyFailed as error:
             # What was copied before stays, each file whole.
             raise error.during(self._kind.operation, outcome=error.outcome or Outcome.MAY_HAVE) from error.__cause__

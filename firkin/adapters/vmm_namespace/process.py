@@ -12,6 +12,7 @@ from pathlib import Path
 
 from firkin.domain.errors import BootFailed
 from firkin.host_side.console import Console
+from firkin.host_side.stopped_processes import is_stopped
 
 _INIT_POLL_SECONDS = 0.001
 _KILL_SECONDS = 5.0
@@ -98,6 +99,11 @@ class SandboxProcess:
     def was_killed(self) -> bool:
         """True when SIGKILL ended it."""
         return self._code == -signal.SIGKILL
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether somebody has stopped vminitd."""
+        return is_stopped(self.init_pid)
 
     async def wait_init(self) -> bool:
         """Wait until vminitd's process exists; False when the sandbox ended first."""

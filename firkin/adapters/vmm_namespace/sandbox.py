@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from firkin.domain.mounts import Mount
-from firkin.domain.reports import SandboxExit
+from firkin.domain.reports import SandboxExit, SandboxState
 from firkin.host_side.console import Console
 
 from .cgroups import SandboxCgroups
@@ -13,7 +13,7 @@ from .process import SandboxProcess
 
 
 class NamespaceSandbox:
-    """Keeps the port Sandbox."""
+    """Keeps the ports Sandbox and TellsState."""
 
     def __init__(
         self,
@@ -52,6 +52,11 @@ class NamespaceSandbox:
         """Wait until the sandbox has ended; its reason has unshare's exit status, which is vminitd's."""
         await self._process.wait_ended()
         return self._recorded_exit()
+
+    async def state(self) -> SandboxState:
+        """Whether somebody has stopped its init; it has no phases."""
+        condition = "its init was stopped, by SIGSTOP or a debugger" if self._process.is_stopped else "its init runs"
+        return SandboxState(condition, self._console.tail)
 
     async def stop(self, grace_seconds: float) -> SandboxExit:
         """Cut the lifeline, upon which vminitd ends in order; kill it after the grace period."""

@@ -62,13 +62,13 @@ class Monitor:
         with contextlib.suppress(QMPError, EOFError, OSError):
             await self._client.execute("quit")
 
-    async def runs(self) -> bool:
-        """Whether the guest's processors run, and were not paused."""
+    async def status(self) -> str:
+        """What QEMU says of the machine (RunState): `running`, `paused`, `io-error` and others; "" when nothing."""
         try:
             status = await self._client.execute("query-status")
         except (QMPError, EOFError, OSError):
-            return False
-        return isinstance(status, dict) and bool(status.get("running"))
+            return ""
+        return str(status.get("status", "")) if isinstance(status, dict) else ""
 
     async def interrupt(self) -> None:
         """Send the guest's processors a non-maskable interrupt."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from firkin.domain.errors import BootFailed
 from firkin.host_side.console import Console
+from firkin.host_side.stopped_processes import is_stopped
 
 _KILL_SECONDS = 5.0
 # Dies with the thread that started it (prctl(2), PR_SET_PDEATHSIG), also when that was gone before it could ask.
@@ -74,12 +75,7 @@ class QemuProcess:
     @property
     def is_frozen(self) -> bool:
         """Whether somebody has stopped it (SIGSTOP, or a debugger)."""
-        try:
-            with open(f"/proc/{self.pid}/stat", "rb") as file:
-                state = file.read().rpartition(b")")[2].split()[0]
-        except OSError:
-            return False
-        return state in (b"T", b"t")
+        return is_stopped(self.pid)
 
     async def wait_ended(self) -> None:
         """Wait until it has ended."""

@@ -13,7 +13,7 @@ from firkin._fast import vsock as vsock_devices
 from firkin.application.task_scope import TaskScope
 from firkin.domain.boot_timing import BootTiming
 from firkin.domain.mounts import Mount
-from firkin.domain.reports import SandboxExit
+from firkin.domain.reports import SandboxExit, SandboxState
 from firkin.host_side.console import Console
 
 from .guest_line import GuestLine
@@ -24,6 +24,7 @@ from .vsock_link import VsockLink
 
 AGENT_PORT = 1024
 _QUIT_SECONDS = 2.0
+_STATE_SECONDS = 1.0
 # When QEMU exits, its vsock device goes first.
 _FOLLOWS_SECONDS = 0.3
 _KILLED_SECONDS = 0.3
@@ -40,7 +41,7 @@ class MachineParts(msgspec.Struct, frozen=True):
 
 
 class QemuSandbox:
-    """Keeps the ports Sandbox, TakesFiles and TimedBoot."""
+    """Keeps the ports Sandbox, TakesFiles, TellsState and TimedBoot."""
 
     def __init__(self, socket_directory: Path, store_mount: Mount, parts: MachineParts, started: float) -> None:
         """`started` is when QEMU was, by `time.monotonic`."""
@@ -137,6 +138,24 @@ class QemuSandbox:
             await scope.aclose()
         return self._recorded_exit()
 
+    async def state(self) -> SandboxState:
+        """How the machine is by what QEMU says, and by what its process is."""
+        condition = f"{await self._condition()} in the phase {self._phase!r}"
+        return SandboxState(condition, self.console_tail, self._phase)
+
+    async def _condition(self) -> str:
+        process = self._parts.process
+        if process.exit_status is not None:
+            return f"its QEMU {_ending(process.exit_status)}"
+        if process.is_frozen:
+            return "its QEMU was stopped, by SIGSTOP or a debugger,"
+        try:
+            async with asyncio.timeout(_STATE_SECONDS):
+                status = await self._parts.monitor.status()
+        except TimeoutError:
+            status = ""
+        return f"its machine is {status}" if status else "its QEMU answers nothing"
+
     async def stop(self, grace_seconds: float) -> SandboxExit:
         """Hang up: the guest unmounts and switches itself off. After the grace QEMU is told to quit, then killed."""
         if self._exit is None and self._parts.process.exit_status is None:
@@ -153,7 +172,7 @@ class QemuSandbox:
             return False
         try:
             async with asyncio.timeout(_QUIT_SECONDS):
-                return await self._parts.monitor.runs()
+                return await self._parts.monitor.status() == "running"
         except TimeoutError:
             return False
 
@@ -175,9 +194,13 @@ class QemuSandbox:
             cause = self._parts.monitor.shutdown_cause() or self._broken
             said = f"its QEMU {_ending(status)} in the phase {self._phase!r}"
             reason = f"{cause}; {said}" if cause else said
-            tail = self._parts.console.tail.replace("\r", "")
-            self._exit = SandboxExit(reason, tail, self._phase, status)
+            self._exit = SandboxExit(reason, self.console_tail, self._phase, status)
         return self._exit
+
+    @property
+    def console_tail(self) -> str:
+        """The last lines that QEMU and the guest wrote, at most 16 KiB."""
+        return self._parts.console.tail.replace("\r", "")
 
 
 def _ending(status: int | None) -> str:

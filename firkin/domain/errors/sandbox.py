@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Self
 
 from .base import FirkinError
 
@@ -57,22 +58,46 @@ class SandboxDied(SandboxError):
         self.exit_status = exit_status
 
 
-class AgentUnreachable(FirkinError):
+class NoAnswer(FirkinError):
+    """The guest agent's answer did not come, though its sandbox has not ended, as far as its host can see.
+
+    Attributes:
+        sandbox_condition: how the sandbox was then, as a clause; "" for a sandbox that does not tell.
+        console_tail: the last lines it had written.
+        phase: of its life then: `boot`, `running` or `stopping`; "" when nobody kept count.
+    """
+
+    code = "no-answer"
+    retryable = True
+    sandbox_condition: str = ""
+    console_tail: str = ""
+    phase: str = ""
+
+    def seen(self, sandbox_condition: str, console_tail: str, phase: str) -> Self:
+        """Return this error with how the sandbox was, unless that is told already."""
+        if not self.sandbox_condition:
+            tail = f"\nlast lines of its console:\n{console_tail}" if console_tail else ""
+            self.args = (f"{self}; {sandbox_condition}{tail}",)
+            self.sandbox_condition = sandbox_condition
+            self.console_tail = console_tail
+            self.phase = phase
+        return self
+
+
+class AgentUnreachable(NoAnswer):
     """The guest agent does not answer any more, or not yet."""
 
     code = "agent-unreachable"
-    retryable = True
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"guest agent is unreachable: {reason}")
         self.reason = reason
 
 
-class DeadlineExceeded(FirkinError):
+class DeadlineExceeded(NoAnswer):
     """An operation took longer than its deadline allows."""
 
     code = "deadline-exceeded"
-    retryable = True
 
     def __init__(self, operation: str, seconds: float) -> None:
         super().__init__(f"{operation} did not finish within {seconds:g} s")

@@ -17,7 +17,7 @@ from grpc import GenericRpcHandler, HandlerCallDetails, RpcMethodHandler, Status
 from firkin.adapters.agent_grpc import GrpcAgentConnector
 from firkin.domain.layout import POD_STORE_MOUNT
 from firkin.domain.mounts import Mount
-from firkin.domain.reports import SandboxExit
+from firkin.domain.reports import SandboxExit, SandboxState
 from firkin.ports.agent import Agent
 from firkin.wire import agent_pb2 as wire
 
@@ -61,6 +61,13 @@ class FakeSandbox:
     def die(self, reason: str, console_tail: str = "") -> None:
         if not self._ended.done():
             self._ended.set_result(SandboxExit(reason, console_tail))
+
+
+class PausedSandbox(FakeSandbox):
+    """A sandbox that tells how it is: somebody has paused it."""
+
+    async def state(self) -> SandboxState:
+        return SandboxState("its machine is paused in the phase 'running'", "the last line", "running")
 
 
 class ScriptedAgent(GenericRpcHandler):
@@ -197,12 +204,13 @@ async def scripted(
     knows_agent_v1: bool = True,
     answers: Mapping[str, Message] | None = None,
     takes_files: bool = False,
+    tells_state: bool = False,
 ) -> AsyncIterator[Connected]:
     """A client that is connected to a scripted agent."""
     script = ScriptedAgent(directory, knows_agent_v1)
     for name, message in (answers or {}).items():
         script.answer(name, message)
-    sandbox = FakeSandbox(directory, takes_files)
+    sandbox = (PausedSandbox if tells_state else FakeSandbox)(directory, takes_files)
     connector = GrpcAgentConnector(deadline_seconds, stall_seconds)
     async with script.listening() as server, connector.connected(sandbox, 10) as agent:
         yield Connected(script, sandbox, agent, server)

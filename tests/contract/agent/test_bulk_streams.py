@@ -324,7 +324,7 @@ async def test_a_layer_file_that_changed_on_the_host_is_an_error_not_a_hang(
 
 async def test_a_materialisation_that_stalls_is_given_up(tmp_path: Path) -> None:
     bundle = _bundle(tmp_path, [b"x"])
-    async with scripted(tmp_path, stall_seconds=0.6) as it:
+    async with scripted(tmp_path, stall_seconds=0.6, tells_state=True) as it:
 
         async def stall(_: bytes, __: Context) -> AsyncIterator[wire.EnsureTemplateResponse]:
             for _step in range(3):
@@ -335,7 +335,7 @@ async def test_a_materialisation_that_stalls_is_given_up(tmp_path: Path) -> None
 
         it.script.on_stream("EnsureTemplate", stall)
         begun = asyncio.get_running_loop().time()
-        with pytest.raises(DeadlineExceeded):
+        with pytest.raises(DeadlineExceeded, match="its machine is paused"):
             await it.agent.ensure_template(bundle, StoreLayout())
         assert asyncio.get_running_loop().time() - begun > 1.3
     assert _listeners(tmp_path) == []

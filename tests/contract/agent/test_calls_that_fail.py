@@ -15,6 +15,7 @@ from firkin.domain.errors import (
     CommandNotFound,
     ContainerNotRunning,
     DeadlineExceeded,
+    NoAnswer,
     Outcome,
     SandboxDied,
     StoreFull,
@@ -121,6 +122,25 @@ async def test_a_call_past_its_deadline_may_have_happened(tmp_path: Path) -> Non
             await it.agent.prepare_pod(PREPARATION)
     assert raised.value.seconds == 0.2
     assert raised.value.outcome is Outcome.MAY_HAVE
+
+
+async def test_an_answer_that_does_not_come_is_told_with_how_the_sandbox_is(tmp_path: Path) -> None:
+    async with scripted(tmp_path, deadline_seconds=0.2, tells_state=True) as it:
+        it.script.hang("PreparePod")
+        late = await _error_of(it.agent.prepare_pod(PREPARATION))
+        await it.server.stop(None)
+        gone = await _error_of(it.agent.prepare_pod(PREPARATION))
+    for error in (late, gone):
+        assert isinstance(error, NoAnswer)
+        assert (error.console_tail, error.phase) == ("the last line", "running")
+        assert "; its machine is paused in the phase 'running'\nlast lines of its console:\nthe last line" in str(error)
+    assert (type(late), type(gone)) == (DeadlineExceeded, AgentUnreachable)
+
+
+async def test_a_connection_that_was_given_up_says_nothing_of_the_sandbox(tmp_path: Path) -> None:
+    async with scripted(tmp_path, tells_state=True) as it:
+        pass
+    assert "paused" not in str(await _error_of(it.agent.wait_process(INIT)))
 
 
 async def test_a_read_past_its_deadline_did_not_happen(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from firkin.domain.reports import AgentInfo
 from firkin.wire import agent_pb2 as wire
 from tests.descriptors import all_closed_since, open_descriptors
 
-from .scripted_agent import FakeSandbox, ScriptedAgent
+from .scripted_agent import FakeSandbox, PausedSandbox, ScriptedAgent
 
 pytestmark = pytest.mark.real_time
 
@@ -137,6 +137,12 @@ def test_importing_firkin_and_the_adapter_loads_no_grpc() -> None:
 async def _connect_once(directory: Path) -> None:
     async with GrpcAgentConnector().connected(FakeSandbox(directory), 10):
         pass
+
+
+async def test_a_boot_that_never_comes_to_its_agent_is_told_with_how_the_sandbox_is(tmp_path: Path) -> None:
+    failed = await _failure_of_connecting(PausedSandbox(tmp_path), 0.1)
+    assert failed.reason.endswith("; its machine is paused in the phase 'running'")
+    assert failed.console_tail == "the last line"
 
 
 async def _failure_of_connecting(sandbox: FakeSandbox, timeout_seconds: float) -> BootFailed:

@@ -19,7 +19,7 @@ from firkin.domain.terminal import TerminalSize
 from firkin.wire import sandbox_context_pb2 as wire
 from firkin.wire.sandbox_context_pb2_grpc import SandboxContextStub
 
-from ..errors import CallKind, deadline_exceeded
+from ..errors import CallKind
 from ..session import AgentSession
 from ..stall_deadline import StallDeadline
 
@@ -204,7 +204,7 @@ class SandboxContextCalls:
                 await self._copy_completed(request, operation)
                 failure = await serving
         except TimeoutError:
-            raise deadline_exceeded(kind) from None
+            raise await self.session.late(kind) from None
         finally:
             serving.cancel()
             await asyncio.wait([serving])
