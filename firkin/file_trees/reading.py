@@ -80,9 +80,18 @@ class TreeReader:
         status = os.fstat(top)
         if stat.S_ISDIR(status.st_mode):
             yield self._header(b"./", tar_header.DIRECTORY, status, top)
-            yield from self._below(top)
+            yield from self.contents(top)
         else:
             yield from self._file(top, os.fsencode(name), status)
+            yield END_OF_ARCHIVE
+
+    def contents(self, top: int) -> Iterator[bytes]:
+        """The archive of what is in the open directory `top`, without an entry of its own.
+
+        Raises:
+            CopyFailed, OSError: as from `archive`.
+        """
+        yield from self._below(top)
         yield END_OF_ARCHIVE
 
     def _below(self, top: int) -> Iterator[bytes]:

@@ -20,6 +20,10 @@ def test_output_and_exit_code_are_those_of_the_command(firkin: Command, busybox_
     assert done == (42, b"out\n", "err\n")
 
 
+def test_rm_is_taken_from_whoever_is_used_to_it(firkin: Command, busybox_image: str) -> None:
+    assert firkin.run("run", "--rm", busybox_image, "echo", "out") == (0, b"out\n", "")
+
+
 def test_standard_input_passes_as_bytes(firkin: Command, busybox_image: str) -> None:
     done = firkin.run("run", busybox_image, "cat", stdin=ALL_BYTES)
     assert done == (0, ALL_BYTES, "")

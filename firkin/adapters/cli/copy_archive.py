@@ -15,7 +15,10 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 @asynccontextmanager
 async def archive_written() -> AsyncIterator[str]:
-    """A directory to copy to, of which an archive is written to standard output afterwards."""
+    """A directory to copy to; an archive of what is in it then is written to standard output afterwards.
+
+    Of the directory itself the archive says nothing: unpacking would give its mode to the directory of who unpacks.
+    """
     with tempfile.TemporaryDirectory(prefix="firkin-cp-") as directory:
         yield directory
         await asyncio.to_thread(_write, directory)
@@ -27,7 +30,7 @@ def _write(directory: str) -> None:
 
     descriptor = os.open(directory, _DIRECTORY)
     try:
-        for piece in batched(TreeReader().archive(descriptor, "")):
+        for piece in batched(TreeReader().contents(descriptor)):
             sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()
     finally:
@@ -43,6 +46,7 @@ async def unpacked_archive() -> AsyncIterator[str]:
 
 
 def _read(directory: str) -> None:
+    from firkin.domain.errors import CopyFailed
     from firkin.domain.tar_archive import Limits, TarReader
     from firkin.file_trees.places import failing
     from firkin.file_trees.writing import TreeWriter
@@ -52,5 +56,9 @@ def _read(directory: str) -> None:
     try:
         with failing(directory):
             TreeWriter(None).write_tree(descriptor, archive, True)
+    except CopyFailed as error:
+        if error.path:
+            raise
+        raise CopyFailed("-", error.reason) from error
     finally:
         os.close(descriptor)

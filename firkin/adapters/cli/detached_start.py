@@ -20,7 +20,13 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 def detach_options(function: F) -> F:
-    """Add -d, and what only pods that go on by themselves have."""
+    """Add -d, and what only pods that go on by themselves have.
+
+    --rm is taken without -d as well: nothing is kept then, which is what whoever types it asks for.
+    """
+    removal = click.option(
+        "--rm", "is_removed_at_end", is_flag=True, help="Keep nothing once the pod has ended; without -d it is so."
+    )
     log_max = click.option(
         "--log-max",
         "log_max_bytes",
@@ -30,7 +36,7 @@ def detach_options(function: F) -> F:
         help="With -d, how much is kept on disk of what each container writes.",
     )
     detach = click.option("-d", "--detach", is_flag=True, help="Let the pod go on by itself, and print its name.")
-    return detach(log_max(function))
+    return detach(log_max(removal(function)))
 
 
 def logged(spec: PodSpec, max_bytes: int) -> PodSpec:

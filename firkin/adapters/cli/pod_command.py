@@ -95,7 +95,6 @@ def command() -> None: ...
 @click.option("-v", "--verbose", is_flag=True, help="Tell on standard error what happens and how long it takes.")
 @click.option("--timings", is_flag=True, help="Tell on standard error what each stage of the start took.")
 @detach_options
-@click.option("--rm", "is_removed_at_end", is_flag=True, help="With -d, keep nothing once the pod has ended.")
 @click.argument("manifest", metavar="POD.yaml")
 @click.pass_obj
 def run(
@@ -113,8 +112,6 @@ def run(
 ) -> int:
     source = "<stdin>" if manifest == "-" else manifest
     text = _decoded(sys.stdin.buffer.read() if manifest == "-" else Path(manifest).read_bytes(), source)
-    if is_removed_at_end and not detach:
-        raise click.UsageError("--rm is for pods that run by themselves: give -d, too.")
     if timings and detach:
         raise click.UsageError("--timings is for pods that this command waits for: leave -d away.")
     if detach:

@@ -54,9 +54,14 @@ def formatted(template: str, values: Mapping[str, object]) -> str:
     """Fill `{{.field.field}}` and `{{json .field}}` in; of lists, by number or by the id of the item.
 
     Raises:
-        UsageError: there is no such field.
+        UsageError: there is no such field, or a `{{` or `}}` that belongs to none.
     """
     import json
+
+    literal = _PLACEHOLDER.sub("", template)
+    if "{{" in literal or "}}" in literal:
+        forms = "{{.FIELD}} or {{json .FIELD}}"
+        raise click.UsageError(f"{template!r} has braces that name no field: write {forms}")
 
     def filled(match: re.Match[str]) -> str:
         value = _field(values, match[2])

@@ -145,7 +145,6 @@ class _RunCommand(click.Command):
 @network_option
 @click.option("-v", "--verbose", is_flag=True, help="Tell on standard error what happens and how long it takes.")
 @detach_options
-@click.option("--rm", "is_removed_at_end", is_flag=True, help="With -d, keep nothing once the pod has ended.")
 @click.option(
     "--restart",
     type=click.Choice(("never", "on-failure", "always")),
@@ -181,8 +180,8 @@ def command(
     restart: str,
 ) -> int:
     detached = Detached(log_max_bytes, is_removed_at_end, restart, interactive) if detach else None
-    if not detach and (is_removed_at_end or restart != "never"):
-        raise click.UsageError("--rm and --restart are for pods that run by themselves: give -d, too.")
+    if not detach and restart != "never":
+        raise click.UsageError("--restart is for pods that run by themselves: give -d, too.")
     if tty and not detach and not os.isatty(0):
         raise NoLocalTerminal
     options = RunOptions(

@@ -40,7 +40,8 @@ class Problems:
 
     def __init__(self, source: str) -> None:
         self._source = source
-        self._found: list[tuple[int, SpecProblem]] = []
+        # A place may be read several times: what is wrong there is told once, in the order in which it was found.
+        self._found: dict[tuple[int, SpecProblem], None] = {}
         self._reports: list[FieldReport] = []
 
     def report(self, line: int, where: str, verdict: str, detail: str = "") -> None:
@@ -60,7 +61,7 @@ class Problems:
 
     def add(self, line: int, where: str, code: str, message: str) -> None:
         """Note a problem; `line` counts from 1."""
-        self._found.append((line, SpecProblem(where, code, f"line {line}: {message}")))
+        self._found[line, SpecProblem(where, code, f"line {line}: {message}")] = None
 
     def error(self) -> ManifestError:
         """The error that tells all of them, from the manifest's top to its end."""

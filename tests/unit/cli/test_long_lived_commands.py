@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -88,6 +87,14 @@ def test_inspect_is_json_and_a_template_takes_fields_out(
     assert "there is no field 'colour'" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("template", ["{{.phase", ".phase}}", "{{phase}}", "{{ .phase }} {{", "{{range .containers}}"])
+def test_braces_that_name_no_field_are_refused(
+    registry: MemoryPodRegistry, capfd: pytest.CaptureFixture[str], template: str
+) -> None:
+    assert run_over(registry, "inspect", "--format", template, "web") == 2
+    assert "has braces that name no field" in capfd.readouterr().err
+
+
 def test_lines_of_several_containers_come_in_order_with_their_names(
     registry: MemoryPodRegistry, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -168,11 +175,9 @@ def test_nothing_left_over_is_said(registry: MemoryPodRegistry, capfd: pytest.Ca
     assert json.loads(capfd.readouterr().out) == []
 
 
-def test_options_of_pods_with_supervisors_need_d(tmp_path: Path, registry: MemoryPodRegistry) -> None:
-    assert run_over(registry, "run", "--rm", "oci:images") == 125
+def test_restarting_needs_a_supervisor(registry: MemoryPodRegistry, capfd: pytest.CaptureFixture[str]) -> None:
     assert run_over(registry, "run", "--restart", "always", "oci:images") == 125
-    (tmp_path / "pod.yaml").write_text("")
-    assert run_over(registry, "pod", "run", "--rm", str(tmp_path / "pod.yaml")) == 125
+    assert "give -d, too" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -184,7 +189,7 @@ def test_ages_have_one_unit(seconds: float, words: str) -> None:
 
 
 def test_a_template_without_fields_is_itself() -> None:
-    assert formatted("{x} {{", {"x": 1}) == "{x} {{"
+    assert formatted("{x} {", {"x": 1}) == "{x} {"
     assert formatted("{{.}}", {"x": None}) == '{"x": null}'
 
 

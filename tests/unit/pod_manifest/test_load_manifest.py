@@ -370,6 +370,11 @@ def test_a_duplicate_key_is_told_where_it_comes_again() -> None:
     assert line_of(text) == [10]
 
 
+def test_keys_of_a_second_pod_that_no_line_sets_apart_are_told_once_each() -> None:
+    pod = HEAD + CONTAINER
+    assert problems(pod + pod) == [(key, "duplicate-key") for key in ("apiVersion", "kind", "metadata", "spec")]
+
+
 @pytest.mark.parametrize("name", ["..", "a/b", "-x", "x" * 65])
 def test_a_name_that_is_no_id_is_told(name: str) -> None:
     assert problems((HEAD + CONTAINER).replace("name: pod", f"name: {name}")) == [("metadata.name", "invalid-value")]
