@@ -18,6 +18,7 @@ from firkin.domain.errors import CommandNotExecutable, CommandNotFound
 from .filesystem.beneath import Resolution, open_beneath, opened_directory
 
 _HEAD_BYTES = 256
+_DIRECTORY_REFUSED = "it is a directory"
 _FORMAT_REFUSED = "it is no program of this machine (exec format error)"
 # e_machine of elf(5), with what the kernel runs besides its own.
 _ELF_MACHINES = {
@@ -45,13 +46,13 @@ def check_executable(root: str, command: Command) -> None:
     """Refuse a command that is there but that the kernel will not execute.
 
     Raises:
-        CommandNotExecutable: its format is none of this machine.
+        CommandNotExecutable: its format is none of this machine, or it is a directory.
         CommandNotFound: the interpreter that its first line names does not exist.
     """
     try:
         with opened_directory(root) as directory:
             for path in _candidates(command):
-                head = _head(directory, path, command.mounts)
+                head = _head(directory, path, command)
                 if head is not None:
                     _check_head(directory, head, command)
                     return
@@ -68,10 +69,11 @@ def _candidates(command: Command) -> Iterator[str]:
         yield os.path.join(command.working_directory, directory, command.name)
 
 
-def _head(root: int, path: str, mounts: Sequence[str]) -> bytes | None:
+def _head(root: int, path: str, command: Command) -> bytes | None:
     """The first bytes of an executable file; None when there is none.
 
     Raises:
+        CommandNotExecutable: it is a directory, and no other path is left to try.
         OSError: it lies under a mount point, so that the container may see another file.
     """
     try:
@@ -80,11 +82,14 @@ def _head(root: int, path: str, mounts: Sequence[str]) -> bytes | None:
         return None
     try:
         mode = os.fstat(file).st_mode
-        if not stat.S_ISREG(mode) or not mode & 0o111:
+        is_named_directory = stat.S_ISDIR(mode) and "/" in command.name
+        if not is_named_directory and (not stat.S_ISREG(mode) or not mode & 0o111):
             return None
         where = os.readlink(f"/proc/self/fd/{file}").removeprefix(os.readlink(f"/proc/self/fd/{root}"))
-        if any(where.startswith(f"{point.rstrip('/')}/") or where == point for point in mounts):
+        if any(where.startswith(f"{point.rstrip('/')}/") or where == point for point in command.mounts):
             raise OSError("only the container sees what is mounted there")
+        if is_named_directory:
+            raise CommandNotExecutable(command.name, _DIRECTORY_REFUSED)
         return os.read(file, _HEAD_BYTES)
     finally:
         os.close(file)

@@ -139,7 +139,7 @@ def _require_image(descriptor: int, path: Path) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise ConfigurationError(f"pod store {str(path)!r} is not a file")
     if status.st_size < MINIMUM_SIZE:
-        raise StoreTooSmall(str(path), status.st_size, MINIMUM_SIZE)
+        raise StoreTooSmall(str(path), Size(status.st_size), MINIMUM_SIZE)
 
 
 def _medium(path: Path) -> StoreMedium:

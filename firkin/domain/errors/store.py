@@ -61,7 +61,7 @@ class StoreTooSmall(StoreError):
     code = "store-too-small"
 
     def __init__(self, path: str, size_bytes: int, minimum_bytes: int) -> None:
-        super().__init__(f"pod store {path} of {size_bytes} bytes is too small: at least {minimum_bytes} are needed")
+        super().__init__(f"pod store {path} of {size_bytes} is too small: at least {minimum_bytes} are needed")
         self.path = path
         self.size_bytes = size_bytes
         self.minimum_bytes = minimum_bytes

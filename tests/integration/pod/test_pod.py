@@ -77,23 +77,23 @@ async def test_exit_codes_signals_and_streams_are_exact(tmp_path: Path, busybox_
 
 
 @pytest.mark.parametrize(
-    ("command", "error", "exit_code"),
+    ("command", "error", "reason"),
     [
-        (("nonsense",), CommandNotFound, 127),
-        (("/no/such/file",), CommandNotFound, 127),
-        (("/etc/passwd",), CommandNotExecutable, 126),
-        (("/bin",), CommandNotExecutable, 126),
+        ("nonsense", CommandNotFound, "was not found"),
+        ("/no/such/file", CommandNotFound, "was not found"),
+        ("/etc/passwd", CommandNotExecutable, "Permission denied"),
+        ("/bin", CommandNotExecutable, "it is a directory"),
     ],
 )
 async def test_a_command_that_cannot_run_is_told_apart_and_its_id_stays_usable(
-    tmp_path: Path, busybox_image: str, command: tuple[str, ...], error: type[firkin.FirkinError], exit_code: int
+    tmp_path: Path, busybox_image: str, command: str, error: type[firkin.FirkinError], reason: str
 ) -> None:
     async with real_runtime(tmp_path) as runtime:
         bundle = await runtime.images.resolve(busybox_image)
         async with runtime.spawn(firkin.PodBuilder("pod-1").build()) as pod:
-            with pytest.raises(error) as caught:
-                await pod.add_container(shell("a", bundle, "").command(*command))
-            assert caught.value.exit_code == exit_code
+            with pytest.raises(error, match=reason) as caught:
+                await pod.add_container(shell("a", bundle, "").command(command))
+            assert caught.value.exit_code == (127 if error is CommandNotFound else 126)
             assert (caught.value.pod_id, caught.value.container_id) == ("pod-1", "a")
             await pod.add_container(shell("a", bundle, "echo fine"))
             assert (await pod.wait_container("a")).stdout == b"fine\n"
