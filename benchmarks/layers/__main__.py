@@ -10,10 +10,13 @@ from pathlib import Path
 
 from . import places, report, small_things
 from .inputs import Input, made_inputs
+from .isolation import isolated
 from .measuring import Rounds, interleaved
 from .tools import Tools
 
 _TRIES = 3
+_COLD = "tmpfs from disk"
+_PLACES = {"tmpfs": places.tmpfs, "ext4": places.ext4, _COLD: places.tmpfs}
 
 
 def main() -> int:
@@ -58,9 +61,9 @@ def _regressions(results: dict[str, dict[str, Rounds]], inputs: list[Input], onl
 
 def _measured(inputs: list[Input], rounds: int, only: str, *, short: bool) -> dict[str, dict[str, Rounds]]:
     results: dict[str, dict[str, Rounds]] = {}
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory(dir=places.MEMORY) as scratch:
         tools = Tools(Path(scratch))
-        for kind, opened in {"tmpfs": places.tmpfs, "ext4": places.ext4}.items():
+        for kind, opened in _PLACES.items():
             if short and kind != "tmpfs":
                 continue
             for each in inputs:
@@ -68,7 +71,9 @@ def _measured(inputs: list[Input], rounds: int, only: str, *, short: bool) -> di
                 if only not in case:
                     continue
                 with opened() as place:
-                    results[case] = interleaved(tools.works(each, short=short), place, rounds, print)
+                    results[case] = interleaved(
+                        tools.works(each, short=short, cold=kind == _COLD), place, rounds, print
+                    )
                 print(*report.table({case: results[case]}), sep="\n", flush=True)
     return results
 
@@ -90,4 +95,4 @@ def _others() -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(isolated(main))

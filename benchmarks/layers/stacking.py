@@ -11,6 +11,7 @@ import os
 import shutil
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ from firkin.vminitd.filesystem.mounts import mount, unmount
 from tests.images.debian import debian_layouts
 
 from . import places
+from .isolation import isolated
 
 COUNTS = (1, 2, 4, 8, 16, 32, 64, 128)
 _ROUNDS = 7
@@ -28,7 +30,7 @@ _NAMES = 2000
 _BUSY = "usr/lib/x86_64-linux-gnu"
 
 
-def main() -> None:
+def main() -> int:
     """Measure and print."""
     print(f"{'directories':>11}{'mount':>12}{'all files':>12}{'missing':>12}{'present':>12}")
     with places.tmpfs() as place:
@@ -40,6 +42,7 @@ def main() -> None:
             print(f"{count:11}{figures}", flush=True)
         print(f"a layer above it takes {_used_bytes(place / '1') / 2**20:.1f} MiB,", end=" ")
         print(f"and flattened with its base {_used_bytes(place / '0') / 2**20:.1f} MiB more")
+    return 0
 
 
 def _directory(place: Path, number: int) -> Path:
@@ -97,4 +100,4 @@ def _used_bytes(directory: Path) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(isolated(main))

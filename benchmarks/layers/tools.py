@@ -11,6 +11,7 @@ from pathlib import Path
 from .inputs import Input
 from .lower_bound import write_list
 from .measuring import Cost, Stopwatch, Work, compiled
+from .places import forget
 
 _SPARE_BYTES = 512 * 2**20
 
@@ -32,18 +33,23 @@ class Tools:
         self._stopwatch = Stopwatch(scratch)
         self._creator = compiled("create_files", scratch)
 
-    def works(self, layers: Input, *, short: bool) -> dict[str, Work]:
-        """By name; in short only firkin and GNU tar. Each begins with warm memory for all that it writes."""
-        return {name: self._warmed(layers, work) for name, work in self._cold_works(layers, short=short).items()}
+    def works(self, layers: Input, *, short: bool, cold: bool = False) -> dict[str, Work]:
+        """By name; in short only firkin and GNU tar.
 
-    def _warmed(self, layers: Input, work: Work) -> Work:
+        Each begins with warm memory for all that it writes, and with its layers in the page cache, unless that is cold.
+        """
+        return {name: self._prepared(layers, work, cold) for name, work in self._works(layers, short=short).items()}
+
+    def _prepared(self, layers: Input, work: Work, cold: bool) -> Work:
         def run(rootfs: Path) -> Cost:
             self._stopwatch.warm(layers.tar_bytes + _SPARE_BYTES)
+            for layer in layers.layers if cold else ():
+                forget(layer.path)
             return work(rootfs)
 
         return run
 
-    def _cold_works(self, layers: Input, *, short: bool) -> dict[str, Work]:
+    def _works(self, layers: Input, *, short: bool) -> dict[str, Work]:
         paths = [str(layer.path) for layer in layers.layers]
         described = [f"{layer.path},{layer.digest},{layer.diff_id}" for layer in layers.layers]
         tar = "tar -z" if layers.compression == "gzip" else "tar --zstd"

@@ -25,7 +25,7 @@ RESULTS = {
 }
 
 
-def test_ratios_are_medians_of_what_was_measured_side_by_side() -> None:
+def test_ratios_are_of_the_rounds_that_were_disturbed_least() -> None:
     assert report.ratios(RESULTS) == {"case": 3.0}
 
 
