@@ -27,8 +27,12 @@ class Stages:
         self.total_seconds = time.perf_counter() - self._begun
 
     @contextlib.contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Measure a body."""
+    def stage(self, name: str, parts: Mapping[str, float] | None = None) -> Iterator[None]:
+        """Measure a body.
+
+        What others have measured of it, it puts into `parts`, by stage: that counts as told, and as this stage what is
+        left of the time, unless it is among them.
+        """
         # It takes its place in the order now, before its parts.
         self.add({name: 0.0})
         begun = time.perf_counter()
@@ -39,7 +43,9 @@ class Stages:
             failure = error.in_stage(name)
             raise
         finally:
-            self.add({name: time.perf_counter() - begun})
+            told = {} if parts is None else dict(parts)
+            told.setdefault(name, max(time.perf_counter() - begun - sum(told.values()), 0.0))
+            self.add(told)
             if failure is not None:
                 failure.after(self.seconds)
 

@@ -17,5 +17,9 @@ PROCESS_NAMESPACE = "firkin-process-namespace"
 REPLACED_KEY = "firkin-replaced-bin"
 """Trailing metadata of ApplyOciLayer: what could not be made as it is in the layer, a JSON object of counts by kind."""
 
+STAGES_KEY = "firkin-stages-bin"
+"""Trailing metadata of ApplyOciLayer: what the stages of the layer took, a JSON object of seconds by name
+(`TEMPLATE_STAGES`). A call that failed has them in its details, as those of firkin.agent.v1 have."""
+
 NO_SYMLINKS = "firkin-no-symlinks:"
 """Before the root of a Copy of one file into the sandbox: no symlink below that directory is followed or replaced."""

@@ -50,6 +50,12 @@ class LayerMeter:
         """So far; what they were at the end, once the application is over."""
         return self._final or self._measured()
 
+    @property
+    def stage_seconds(self) -> dict[str, float]:
+        """So far, by the names that they have in a template (`TEMPLATE_STAGES`)."""
+        told = self.seconds
+        return {"pull": told.read, "inflate": told.inflate, "hash": told.hash, "write": told.write}
+
     def _measured(self) -> StageSeconds:
         hashing, writing = self.hash_stage, self.write_stage
         return StageSeconds(

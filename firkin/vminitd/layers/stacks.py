@@ -101,16 +101,11 @@ class TemplateStack:
     @property
     def stage_seconds(self) -> Mapping[str, float]:
         """What each of `TEMPLATE_STAGES` took so far, over all layers; empty before the first of them."""
-        layers = [meter.seconds for meter in tuple(self._meters)]
-        if not layers:
-            return {}
-        told = {"pull": 0.0, "inflate": 0.0, "hash": 0.0, "write": 0.0}
-        for each in layers:
-            told["pull"] += each.read
-            told["inflate"] += each.inflate
-            told["hash"] += each.hash
-            told["write"] += each.write
-        return told | ({"commit": self._commit_seconds} if self._commit_seconds else {})
+        told: dict[str, float] = {}
+        for meter in tuple(self._meters):
+            for stage, seconds in meter.stage_seconds.items():
+                told[stage] = told.get(stage, 0.0) + seconds
+        return told | ({"commit": self._commit_seconds} if told and self._commit_seconds else {})
 
     def exists(self) -> bool:
         """True when the template is there and whole; it is read-only from now on.

@@ -10,9 +10,9 @@ import msgspec
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc.aio import ServicerContext
 
-from firkin.domain.context_additions import NO_SYMLINKS, REPLACED_KEY
+from firkin.domain.context_additions import NO_SYMLINKS, REPLACED_KEY, STAGES_KEY
 from firkin.domain.copying import CopyReport, CopySource
-from firkin.domain.errors import InvalidArgument, UnsupportedFeature
+from firkin.domain.errors import FirkinError, InvalidArgument, UnsupportedFeature
 from firkin.domain.ids import ContainerId
 from firkin.wire import sandbox_context_pb2 as wire
 
@@ -148,15 +148,24 @@ class FilesystemCalls:
             refuse_impossible(request.destination)
             # The applier is imported when the first layer comes: the agent listens sooner.
             from ..layers.applier import LayerResult, apply_layer
+            from ..layers.meter import LayerMeter
+
+            meter = LayerMeter()
 
             def applied() -> LayerResult:
                 with opened_guest_file(request.archive_path) as archive:
                     name, rootless = request.archive_path, in_user_namespace()
-                    return apply_layer(request.destination, archive, layer_name=name, rootless=rootless)
+                    return apply_layer(request.destination, archive, layer_name=name, rootless=rootless, meter=meter)
 
-            result = await self._agent.template_workers.run(applied)
-            if result.replaced:
-                context.set_trailing_metadata(((REPLACED_KEY, msgspec.json.encode(result.replaced)),))
+            try:
+                result = await self._agent.template_workers.run(applied)
+            except FirkinError as error:
+                error.after(meter.stage_seconds)
+                raise
+            told = {STAGES_KEY: meter.stage_seconds, REPLACED_KEY: result.replaced}
+            context.set_trailing_metadata(
+                tuple((key, msgspec.json.encode(value)) for key, value in told.items() if value)
+            )
         return wire.ApplyOciLayerResponse(entries_applied=result.entries)
 
     async def Sync(self, request: wire.SyncRequest, context: _Context) -> wire.SyncResponse:

@@ -10,9 +10,10 @@ import msgspec
 import pytest
 
 from firkin.domain.digest import Digest, chain_ids
-from firkin.domain.errors import BlobCorrupt
+from firkin.domain.errors import BlobCorrupt, LayerRefused
 from firkin.domain.image import ImageBundle, Layer
 from firkin.domain.process import ExitStatus
+from firkin.domain.stages import TEMPLATE_STAGES
 from tests.integration.layers.archives import archive, directory, file
 
 from .roads import AGENT_V1, OUTPUT_PIPED, SANDBOX_CONTEXT, OpenAgent, Road, everything, init_of
@@ -118,3 +119,21 @@ async def test_images_that_share_layers_share_them_on_the_store(tmp_path: Path) 
         assert len(names) == 4
         it.bundle = other
         assert await said(it, "c", "cat /data/a /data/c") == b"middleother"
+
+
+async def test_both_services_tell_the_same_stages_of_a_template(road: Road, tmp_path: Path) -> None:
+    async with road.opened() as it:
+        it.bundle = on_top(it, tmp_path, [MIDDLE, TOP])
+        made = await it.agent.ensure_template(it.bundle, it.layout)
+    assert set(made.stage_seconds) == set(TEMPLATE_STAGES)
+    assert all(seconds > 0 for seconds in made.stage_seconds.values())
+
+
+async def test_both_services_tell_the_same_stages_of_a_template_that_cannot_be_made(road: Road, tmp_path: Path) -> None:
+    async with road.opened() as it:
+        it.bundle = on_top(it, tmp_path, [MIDDLE, archive(directory("data"), file("data/.wh...", b""))])
+        with pytest.raises(LayerRefused) as raised:
+            await it.agent.ensure_template(it.bundle, it.layout)
+    assert raised.value.failed_stage == "write"
+    assert set(raised.value.stage_seconds) == {"pull", "inflate", "hash", "write"}
+    assert raised.value.stage_seconds["write"] > 0

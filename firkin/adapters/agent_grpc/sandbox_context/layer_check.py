@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import socket
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
@@ -30,19 +32,29 @@ _HEAD_BYTES = 4
 
 
 def sent_and_checked(
-    layer: Layer, reference: str, connection: socket.socket, on_progress: Callable[[], None]
+    layer: Layer,
+    reference: str,
+    connection: socket.socket,
+    on_progress: Callable[[], None],
+    seconds: dict[str, float],
 ) -> ImageError | None:
     """Send the layer's file over a blocking socket; returns what is wrong with it.
+
+    What checking it takes is put into `seconds` at the end: `inflate` and `hash`.
 
     Runs in a thread. The guest may break the connection off; then it has a reason of its own, and nothing is
     returned but what was certain before.
     """
     try:
         with layer.path.open("rb") as file:
-            sent = _SentFile(file, connection, on_progress)
-            problem = _content_problem(layer, sent)
-            for _ in sent.pieces():
-                pass  # the decompressor did not want it, but the digest and the guest do
+            watch = _Watch()
+            sent = _SentFile(file, connection, on_progress, watch)
+            try:
+                problem = _content_problem(layer, sent, watch)
+                for _ in sent.pieces():
+                    pass  # the decompressor did not want it, but the digest and the guest do
+            finally:
+                seconds.update(watch.checking_seconds())
         return _blob_problem(layer, sent) or problem
     except FileNotFoundError:
         return BlobMissing(reference, layer.digest)
@@ -52,16 +64,49 @@ def sent_and_checked(
         return BlobCorrupt(layer.digest, f"bytes that cannot be read ({error.strerror})")
 
 
+class _Watch:
+    """Where the time of one thread goes: hashing, sending (reading what is sent as well), and inflating, the rest."""
+
+    def __init__(self) -> None:
+        self._begun = time.perf_counter()
+        self._hashing = 0.0
+        self._sending = 0.0
+
+    def checking_seconds(self) -> dict[str, float]:
+        """By stage, so far."""
+        whole = time.perf_counter() - self._begun
+        return {"inflate": max(whole - self._sending - self._hashing, 0.0), "hash": self._hashing}
+
+    @contextlib.contextmanager
+    def hashing(self) -> Iterator[None]:
+        """Measure a body."""
+        begun = time.perf_counter()
+        yield
+        self._hashing += time.perf_counter() - begun
+
+    @contextlib.contextmanager
+    def sending(self) -> Iterator[None]:
+        """Measure a body, also one that fails."""
+        begun = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._sending += time.perf_counter() - begun
+
+
 class _SentFile(io.RawIOBase):
     """A layer's file as its decompressor reads it: every piece that is read is hashed and sent as well."""
 
-    def __init__(self, file: BinaryIO, connection: socket.socket, on_progress: Callable[[], None]) -> None:
+    def __init__(
+        self, file: BinaryIO, connection: socket.socket, on_progress: Callable[[], None], watch: _Watch
+    ) -> None:
         super().__init__()
         self.hash = hashlib.sha256()
         self.size_bytes = 0
         self._file = file
         self._connection = connection
         self._on_progress = on_progress
+        self._watch = watch
 
     def head(self) -> bytes:
         """The first bytes, which stay to be read."""
@@ -76,12 +121,15 @@ class _SentFile(io.RawIOBase):
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         """Read the next piece; 0 at the end."""
         room = memoryview(buffer)
-        piece = self._file.read(len(room))
+        with self._watch.sending():
+            piece = self._file.read(len(room))
         if piece:
             room[: len(piece)] = piece
-            self.hash.update(piece)
+            with self._watch.hashing():
+                self.hash.update(piece)
             self.size_bytes += len(piece)
-            self._connection.sendall(piece)
+            with self._watch.sending():
+                self._connection.sendall(piece)
             self._on_progress()
         return len(piece)
 
@@ -100,7 +148,7 @@ def _blob_problem(layer: Layer, sent: _SentFile) -> ImageError | None:
     return None
 
 
-def _content_problem(layer: Layer, sent: _SentFile) -> ImageError | None:
+def _content_problem(layer: Layer, sent: _SentFile, watch: _Watch) -> ImageError | None:
     stated, found = layer_compression(layer.media_type), sniffed_compression(sent.head())
     if stated is not found:
         reason = f"the layer's bytes are of kind {found}"
@@ -108,7 +156,8 @@ def _content_problem(layer: Layer, sent: _SentFile) -> ImageError | None:
     diff_hash = hashlib.sha256()
     try:
         for piece in _plain(sent, stated):
-            diff_hash.update(piece)
+            with watch.hashing():
+                diff_hash.update(piece)
     except (zlib.error, zstandard.ZstdError, EOFError) as error:
         return LayerRefused(layer.digest, "", f"its compressed bytes are damaged ({error})").in_stage("inflate")
     diff_id = f"sha256:{diff_hash.hexdigest()}"

@@ -15,7 +15,7 @@ from .strict_spec import completed_for_strict_agents
 async def started_process(calls: SandboxContextCalls, launch: ProcessLaunch) -> StartedProcess:
     """Create a process, start it, and take the streams that the guest opened for it.
 
-    As this service tells no times, the stages `create` and `start` are the two calls as the host sees them.
+    The stages `create` and `start` are the two calls as the host sees them.
     After a start that failed the agent still knows the id, and would take the next one for an exec of it: so
     the process is deleted, whatever the failure was.
     """

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import socket
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 
 from firkin.application.stages import Stages
-from firkin.domain.context_additions import REPLACED_KEY
 from firkin.domain.errors import FirkinError, ImageError
 from firkin.domain.guest_path import GuestPath
 from firkin.domain.image import ImageBundle, Layer, layer_compression
-from firkin.domain.json_decoding import decoded_json
 from firkin.domain.layout import StoreLayout
 from firkin.ports.agent_templates import ProgressCallback, TemplateProgress, TemplateResult
 from firkin.wire import sandbox_context_pb2 as wire
 
 from ..stall_deadline import StallDeadline
 from .calls import SandboxContextPart
+from .layer_additions import told_layer_stages, told_replacements
 from .layer_check import sent_and_checked
 
 _BLOB = "layer"
@@ -33,7 +33,8 @@ class SandboxContextTemplates(SandboxContextPart):
 
     This service has no rename, so a template cannot be written aside: it is whole when its directory holds the
     file `.complete`, which is written last, after a sync. Templates made over firkin.agent.v1 hold it as well.
-    Of the stages, `pull` checks a layer's bytes on their way, and `write` reads and decompresses them in the sandbox.
+    A layer's bytes are checked on their way: decompressed and hashed here as well. What that takes counts as `inflate`
+    and `hash`, beside what the agent tells of its own part; of one that tells nothing, `write` is the whole call.
     """
 
     async def ensure_template(
@@ -76,10 +77,11 @@ class SandboxContextTemplates(SandboxContextPart):
         done_bytes = entries = 0
         replaced: Counter[str] = Counter()
         for index, layer in enumerate(bundle.layers):
-            with stages.stage("pull"):
-                await self._copy_layer(layer, bundle.reference, blob)
-            with stages.stage("write"):
-                entries += await self._apply_layer(layer, blob, rootfs, replaced)
+            checking, applying = dict[str, float](), dict[str, float]()
+            with stages.stage("pull", checking):
+                await self._copy_layer(layer, bundle.reference, blob, checking)
+            with stages.stage("write", applying):
+                entries += await self._apply_layer(layer, blob, rootfs, replaced, applying)
             await self._calls.remove_path(blob, "remove pod template layer")
             done_bytes += layer.size_bytes
             if progress is not None:
@@ -88,29 +90,31 @@ class SandboxContextTemplates(SandboxContextPart):
                 progress(TemplateProgress(*counts, bundle.reference, dict(replaced) if is_last else {}))
         return entries, dict(replaced)
 
-    async def _copy_layer(self, layer: Layer, reference: str, blob: GuestPath) -> None:
+    async def _copy_layer(self, layer: Layer, reference: str, blob: GuestPath, seconds: dict[str, float]) -> None:
         async def send(connection: socket.socket, stall: StallDeadline) -> FirkinError | None:
-            return await _sent(layer, reference, connection, stall)
+            return await _sent(layer, reference, connection, stall, seconds)
 
         request = wire.CopyRequest(
             direction=wire.CopyRequest.COPY_IN, root="/", path=blob, mode=_FILE_MODE, create_parents=True
         )
         await self._calls.copy_in(request, send, "copy pod rootfs layer")
 
-    async def _apply_layer(self, layer: Layer, blob: GuestPath, rootfs: GuestPath, replaced: Counter[str]) -> int:
+    async def _apply_layer(
+        self, layer: Layer, blob: GuestPath, rootfs: GuestPath, replaced: Counter[str], seconds: dict[str, float]
+    ) -> int:
         session, stub = self._calls.session, self._calls.stub
         extra_seconds = session.stall_seconds + layer.size_bytes / _SLOWEST_BYTES_PER_SECOND
         kind = session.call_kind("apply pod template layer", extra_seconds=extra_seconds)
         request = wire.ApplyOciLayerRequest(archive_path=blob, destination=rootfs)
-        async with session.guarded(kind):
+        async with _counting(seconds), session.guarded(kind):
             call = stub.ApplyOciLayer(request, timeout=kind.deadline_seconds)
             try:
                 answer = await call
-                for key, value in await call.trailing_metadata() or ():
-                    if key == REPLACED_KEY:
-                        replaced.update(decoded_json(value, dict[str, int]))
+                told = await call.trailing_metadata()
             finally:
                 del call  # An error that is raised here must not keep it.
+        replaced.update(told_replacements(told))
+        seconds.update(told_layer_stages(told))
         return answer.entries_applied
 
     async def _mark_complete(self, mark: GuestPath) -> None:
@@ -122,10 +126,23 @@ class SandboxContextTemplates(SandboxContextPart):
         await session.answer(stub.WriteFile, request, operation)
 
 
-async def _sent(layer: Layer, reference: str, connection: socket.socket, stall: StallDeadline) -> ImageError | None:
+@contextlib.asynccontextmanager
+async def _counting(seconds: dict[str, float]) -> AsyncIterator[None]:
+    """Take what a failure tells of the stages of one layer, to be counted with those of the others."""
+    try:
+        yield
+    except FirkinError as error:
+        seconds.update(error.stage_seconds)
+        error.stage_seconds = {}
+        raise
+
+
+async def _sent(
+    layer: Layer, reference: str, connection: socket.socket, stall: StallDeadline, seconds: dict[str, float]
+) -> ImageError | None:
     """Send in a thread, which a cancellation ends by taking its connection away."""
     connection.setblocking(True)
-    send = functools.partial(sent_and_checked, layer, reference, connection, stall.progressed_in_thread)
+    send = functools.partial(sent_and_checked, layer, reference, connection, stall.progressed_in_thread, seconds)
     sending = asyncio.get_running_loop().run_in_executor(None, send)
     try:
         problem = await asyncio.shield(sending)
