@@ -13,7 +13,8 @@ import msgspec
 import pytest
 from google.protobuf.message import Message
 
-from firkin.testkit.wire.checks import CHECKS, PROCESS_CHECKS, Finding, findings
+from firkin.testkit.wire.checks import CHECKS, Finding, findings
+from firkin.testkit.wire.process_checks import PROCESS_CHECKS
 from firkin.wire import sandbox_context_pb2 as wire
 from tests.integration.vminitd.agent_process import make_rootfs, running_agent
 
@@ -67,3 +68,26 @@ async def test_an_agent_that_forgets_and_lacks_is_found_out(tmp_path: Path) -> N
     assert found["a container runs and its exit code is told"] is None
     assert done.returncode == 1
     assert "FAILED the environment keeps what is set" in done.stdout
+
+
+async def test_an_agent_that_hangs_is_found_out_in_time(tmp_path: Path) -> None:
+    reached = asyncio.Event()
+
+    async def hang(_: bytes, __: object) -> bytes:
+        reached.set()
+        await asyncio.Event().wait()
+        return b""
+
+    service = "com.apple.containerization.sandbox.v3.SandboxContext"
+    handler = grpc.method_handlers_generic_handler(service, {"Sync": grpc.unary_unary_rpc_method_handler(hang)})
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((handler,))
+    server.add_insecure_port(f"unix:{tmp_path}/agent.sock")
+    await server.start()
+    try:
+        async with grpc.aio.insecure_channel(f"unix:{tmp_path}/agent.sock") as channel:
+            found = {one.check: one.problem for one in await findings(channel, "/nowhere", check_seconds=2.0)}
+    finally:
+        await server.stop(None)
+    assert reached.is_set()
+    assert found["everything can be synced"] == "no answer within 2 s"

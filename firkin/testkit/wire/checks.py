@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
+import contextlib
+import io
 import stat
+import tarfile
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
 
-import grpc
 import msgspec
 from grpc.aio import AioRpcError, Channel
 
 from firkin.wire import sandbox_context_pb2 as wire
 from firkin.wire.sandbox_context_pb2_grpc import SandboxContextStub
 
-if TYPE_CHECKING:
-    from firkin.wire.sandbox_context_pb2_grpc import SandboxContextAsyncStub
+from .process_checks import PROCESS_CHECKS
+from .visit import REFUSALS, Visit, expect
 
-CALL_SECONDS = 30.0
-_GONE = (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.INVALID_ARGUMENT)
+CHECK_SECONDS = 60.0
+"""An agent that has not done by then hangs."""
 
-
-class Visit(msgspec.Struct, frozen=True):
-    """Where an agent is checked.
-
-    Attributes:
-        stub: the agent.
-        scratch: a directory of the guest that the checks may make, fill and remove.
-        rootfs: a root filesystem of the guest with `sh`, in which processes are run; "" when there is none.
-    """
-
-    stub: SandboxContextAsyncStub
-    scratch: str
-    rootfs: str = ""
+_CONTENT = b"content"
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -46,7 +35,7 @@ async def _directories(visit: Visit) -> None:
     for _ in range(2):
         await visit.stub.Mkdir(wire.MkdirRequest(path=f"{visit.scratch}/a/b", all=True, perms=0o750))
     answer = await visit.stub.Stat(wire.StatRequest(path=f"{visit.scratch}/a/b"))
-    _expect(stat.S_ISDIR(answer.stat.mode), f"what Mkdir made has mode {answer.stat.mode:o}")
+    expect(stat.S_ISDIR(answer.stat.mode), f"what Mkdir made has mode {answer.stat.mode:o}")
 
 
 async def _files(visit: Visit) -> None:
@@ -55,17 +44,17 @@ async def _files(visit: Visit) -> None:
     for data in (b"a longer text", b"short"):
         await visit.stub.WriteFile(wire.WriteFileRequest(path=path, data=data, mode=0o640, flags=flags))
     found = (await visit.stub.Stat(wire.StatRequest(path=path))).stat
-    _expect(found.size == 5, f"a file that was written again with 5 bytes has {found.size}")
-    _expect(stat.S_IMODE(found.mode) == 0o640, f"its mode is {stat.S_IMODE(found.mode):o}, not 640")
+    expect(found.size == 5, f"a file that was written again with 5 bytes has {found.size}")
+    expect(stat.S_IMODE(found.mode) == 0o640, f"its mode is {stat.S_IMODE(found.mode):o}, not 640")
 
 
 async def _missing_files(visit: Visit) -> None:
     try:
         answer = await visit.stub.Stat(wire.StatRequest(path=f"{visit.scratch}/nothing"))
     except AioRpcError as error:
-        _expect(error.code() in _GONE, f"Stat of nothing failed with {error.code().name}")
+        expect(error.code() in REFUSALS, f"Stat of nothing failed with {error.code().name}")
     else:
-        _expect(bool(answer.error), "Stat of nothing succeeded")
+        expect(bool(answer.error), "Stat of nothing succeeded")
 
 
 async def _removal(visit: Visit) -> None:
@@ -81,61 +70,89 @@ async def _missing_after(visit: Visit, path: str) -> None:
         answer = await visit.stub.Stat(wire.StatRequest(path=path))
     except AioRpcError:
         return
-    _expect(bool(answer.error), f"{path} is still there")
+    expect(bool(answer.error), f"{path} is still there")
 
 
 async def _environment(visit: Visit) -> None:
     await visit.stub.Setenv(wire.SetenvRequest(key="FIRKIN_WIRE_CHECK", value="a b"))
     answer = await visit.stub.Getenv(wire.GetenvRequest(key="FIRKIN_WIRE_CHECK"))
-    _expect(answer.value == "a b", f"a variable that was set to 'a b' is {answer.value!r}")
+    expect(answer.value == "a b", f"a variable that was set to 'a b' is {answer.value!r}")
 
 
 async def _usage(visit: Visit) -> None:
     answer = await visit.stub.FilesystemUsage(wire.FilesystemUsageRequest(path="/"))
-    _expect(answer.block_size > 0, "FilesystemUsage tells no block size")
-    _expect(answer.total_blocks >= answer.free_blocks >= answer.available_blocks, "more is free than there is")
+    expect(answer.block_size > 0, "FilesystemUsage tells no block size")
+    expect(answer.total_blocks >= answer.free_blocks >= answer.available_blocks, "more is free than there is")
 
 
 async def _synced(visit: Visit) -> None:
     await visit.stub.Sync(wire.SyncRequest())
 
 
+async def _mounts(visit: Visit) -> None:
+    place = f"{visit.scratch}/mounted"
+    await visit.stub.Mkdir(wire.MkdirRequest(path=place, all=True, perms=0o755))
+    await visit.stub.Mount(wire.MountRequest(type="tmpfs", source="tmpfs", destination=place))
+    try:
+        flags = wire.WriteFileRequest.WriteFileFlags(create_if_missing=True)
+        await visit.stub.WriteFile(wire.WriteFileRequest(path=f"{place}/file", data=b"x", mode=0o644, flags=flags))
+    finally:
+        await visit.stub.Umount(wire.UmountRequest(path=place))
+    await _missing_after(visit, f"{place}/file")
+
+
+async def _layers(visit: Visit) -> None:
+    rootfs = f"{visit.scratch}/rootfs"
+    await visit.stub.Mkdir(wire.MkdirRequest(path=rootfs, all=True, perms=0o755))
+    for layer in (_archive("d/kept", "d/hidden"), _archive("d/.wh.hidden")):
+        await _layer_applied(visit, layer, rootfs)
+    kept = (await visit.stub.Stat(wire.StatRequest(path=f"{rootfs}/d/kept"))).stat
+    expect(kept.size == len(_CONTENT), f"a file of a layer has {kept.size} bytes, not {len(_CONTENT)}")
+    await _missing_after(visit, f"{rootfs}/d/hidden")
+
+
+async def _bad_layers(visit: Visit) -> None:
+    rootfs = f"{visit.scratch}/bad/rootfs"
+    await visit.stub.Mkdir(wire.MkdirRequest(path=rootfs, all=True, perms=0o755))
+    # A way out of the rootfs may be refused, or lead nowhere.
+    with contextlib.suppress(AioRpcError):
+        await _layer_applied(visit, _archive("../outside"), rootfs)
+    await _missing_after(visit, f"{visit.scratch}/bad/outside")
+    try:
+        await _layer_applied(visit, b"no archive at all" * 64, rootfs)
+    except AioRpcError:
+        return
+    raise AssertionError("what is no archive is applied as a layer")
+
+
+async def _layer_applied(visit: Visit, layer: bytes, rootfs: str) -> None:
+    path = f"{visit.scratch}/layer"
+    flags = wire.WriteFileRequest.WriteFileFlags(create_if_missing=True)
+    await visit.stub.WriteFile(wire.WriteFileRequest(path=path, data=layer, mode=0o600, flags=flags))
+    await visit.stub.ApplyOciLayer(wire.ApplyOciLayerRequest(archive_path=path, destination=rootfs))
+
+
+def _archive(*names: str) -> bytes:
+    written = io.BytesIO()
+    with tarfile.open(fileobj=written, mode="w") as tar:
+        for name in names:
+            member = tarfile.TarInfo(name)
+            member.size = len(_CONTENT)
+            tar.addfile(member, io.BytesIO(_CONTENT))
+    return written.getvalue()
+
+
 async def _unknown_process(visit: Visit) -> None:
     for call in (
-        visit.stub.WaitProcess(wire.WaitProcessRequest(id="never-was", containerID="never-was"), timeout=CALL_SECONDS),
+        visit.stub.WaitProcess(wire.WaitProcessRequest(id="never-was", containerID="never-was")),
         visit.stub.StartProcess(wire.StartProcessRequest(id="never-was", containerID="never-was")),
     ):
         try:
             await call
         except AioRpcError as error:
-            _expect(error.code() in _GONE, f"a process that never was fails with {error.code().name}")
+            expect(error.code() in REFUSALS, f"a process that never was fails with {error.code().name}")
         else:
             raise AssertionError("a process that never was is waited for or started")
-
-
-async def _process(visit: Visit) -> None:
-    for command, code in ((("sh", "-c", "exit 7"), 7), (("true",), 0)):
-        name = f"wire-check-{code}"
-        spec = _runtime_spec(visit.rootfs, command)
-        await visit.stub.CreateProcess(wire.CreateProcessRequest(id=name, containerID=name, configuration=spec))
-        started = await visit.stub.StartProcess(
-            wire.StartProcessRequest(id=name, containerID=name), timeout=CALL_SECONDS
-        )
-        _expect(started.pid > 0, "a process was started without a pid")
-        ended = await visit.stub.WaitProcess(wire.WaitProcessRequest(id=name, containerID=name), timeout=CALL_SECONDS)
-        _expect(ended.exitCode == code, f"{' '.join(command)} ended with {ended.exitCode}, not {code}")
-        await visit.stub.DeleteProcess(wire.DeleteProcessRequest(id=name, containerID=name), timeout=CALL_SECONDS)
-
-
-async def _killed(visit: Visit) -> None:
-    name = "wire-check-sleep"
-    spec = _runtime_spec(visit.rootfs, ("sleep", "3600"))
-    await visit.stub.CreateProcess(wire.CreateProcessRequest(id=name, containerID=name, configuration=spec))
-    await visit.stub.StartProcess(wire.StartProcessRequest(id=name, containerID=name), timeout=CALL_SECONDS)
-    await visit.stub.KillProcess(wire.KillProcessRequest(id=name, containerID=name, signal=9), timeout=CALL_SECONDS)
-    ended = await visit.stub.WaitProcess(wire.WaitProcessRequest(id=name, containerID=name), timeout=CALL_SECONDS)
-    _expect(ended.exitCode == 137, f"a process that SIGKILL ended has exit code {ended.exitCode}, not 137")
-    await visit.stub.DeleteProcess(wire.DeleteProcessRequest(id=name, containerID=name), timeout=CALL_SECONDS)
 
 
 CHECKS: dict[str, Callable[[Visit], Awaitable[None]]] = {
@@ -146,31 +163,35 @@ CHECKS: dict[str, Callable[[Visit], Awaitable[None]]] = {
     "the environment keeps what is set": _environment,
     "the usage of a filesystem adds up": _usage,
     "everything can be synced": _synced,
+    "a filesystem is mounted and unmounted": _mounts,
+    "layers are applied one on the other": _layers,
+    "a bad layer is refused or does no harm": _bad_layers,
     "a process that never was is refused": _unknown_process,
 }
-PROCESS_CHECKS: dict[str, Callable[[Visit], Awaitable[None]]] = {
-    "a container runs and its exit code is told": _process,
-    "a container that is killed ends with 137": _killed,
-}
 
 
-async def findings(channel: Channel, scratch: str, rootfs: str = "") -> list[Finding]:
-    """Try everything; nothing is left in the guest."""
+async def findings(
+    channel: Channel, scratch: str, rootfs: str = "", check_seconds: float = CHECK_SECONDS
+) -> list[Finding]:
+    """Try everything; nothing is left in the guest. A check that takes longer than `check_seconds` has failed."""
     visit = Visit(SandboxContextStub(channel), scratch, rootfs)
-    found = [Finding(name, await _problem(check, visit)) for name, check in CHECKS.items()]
+    found = [Finding(name, await _problem(check, visit, check_seconds)) for name, check in CHECKS.items()]
     for name, check in PROCESS_CHECKS.items():
-        found.append(Finding(name, await _problem(check, visit) if rootfs else None))
+        found.append(Finding(name, await _problem(check, visit, check_seconds) if rootfs else None))
     cleared = wire.RemovePathRequest(path=scratch, recursive=True, allow_missing=True)
     try:
-        await visit.stub.RemovePath(cleared, timeout=CALL_SECONDS)
+        await visit.stub.RemovePath(cleared, timeout=check_seconds)
     except AioRpcError as error:
         found.append(Finding("the checks' own directory can be removed", _told(error)))
     return found
 
 
-async def _problem(check: Callable[[Visit], Awaitable[None]], visit: Visit) -> str:
+async def _problem(check: Callable[[Visit], Awaitable[None]], visit: Visit, seconds: float) -> str:
     try:
-        await check(visit)
+        async with asyncio.timeout(seconds):
+            await check(visit)
+    except TimeoutError:
+        return f"no answer within {seconds:g} s"
     except AioRpcError as error:
         return _told(error)
     except AssertionError as error:
@@ -180,20 +201,3 @@ async def _problem(check: Callable[[Visit], Awaitable[None]], visit: Visit) -> s
 
 def _told(error: AioRpcError) -> str:
     return f"{error.code().name}: {error.details()}"
-
-
-def _expect(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise AssertionError(otherwise)
-
-
-def _runtime_spec(rootfs: str, command: tuple[str, ...]) -> bytes:
-    return json.dumps(
-        {
-            "ociVersion": "1.1.0",
-            "process": {"args": command, "env": ["PATH=/bin:/usr/bin"], "cwd": "/", "user": {"uid": 0, "gid": 0}},
-            "root": {"path": rootfs},
-            "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}],
-            "linux": {"namespaces": [{"type": kind} for kind in ("pid", "mount", "ipc", "uts")]},
-        }
-    ).encode()
