@@ -15,10 +15,10 @@ from firkin.adapters.vmm_qemu import QemuVmm
 from firkin.domain.boot_timing import BootTiming
 from firkin.domain.container_spec import ResourceLimits
 from firkin.domain.mounts import Mount
-from firkin.domain.reports import Capabilities, SandboxExit
+from firkin.domain.reports import Capabilities, SandboxExit, SandboxState
 from firkin.domain.size import Size
 from firkin.domain.vm_config import VmConfig
-from firkin.ports.sandbox import Sandbox, TakesFiles, TimedBoot
+from firkin.ports.sandbox import Sandbox, TakesFiles, TellsState, TimedBoot
 from firkin.ports.vmm import SandboxRequest
 
 from .machines import BOOT_SECONDS, empty_store, qemu_vmm, request_for
@@ -183,6 +183,10 @@ class Lease:
 
     async def expose_guest_port(self, port: int) -> None:
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._machine.expose_guest_port(port), self._loop))
+
+    async def state(self) -> SandboxState:
+        assert isinstance(self._machine, TellsState)
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._machine.state(), self._loop))
 
     async def wait_ended(self) -> SandboxExit:
         return await asyncio.shield(self._ended)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from pathlib import Path
 
@@ -10,13 +11,15 @@ from firkin.domain.digest import Digest
 from firkin.domain.pod_spec import PodBuilder
 from firkin.domain.process import ExitReason
 from firkin.domain.volumes import EmptyDirVolume
-from firkin.ports.sandbox import TakesFiles, TimedBoot
+from firkin.ports.sandbox import TakesFiles, TellsState, TimedBoot
 
 from ..busybox_image import busybox_program
 from ..claims import not_claimed
 from ..sandbox_pods import SandboxPods
 
 MIB = 2**20
+_STATE_SECONDS = 30.0
+"""It promises a second for each; this is beyond it on a machine that is busy."""
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
@@ -117,6 +120,15 @@ async def test_what_is_told_of_the_boot_adds_up(firkin_pods: SandboxPods) -> Non
         assert all(pod.boot_timing.phases)
         assert min(seconds) >= 0
         assert pod.boot_timing.seconds == sum(seconds) > 0
+
+
+async def test_how_it_is_can_be_asked_while_it_runs(firkin_pods: SandboxPods) -> None:
+    async with firkin_pods.running(firkin_pods.shell("one", "true")) as pod:
+        if not isinstance(pod.vm, TellsState):
+            return not_claimed("an account of its state")
+        async with asyncio.timeout(_STATE_SECONDS):
+            states = [await pod.vm.state() for _ in range(2)]
+        assert states[0].condition == states[1].condition != ""
 
 
 async def test_layers_arrive_whole_where_their_files_are_handed_over(firkin_pods: SandboxPods) -> None:
