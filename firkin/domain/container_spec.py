@@ -95,6 +95,7 @@ class PodContainerSpec(msgspec.Struct, frozen=True):
         probes, hooks: what asks how it is, and what its start and its stop do.
         log_max_bytes: how much is kept of what it writes to streams that are `Stdio.LOG`; the oldest goes first.
         is_sidecar: whether it is an init container that goes on beside the others.
+        has_init: whether its first process is an init, of which its command is a child.
     """
 
     id: ContainerId
@@ -113,6 +114,7 @@ class PodContainerSpec(msgspec.Struct, frozen=True):
     log_max_bytes: int = DEFAULT_LOG_BYTES
     is_sidecar: bool = False
     writable_layer_bytes: Size | None = None
+    has_init: bool = False
 
     if TYPE_CHECKING:
 
@@ -134,6 +136,7 @@ class PodContainerSpec(msgspec.Struct, frozen=True):
             log_max_bytes: int = DEFAULT_LOG_BYTES,
             is_sidecar: bool = False,
             writable_layer_bytes: int | None = None,
+            has_init: bool = False,
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -301,6 +304,15 @@ class PodContainerSpec(msgspec.Struct, frozen=True):
         pod's other containers; the sidecar that came up last is stopped first.
         """
         return replace(self, is_sidecar=enabled)
+
+    def init(self, enabled: bool = True) -> Self:
+        """Let an init be its first process, and the command a child of that, as `docker run --init` does.
+
+        The init passes signals on and exits as the command does. Signals that the command does not handle end it, which
+        they do to no first process, and orphans are reaped, which a first process that is no init leaves as zombies.
+        The sandbox needs catatonit for it.
+        """
+        return replace(self, has_init=enabled)
 
     def stop_grace(self, seconds: float) -> Self:
         """Wait `seconds` between asking the container to end and killing it."""

@@ -13,6 +13,10 @@ HOST_PATHS = GuestPath("/run/firkin/host-paths")
 """Below it, by the names of their volumes: paths of the host that the sandbox was given."""
 POD_PROCESS_NAMESPACE = GuestPath("/run/firkin/pod-process-namespace")
 CONTAINER_BUNDLES = GuestPath("/run/container")
+CONTAINER_INIT_PROGRAM = GuestPath("/usr/bin/catatonit")
+"""What is the first process of containers that want an init."""
+CONTAINER_INIT = GuestPath("/dev/init")
+"""Where they see it."""
 
 
 class OverlayLayout(msgspec.Struct, frozen=True):

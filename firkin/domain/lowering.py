@@ -12,7 +12,7 @@ from .container_spec import PodContainerSpec, ProcessOptions, ResourceLimits
 from .errors import InvalidArgument
 from .guest_path import GuestPath
 from .image import ImageConfig, Platform
-from .layout import POD_PROCESS_NAMESPACE
+from .layout import CONTAINER_INIT, CONTAINER_INIT_PROGRAM, POD_PROCESS_NAMESPACE
 from .linux_capabilities import chosen_capabilities
 from .linux_signals import SIGTERM, signal_number
 from .mounts import Mount, normalised_destination
@@ -55,6 +55,10 @@ STANDARD_MOUNTS = (
     Mount.cgroup(),
 )
 
+_INIT_PREFIX = (str(CONTAINER_INIT), "--")
+# On the /dev that every container has of its own: nothing is made in its root filesystem.
+_INIT_MOUNT = Mount(str(CONTAINER_INIT), "bind", str(CONTAINER_INIT_PROGRAM), ("bind", "ro", "nosuid", "nodev"))
+
 MASKED_PATHS = (
     "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
     "/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats",
@@ -91,10 +95,14 @@ def container_runtime_spec(
     """
     image = image or ImageConfig()
     capabilities = chosen_capabilities(spec.process.capabilities_add, spec.process.capabilities_drop)
+    process = _process(spec.process, image, capabilities)
+    if spec.has_init and process.args:
+        process = replace(process, args=(*_INIT_PREFIX, *process.args))
+    init_mounts = (_INIT_MOUNT,) if spec.has_init else ()
     return RuntimeSpec(
-        process=_process(spec.process, image, capabilities),
+        process=process,
         root=Root(rootfs, spec.root_read_only),
-        mounts=_ordered((*STANDARD_MOUNTS, *file_mounts, *spec.mounts, *volume_mounts)),
+        mounts=_ordered((*STANDARD_MOUNTS, *file_mounts, *spec.mounts, *volume_mounts, *init_mounts)),
         hostname=spec.host_name or host_name,
         linux=Linux(
             cgroups_path=f"/container/{spec.id}",

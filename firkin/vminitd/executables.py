@@ -1,11 +1,14 @@
 """Whether the kernel would execute a command, told before it is started.
 
 An OCI runtime that detaches answers before execve(2), so what that refuses would look like a program that failed.
-A command that is not found is left to the runtime; so is one that only a mount of the container brings.
+A command that is not found is left to the runtime; so is one that only a mount of the container brings. Below an init,
+which has no better way to tell it than to fail, it is told here, unless a mount may bring it.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import platform
 import stat
@@ -13,11 +16,15 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from firkin.domain.errors import CommandNotExecutable, CommandNotFound
+from firkin.domain.errors import CommandNotExecutable, CommandNotFound, UnsupportedFeature
+from firkin.domain.layout import CONTAINER_INIT_PROGRAM
 
 from .filesystem.beneath import Resolution, open_beneath, opened_directory
 
 _HEAD_BYTES = 256
+_INIT_REMEDY = "apt-get install catatonit, and machines take it from their host"
+# What containers have without asking for it, or at most as a file; there are no commands in it.
+_WITHOUT_COMMANDS = ("/dev", "/etc/", "/proc", "/sys")
 _DIRECTORY_REFUSED = "it is a directory"
 _FORMAT_REFUSED = "it is no program of this machine (exec format error)"
 # e_machine of elf(5), with what the kernel runs besides its own.
@@ -34,12 +41,16 @@ _EMULATORS = "/proc/sys/fs/binfmt_misc"
 
 
 class Command(msgspec.Struct, frozen=True):
-    """A command as execvpe(3) would find it; `mounts` are the container's mount points."""
+    """A command as execvpe(3) would find it; `mounts` are the container's mount points.
+
+    With `has_init` an init runs it, as its child.
+    """
 
     name: str
     working_directory: str
     search_path: str
     mounts: Sequence[str] = ()
+    has_init: bool = False
 
 
 def check_executable(root: str, command: Command) -> None:
@@ -48,7 +59,10 @@ def check_executable(root: str, command: Command) -> None:
     Raises:
         CommandNotExecutable: its format is none of this machine, or it is a directory.
         CommandNotFound: the interpreter that its first line names does not exist.
+        UnsupportedFeature: it wants an init, which is not installed here.
     """
+    if command.has_init and not os.access(CONTAINER_INIT_PROGRAM, os.X_OK):
+        raise UnsupportedFeature("an init in containers", f"there is no {CONTAINER_INIT_PROGRAM}: {_INIT_REMEDY}")
     try:
         with opened_directory(root) as directory:
             for path in _candidates(command):
@@ -56,9 +70,24 @@ def check_executable(root: str, command: Command) -> None:
                 if head is not None:
                     _check_head(directory, head, command)
                     return
+            if command.has_init and all(point.startswith(_WITHOUT_COMMANDS) for point in command.mounts):
+                _refuse_missing(directory, command)
     except OSError:
         # The runtime says it better.
         return
+
+
+def _refuse_missing(root: int, command: Command) -> None:
+    """Say what an init would say of a command only after the start, as a failure of its own.
+
+    Raises:
+        CommandNotExecutable, CommandNotFound: always.
+    """
+    for path in _candidates(command):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            os.close(open_beneath(root, path.lstrip("/"), os.O_PATH, Resolution.IN_ROOT))
+            raise CommandNotExecutable(command.name, os.strerror(errno.EACCES))
+    raise CommandNotFound(command.name)
 
 
 def _candidates(command: Command) -> Iterator[str]:

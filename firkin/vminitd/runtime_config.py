@@ -13,6 +13,7 @@ import msgspec
 
 from firkin.domain.errors import InvalidArgument
 from firkin.domain.json_decoding import decoded_json
+from firkin.domain.layout import CONTAINER_INIT
 from firkin.domain.users import ResolvedUser, resolved_user
 
 from .control_groups import usable_controllers
@@ -23,6 +24,7 @@ from .user_namespace import mapped_groups, mapped_users
 
 DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _DATABASE_BYTES = 4 * 1024 * 1024
+_INIT_PREFIX = (CONTAINER_INIT, "--")
 _NEEDED_NAMESPACES = frozenset({"mount", "pid"})
 
 ReadBeneath = Callable[[str, str, int], bytes | None]
@@ -35,7 +37,7 @@ class CompletedConfig(msgspec.Struct, frozen=True):
     Attributes:
         document: the whole configuration, JSON.
         process: its `process` alone, JSON, as `exec --process` takes it.
-        command: args[0], and where it is looked for.
+        command: args[0], or what follows the init that firkin puts before it, and where it is looked for.
         root: the root filesystem's path.
         cgroups_path: of the container.
         has_terminal: whether the process has a pseudo terminal.
@@ -218,7 +220,9 @@ def _completed_process(
     working_directory = process.cwd or "/"
     members["cwd"] = _raw(working_directory)
     search_path = next(variable[5:] for variable in environment if variable.startswith("PATH="))
-    return _raw(members), Command(process.args[0], working_directory, search_path, mounts), process.terminal
+    has_init = process.args[:2] == _INIT_PREFIX and len(process.args) > 2
+    name = process.args[2 if has_init else 0]
+    return _raw(members), Command(name, working_directory, search_path, mounts, has_init), process.terminal
 
 
 def _resolved(user: _User, root: str, read_beneath: ReadBeneath) -> ResolvedUser:

@@ -9,7 +9,7 @@ from .command import Command
 
 EXPECTED = {
     "python", "kernel", "compiled kernels", "user", "namespaces", "overlayfs", "loop devices", "control groups",
-    "crun", "unshare", "mke2fs", "slirp4netns", "state directory", "runtime directory", "virtual machines", "kvm",
+    "crun", "unshare", "mke2fs", "catatonit", "slirp4netns", "state directory", "runtime directory", "virtual machines", "kvm",
     "vsock",
 }  # fmt: skip
 

@@ -9,6 +9,7 @@ from tests.integration.pod import (
     test_files_and_statistics,
     test_full_store,
     test_hostile_containers,
+    test_init,
     test_layer_limits,
     test_limits,
     test_output,
@@ -35,6 +36,15 @@ from tests.integration.pod.test_full_store import (
     test_a_store_that_is_full_to_its_last_block_is_told_and_made_room_in_by_who_runs,
 )
 from tests.integration.pod.test_hostile_containers import test_the_worst_containers_hurt_nobody_but_themselves
+from tests.integration.pod.test_init import (
+    test_a_command_that_a_volume_brings_runs_below_an_init,
+    test_an_init_exits_as_its_command_does_and_passes_its_streams_on,
+    test_containers_that_share_processes_may_have_inits,
+    test_orphans_are_reaped_by_an_init_and_stay_zombies_without_one,
+    test_signals_reach_the_command_of_an_init_and_end_it_also_when_it_handles_none,
+    test_the_command_of_an_init_has_the_terminal,
+    test_what_an_init_cannot_run_is_told_as_without_one,
+)
 from tests.integration.pod.test_layer_limits import (
     test_a_container_writes_as_much_as_it_may_and_its_neighbour_goes_on,
     test_files_of_the_image_that_are_changed_count_and_room_that_is_made_is_there,
@@ -95,6 +105,7 @@ from .shared_machine import SharedMachine
 # tests/vm has its like. How many blocks `dd` leaves in a full store, in which a small container then starts, depends
 # on the kernel: a machine's leaves none.
 __all__ = [
+    "test_a_command_that_a_volume_brings_runs_below_an_init",
     "test_a_command_that_cannot_run_is_told_apart_and_its_id_stays_usable",
     "test_a_container_beyond_its_memory_is_killed_for_it_and_its_neighbour_goes_on",
     "test_a_container_sees_the_processes_of_the_others_and_can_signal_them",
@@ -113,12 +124,14 @@ __all__ = [
     "test_a_volume_takes_writers_at_once_and_outlives_them",
     "test_a_written_file_is_seen_and_a_planted_symlink_is_refused",
     "test_an_exec_has_its_own_path_directory_and_privileges",
+    "test_an_init_exits_as_its_command_does_and_passes_its_streams_on",
     "test_both_outputs_may_flood_at_once",
     "test_capabilities_are_those_that_were_chosen",
     "test_containers_reach_each_other_over_ipv6",
     "test_containers_see_neither_files_nor_processes_of_each_other",
     "test_containers_see_their_parts_of_a_volume_and_nothing_else",
     "test_containers_share_volumes_and_network_and_leave_nothing",
+    "test_containers_that_share_processes_may_have_inits",
     "test_copies_see_a_container_as_it_sees_itself",
     "test_exec_inherits_and_overrides",
     "test_exit_codes_signals_and_streams_are_exact",
@@ -128,17 +141,21 @@ __all__ = [
     "test_limits_usage_and_memory_shortage_are_told",
     "test_logs_are_read_from_a_time_on_by_their_last_lines_and_as_they_come",
     "test_orphans_are_reaped_by_a_first_process_that_gives_nothing_away",
+    "test_orphans_are_reaped_by_an_init_and_stay_zombies_without_one",
     "test_output_that_nobody_reads_holds_no_stop_up_and_is_there_for_who_reads_later",
     "test_privileges_are_few_unless_asked_for",
     "test_processes_of_the_exec_api_are_exact_as_well",
     "test_processes_usage_of_the_store_and_memory_shortage_are_told_as_they_are",
     "test_rlimits_are_set_and_hold",
+    "test_signals_reach_the_command_of_an_init_and_end_it_also_when_it_handles_none",
     "test_symlinks_that_a_container_plants_lead_nowhere",
+    "test_the_command_of_an_init_has_the_terminal",
     "test_the_end_of_a_container_ends_its_own_processes_and_no_others",
     "test_the_files_of_a_container_survive_its_restart_and_not_its_removal",
     "test_the_system_calls_of_containers_and_execs_are_filtered",
     "test_the_worst_containers_hurt_nobody_but_themselves",
     "test_user_environment_and_directory_are_those_of_the_image_unless_overridden",
+    "test_what_an_init_cannot_run_is_told_as_without_one",
     "test_working_directory_home_and_path_are_as_expected",
 ]
 
@@ -149,6 +166,7 @@ _MODULES = (
     test_files_and_statistics,
     test_full_store,
     test_hostile_containers,
+    test_init,
     test_layer_limits,
     test_limits,
     test_output,

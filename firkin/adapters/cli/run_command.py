@@ -130,6 +130,7 @@ class _RunCommand(click.Command):
     metavar="SECONDS",
     help="How long a stop waits before it kills.",
 )
+@click.option("--init", "has_init", is_flag=True, help="Run the command below an init, which reaps its orphans.")
 @click.option(
     "-i", "--interactive", is_flag=True, help="With -d, keep standard input open; else it is always passed on."
 )
@@ -169,6 +170,7 @@ def command(
     platform: str | None,
     grace_seconds: float,
     verbose: bool,
+    has_init: bool,
     interactive: bool,
     tty: bool,
     detach_keys: bytes,
@@ -202,6 +204,7 @@ def command(
         detach_keys,
         port_forwards,
         network,
+        has_init,
         detached,
     )
     if detached is not None:

@@ -47,6 +47,7 @@ class RunOptions(NamedTuple):
     detach_keys: bytes
     port_forwards: tuple[PortForward, ...]
     network: str
+    has_init: bool
     detached: Detached | None
 
 
@@ -74,7 +75,7 @@ def _container_spec(options: RunOptions, bundle: ImageBundle) -> PodContainerSpe
 
     spec = PodContainerSpec(ContainerId(_CONTAINER_ID), RootfsSource.oci_bundle(bundle)).envs(options.environment)
     spec = _with_streams(spec, options) if options.detached is None else _with_log(spec, options.tty, options.detached)
-    spec = spec.stop_grace(options.grace_seconds)
+    spec = spec.stop_grace(options.grace_seconds).init(options.has_init)
     if options.writable_layer_bytes is not None:
         spec = spec.writable_layer_limit(options.writable_layer_bytes)
     if options.command:

@@ -31,7 +31,7 @@ from .root_filesystem import write_root_filesystem
 from .tree import GuestTree, fingerprint
 
 # Of what this adapter puts into an image; counts up when that changes without any file of the host changing.
-_FORMAT = "5"
+_FORMAT = "6"
 
 
 class _Recipe(msgspec.Struct, frozen=True):

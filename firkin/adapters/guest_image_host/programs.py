@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from .shared_libraries import shared_libraries
@@ -12,6 +13,8 @@ _RUN_BY_THE_AGENT = (
     ("crun", "crun", "running containers"),
     ("mke2fs", "e2fsprogs", "limiting the size of volumes"),
 )
+# Taken along where the host has it: what needs it says so when it is not there.
+_OPTIONAL = ("catatonit",)
 _DIRECTORIES = ("dev", "proc", "sys", "run", "tmp", "root", "mnt", "var", "newroot")
 # One place each for what is looked up by name: no search path has to be walked, and `env` finds everything.
 PROGRAMS = "usr/bin"
@@ -30,6 +33,12 @@ def add_programs(tree: GuestTree, search_path: str) -> None:
     for name, package, purpose in _RUN_BY_THE_AGENT:
         source = Path(tool_path(name, package, purpose, search_path))
         tree.add(f"{PROGRAMS}/{name}", GuestFile(source=source, is_executable=True))
+    for name in _OPTIONAL:
+        # Also where it would be, for the image is another one once it is installed.
+        tree.looked_at.add(Path("/", PROGRAMS, name))
+        found = shutil.which(name, path=search_path)
+        if found is not None:
+            tree.add(f"{PROGRAMS}/{name}", GuestFile(source=Path(found), is_executable=True))
 
 
 def add_shared_libraries(tree: GuestTree, search_path: str) -> None:

@@ -21,8 +21,8 @@ from tests.vm.machines import guest_images
 
 _PODS = "tests/integration/pod"
 _KEPT_BY_ALL = (
-    "expectations", "files_and_statistics", "host_paths", "limits", "manifests", "output", "pod", "shared_processes",
-    "surroundings", "sync_pod", "volume_limits", "volume_parts",
+    "expectations", "files_and_statistics", "host_paths", "init", "limits", "manifests", "output", "pod",
+    "shared_processes", "surroundings", "sync_pod", "volume_limits", "volume_parts",
 )  # fmt: skip
 _KEPT_WITH_ONE_ID = ("expectations", "pod")
 _FOR_USERS = "tests/integration/unprivileged/test_what_users_meet.py"
