@@ -9,8 +9,8 @@ from .command import Command
 
 EXPECTED = {
     "python", "kernel", "compiled kernels", "user", "namespaces", "overlayfs", "loop devices", "control groups",
-    "crun", "unshare", "mke2fs", "catatonit", "slirp4netns", "state directory", "runtime directory", "virtual machines", "kvm",
-    "vsock",
+    "crun", "unshare", "mke2fs", "catatonit", "slirp4netns", "state directory", "runtime directory", "virtual machines",
+    "kvm", "vsock",
 }  # fmt: skip
 
 
