@@ -6,10 +6,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from firkin.domain.events import Event
 from firkin.domain.lifecycle import CONTAINER_TRANSITIONS, POD_TRANSITIONS
+from firkin.domain.stages import CONTAINER_STAGES, POD_STAGES
 from generators.docs.lifecycle_page import lifecycle_page
 from generators.docs.ports_page import ports_page
 from tests.testkit.kit_run import run_kit
@@ -55,6 +58,14 @@ def test_what_a_page_shows_runs(page: Path, tmp_path: Path) -> None:
         run = run_kit(tmp_path / "project", tmp_path)
         assert run.exit_code == 0, run.output
         assert run.promises_with("kept")
+
+
+def test_the_page_of_events_has_every_event_and_every_stage() -> None:
+    page = (ROOT / "docs/events.md").read_text()
+    told = {event.__name__ for event in get_args(Event)} - {"Subscribed"}
+    assert len(told) > 10
+    assert [name for name in sorted(told) if f"`{name}`" not in page] == []
+    assert [stage for stage in (*POD_STAGES, *CONTAINER_STAGES) if f"`{stage}`" not in page] == []
 
 
 def test_pages_with_programs_are_found() -> None:
