@@ -103,6 +103,11 @@ class Command:
         with self.started(*arguments, env=env, stdin=subprocess.PIPE) as process:
             return finished(process, stdin)
 
+    def remove_all_pods(self) -> None:
+        """Remove the long-lived pods that there still are."""
+        for record in self.registry.records():
+            self.run("rm", "-f", record.id)
+
     def leftovers(self) -> list[str]:
         """What pods left of mounts, loop devices, processes and files; templates and locks are meant to stay."""
         top = str(self.state_dir.parent)
