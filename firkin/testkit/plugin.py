@@ -42,6 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_CASES] = Counter()
     config.addinivalue_line("markers", "real_time: does real input and output, so the clock must not jump")
     config.addinivalue_line("markers", "many_runs: asyncio's debug mode would take ten times as long as the test")
+    config.addinivalue_line("markers", "empty_store: nobody has made a template in the store before")
     config.addinivalue_line("markers", "real_sockets: does real input and output whatever the adapter is")
     config.addinivalue_line("markers", "virtual_time: an adapter that waits for nothing outside its own process")
 

@@ -22,13 +22,18 @@ _DEADLINE_SECONDS = 120.0
 
 
 class MachineAgentPlace(AgentPlace):
-    """Lends the machine again and again, with a store that was new when the place was made."""
+    """Lends the machine again and again.
 
-    def __init__(self, road: str, machine: SharedMachine, directory: Path) -> None:
+    A test that asks for an empty store has one; to the others it is all the same who made the template, which takes
+    a machine longer than all else that most of them do.
+    """
+
+    def __init__(self, road: str, machine: SharedMachine, directory: Path, *, has_empty_store: bool) -> None:
         connector = GrpcAgentConnector(_DEADLINE_SECONDS, prefer_agent_v1=road == AGENT_V1)
         super().__init__(connector, machine, directory, busybox_bundle)
         self._machine = machine
-        machine.renew_store()
+        if has_empty_store:
+            machine.renew_store()
 
     @contextlib.asynccontextmanager
     async def opened(self) -> AsyncIterator[OpenAgent]:

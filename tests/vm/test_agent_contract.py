@@ -17,4 +17,5 @@ def firkin_guest_agent(
     request: pytest.FixtureRequest, shared_machine: SharedMachine, tmp_path: Path
 ) -> MachineAgentPlace:
     road = str(request.param).removeprefix("machine ")
-    return MachineAgentPlace(road, shared_machine, tmp_path)
+    has_empty_store = request.node.get_closest_marker("empty_store") is not None
+    return MachineAgentPlace(road, shared_machine, tmp_path, has_empty_store=has_empty_store)

@@ -30,6 +30,7 @@ from ..launches import ALL_PIPED, OUTPUT_PIPED
 from ..opened_agent import OpenAgent, everything, init_of, same_bytes
 
 
+@pytest.mark.empty_store
 async def test_a_template_is_made_once_and_is_there_in_the_next_sandbox(agent_place: AgentPlace) -> None:
     told: list[TemplateProgress] = []
     async with agent_place.opened() as it:
@@ -45,6 +46,7 @@ async def test_a_template_is_made_once_and_is_there_in_the_next_sandbox(agent_pl
         assert not (await it.agent.ensure_template(it.bundle, it.layout)).created
 
 
+@pytest.mark.empty_store
 async def test_making_a_template_tells_what_its_stages_took(agent_place: AgentPlace) -> None:
     async with agent_place.opened() as it:
         made = await it.agent.ensure_template(it.bundle, it.layout)
