@@ -26,10 +26,12 @@ async def test_the_agent_of_a_machine_asks_ports_over_tcp_http_and_tls(
         bundle = await runtime.images.resolve(busybox_image)
         web = shell("web", bundle, "exec httpd -f -p 8080 -h /etc")
         spec = firkin.PodBuilder("pod-1").container(web).build()
-        async with runtime.spawn(spec) as pod, GrpcAgentConnector().connected(pod.vm, 30) as agent:
-            while (failure := await agent.check_port(TcpSocketAction(8080), 10)) is not None:
-                assert "Connection refused" in failure
-            assert await agent.check_port(HttpGetAction(8080, "/passwd"), 10) is None
-            failure = await agent.check_port(HttpGetAction(8080, "/passwd", scheme="HTTPS"), 10)
-            assert failure is not None
-            assert "WRONG_VERSION_NUMBER" in failure
+        async with runtime.spawn(spec) as pod:
+            async with GrpcAgentConnector().connected(pod.vm, 30) as agent:
+                while (failure := await agent.check_port(TcpSocketAction(8080), 10)) is not None:
+                    assert "Connection refused" in failure
+                assert await agent.check_port(HttpGetAction(8080, "/passwd"), 10) is None
+                failure = await agent.check_port(HttpGetAction(8080, "/passwd", scheme="HTTPS"), 10)
+                assert failure is not None
+                assert "WRONG_VERSION_NUMBER" in failure
+            await pod.stop(0)

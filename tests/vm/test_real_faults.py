@@ -80,6 +80,8 @@ async def _place(directory: Path, machine: SharedMachine, image: str, script: st
             address = f"unix:{pod.vm.socket_directory}/guest-1024.sock"
             async with grpc.aio.insecure_channel(address) as channel:
                 yield Place(pod, bundle, channel)
+            # What sleeps as the first process of its container hears no SIGTERM.
+            await pod.stop(0)
 
 
 async def test_a_killed_init_of_a_container_is_an_exit_like_any_other(

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import os
 import signal
+from hashlib import sha256
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import firkin
 from firkin.adapters.store_ext4 import Ext4PodStore
 from firkin.adapters.vmm_qemu.sandbox import QemuSandbox
+from firkin.domain.digest import Digest
 from firkin.domain.errors import SandboxDied, StoreDamaged, StoreFull, StoreInUse, StoreTooSmall
 from firkin.domain.ids import PodId
+from firkin.domain.image import ImageBundle, LayerBlob, chained_layers
 from firkin.domain.store_spec import PodStoreSpec
 from firkin.ports.agent_templates import TemplateProgress
+from tests.integration.layers.archives import archive, directory, file
 from tests.integration.pod.pods import shell
 
 from .machines import SEARCH_PATH, machine_runtime, small_machine
 
 pytestmark = pytest.mark.real_time
+
+_FILES, _FILE_BYTES = 32, 2**19
 
 
 def _builder(pod_id: str, store: PodStoreSpec) -> firkin.PodBuilder:
@@ -49,14 +56,17 @@ async def test_trimming_gives_blocks_back_and_a_full_store_is_told_and_can_be_us
 
 
 async def test_a_machine_that_is_killed_leaves_whole_templates_and_no_half_ones(
-    tmp_path: Path, busybox_image: str, debian_image: str
+    tmp_path: Path, busybox_image: str
 ) -> None:
     store = PodStoreSpec.at(tmp_path / "kept.ext4", firkin.Size.gib(2))
+    data = os.urandom(_FILES * _FILE_BYTES)
     async with machine_runtime(tmp_path) as runtime:
-        small, large = [await runtime.images.resolve(reference) for reference in (busybox_image, debian_image)]
+        small = await runtime.images.resolve(busybox_image)
+        large = _with_layer(small, tmp_path, data)
+        above = large.layers[-1].size_bytes
 
         def kill(progress: TemplateProgress) -> None:
-            if progress.layer_count > 1 and progress.done_bytes:
+            if progress.layer_count > 1 and 0 < progress.done_bytes < above:
                 os.kill(_qemu_pid(pod), signal.SIGKILL)
 
         pod = await runtime.spawn(_builder("pod-1", store).build(), progress=kill)
@@ -73,10 +83,23 @@ async def test_a_machine_that_is_killed_leaves_whole_templates_and_no_half_ones(
             await pod.add_container(shell("c", small, "echo again"))
             assert (await pod.wait_container("c")).stdout == b"again\n"
             assert seen == []
-            await pod.add_container(shell("d", large, "echo whole"))
-            assert (await pod.wait_container("d")).stdout == b"whole\n"
-            assert seen[-1].done_bytes == seen[-1].total_bytes
+            await pod.add_container(shell("d", large, "cat /data/* | sha256sum"))
+            assert (await pod.wait_container("d")).stdout.decode().split()[0] == sha256(data).hexdigest()
+            # The half one was read from its beginning, and the whole one below it was not read again.
+            assert seen[-1].done_bytes == above
             assert (await pod.stop()).clean
+
+
+def _with_layer(bundle: ImageBundle, where: Path, data: bytes) -> ImageBundle:
+    """The image with one more layer, in which the data lie in pieces."""
+    pieces = (data[start : start + _FILE_BYTES] for start in range(0, len(data), _FILE_BYTES))
+    tar = archive(directory("data"), *(file(f"data/{number:03}", piece) for number, piece in enumerate(pieces)))
+    blob = where / "layer.tar"
+    blob.write_bytes(tar)
+    below = [LayerBlob(layer.path, layer.digest, layer.size_bytes, layer.media_type) for layer in bundle.layers]
+    above = LayerBlob(blob, Digest.of(tar), len(tar), "application/vnd.oci.image.layer.v1.tar")
+    diff_ids = (*(layer.diff_id for layer in bundle.layers), above.digest)
+    return msgspec.structs.replace(bundle, reference="test:large", layers=chained_layers((*below, above), diff_ids))
 
 
 async def test_a_store_that_is_damaged_or_too_small_is_told_before_or_after_the_boot(tmp_path: Path) -> None:

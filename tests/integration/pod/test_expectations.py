@@ -102,7 +102,7 @@ async def test_an_exec_has_its_own_path_directory_and_privileges(tmp_path: Path,
             # Three that nobody forgets do not hold the pod's end up.
             for _ in range(3):
                 await container.exec("sleep", "3600")
-            assert (await pod.stop()).clean
+            assert (await pod.stop(1)).clean
 
 
 async def test_containers_see_neither_files_nor_processes_of_each_other(tmp_path: Path, busybox_image: str) -> None:
