@@ -146,35 +146,35 @@ def _places() -> Places:
 
 
 def _image_library() -> ImageLibrary:
-    from firkin.bootstrap import image_library
+    from firkin.bootstrap.kept_space import image_library
     from firkin.config import load_config
 
     return image_library(load_config())
 
 
 def _templates(store: Path | None) -> ReclaimableSpace:
-    from firkin.bootstrap import shared_templates
+    from firkin.bootstrap.kept_space import shared_templates
     from firkin.config import load_config
 
     return shared_templates(load_config(), store)
 
 
 def _reclaimable(store: Path | None) -> Sequence[ReclaimableSpace]:
-    from firkin.bootstrap import reclaimable_spaces
+    from firkin.bootstrap.kept_space import reclaimable_spaces
     from firkin.config import load_config
 
     return reclaimable_spaces(load_config(), store)
 
 
 def _guest_images() -> GuestImages:
-    from firkin.bootstrap import guest_images
+    from firkin.bootstrap.kept_space import guest_images
     from firkin.config import load_config
 
     return guest_images(load_config())
 
 
 def _kept_guest_images() -> ReclaimableSpace:
-    from firkin.bootstrap import kept_guest_images
+    from firkin.bootstrap.kept_space import kept_guest_images
     from firkin.config import load_config
 
     return kept_guest_images(load_config())
@@ -197,7 +197,7 @@ def _start_supervised(start: SupervisedStart, on_progress: ProgressCallback) -> 
 
     def work(starter: Starter) -> None:
         from firkin.adapters.supervisor_process import SupervisorTask, supervise
-        from firkin.bootstrap import supervisor_parts
+        from firkin.bootstrap.long_lived_pods import supervisor_parts
 
         task = SupervisorTask(start.make, start.source, start.is_removed_at_end)
         supervise(starter, supervisor_parts(config), task)
@@ -208,28 +208,28 @@ def _start_supervised(start: SupervisedStart, on_progress: ProgressCallback) -> 
 
 
 def _pod_registry() -> PodRegistry:
-    from firkin.bootstrap import pod_registry
+    from firkin.bootstrap.long_lived_pods import pod_registry
     from firkin.config import load_config
 
     return pod_registry(load_config())
 
 
 def _log_keeper() -> LogKeeper:
-    from firkin.bootstrap import log_keeper
+    from firkin.bootstrap.long_lived_pods import log_keeper
     from firkin.config import load_config
 
     return log_keeper(load_config())
 
 
 def _control_connector() -> ControlConnector:
-    from firkin.bootstrap import control_connector
+    from firkin.bootstrap.long_lived_pods import control_connector
     from firkin.config import load_config
 
     return control_connector(load_config())
 
 
 def _leftovers() -> Sequence[Leftovers]:
-    from firkin.bootstrap import leftovers
+    from firkin.bootstrap.kept_space import leftovers
     from firkin.config import load_config
 
     return leftovers(load_config())

@@ -29,7 +29,7 @@ from firkin.application.port_forwarding import ForwardedPort as AsyncForwardedPo
 from firkin.application.running_process import DEFAULT_CAPTURE_BYTES
 from firkin.application.runtime import Runtime as AsyncRuntime
 from firkin.application.runtime_events import RuntimeEventStream as AsyncRuntimeEventStream
-from firkin.bootstrap import open_runtime as async_open_runtime
+from firkin.bootstrap.wiring import open_runtime as async_open_runtime
 from firkin.config import RuntimeConfig
 from firkin.domain.boot_timing import BootTiming
 from firkin.domain.container_spec import PodContainerSpec
