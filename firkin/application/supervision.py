@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 
@@ -35,6 +36,7 @@ class Supervision:
         self._server = server
         self._on_running = on_running
         self.control = SupervisedPod(record)
+        self._is_saved = True
 
     async def run(self, runtime: Runtime, spec: PodSpec, progress: ProgressCallback | None = None) -> PodRecord:
         """Spawn the pod, keep it until it has ended or is stopped, and return what was written down last.
@@ -52,6 +54,7 @@ class Supervision:
                 raise
             finally:
                 await scope.aclose()
+                self._save()
                 self.control.ended(self._record)
         return self._record
 
@@ -102,6 +105,12 @@ class Supervision:
 
     def _save(self, **changes: object) -> None:
         changed = replace(self._record, **changes)
-        if changed != self._record:
-            self._record = changed
+        if changed == self._record and self._is_saved:
+            return
+        self._record = changed
+        # A pod goes on, and ends in order, where there is no space to tell of it: what was not written down is written
+        # with the next change, or once the pod has gone and its space is free.
+        self._is_saved = False
+        with contextlib.suppress(OSError):
             self._claimed.save(changed)
+            self._is_saved = True

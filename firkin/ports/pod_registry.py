@@ -19,7 +19,11 @@ class ClaimedPod(Protocol):
         ...
 
     def save(self, record: PodRecord) -> None:
-        """Write the record down, whole or not at all."""
+        """Write the record down, whole or not at all.
+
+        Raises:
+            OSError: it cannot be written; what was written before stays.
+        """
         ...
 
     def discard(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import signal
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -113,6 +115,17 @@ def test_a_start_that_fails_is_told_with_its_exit_code_and_leaves_nothing(firkin
     assert firkin.run("run", "-d", "--name", "../bad", busybox_image).code == 125
     assert firkin.run("run", "-d", "oci:/nowhere").code == 125
     assert firkin.run("run", "--restart", "always", busybox_image).code == 125
+    assert _done(firkin, "ps", "-aq") == ""
+
+
+def test_a_supervisor_that_cannot_write_its_record_says_so(firkin: Command, busybox_image: str) -> None:
+    # What a process may write to files at most stands for a disk without space.
+    limited = ["prlimit", "--fsize=0:0", sys.executable, "-m", "firkin"]
+    command = [*limited, "run", "-d", "--name", "unwritten", busybox_image]
+    done = subprocess.run(command, env=firkin.environment(), capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 125
+    assert done.stderr.startswith(f"firkin: error: the pod's supervisor failed: {firkin.state_dir}/pods/")
+    assert done.stderr.endswith(": File too large\n")
     assert _done(firkin, "ps", "-aq") == ""
 
 

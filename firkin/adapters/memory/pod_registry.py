@@ -47,7 +47,9 @@ class MemoryLogKeeper:
         self._logs = {key: log for key, log in self._logs.items() if key[0] != pod_id}
 
 
-class _MemoryClaim:
+class MemoryClaim:
+    """Keeps the port ClaimedPod."""
+
     def __init__(self, records: dict[PodId, PodRecord], signs: dict[PodId, float], pod_id: PodId) -> None:
         self._records = records
         self._signs = signs
@@ -79,7 +81,7 @@ class MemoryPodRegistry:
         self._held: set[PodId] = set()
 
     @contextmanager
-    def claimed(self, record: PodRecord) -> Iterator[_MemoryClaim]:
+    def claimed(self, record: PodRecord) -> Iterator[MemoryClaim]:
         """Enter a new pod and hold it.
 
         Raises:
@@ -87,7 +89,7 @@ class MemoryPodRegistry:
         """
         if record.id in self._records:
             raise PodNameTaken(record.id, self.record(record.id).phase)
-        claim = _MemoryClaim(self._records, self._signs, record.id)
+        claim = MemoryClaim(self._records, self._signs, record.id)
         claim.save(record)
         self._held.add(record.id)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -11,12 +12,21 @@ RECORD = "pod.json"
 
 
 def write_record(directory: Path, record: PodRecord) -> None:
-    """Replace the record, whole or not at all."""
+    """Replace the record, whole or not at all.
+
+    Raises:
+        OSError: it cannot be written; its name is that of the record.
+    """
     aside = directory / f".{RECORD}"
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(record.to_json())
-    os.replace(aside, directory / RECORD)
+    try:
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(record.to_json())
+        os.replace(aside, directory / RECORD)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            aside.unlink()
+        raise OSError(error.errno, error.strerror, str(directory / RECORD)) from error
 
 
 def read_record(directory: Path) -> PodRecord | None:

@@ -170,6 +170,10 @@ def _work(work: Callable[[Starter], None], starter: Starter) -> None:
         work(starter)
     except FirkinError as error:
         starter.failed(error)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        starter.failed(FirkinError(f"the pod's supervisor failed: {place}{error.strerror or error}"))
+        raise
     except Exception as error:
         starter.failed(FirkinError(f"unexpected {type(error).__name__}: {error}; this is a defect of firkin"))
         raise

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import re
 
 import pytest
 from msgspec.structs import replace
 
 from firkin.adapters.memory import Faults, MemoryLeftovers
+from firkin.adapters.memory.pod_registry import MemoryClaim
 from firkin.application.collecting import collected
 from firkin.application.pod_ending import PodEnding
 from firkin.domain.errors import (
@@ -18,7 +21,7 @@ from firkin.domain.errors import (
     SupervisorDied,
     SupervisorUnreachable,
 )
-from firkin.domain.ids import PodId
+from firkin.domain.ids import ContainerId, PodId
 from firkin.domain.port_forwards import PortForward
 from firkin.domain.process import ExitStatus, Stdio
 from firkin.domain.supervised_pod import PodRecord, SupervisedPhase
@@ -53,6 +56,53 @@ async def test_a_pod_that_does_not_start_is_written_down_as_failed_with_the_reas
     assert (record.phase, record.exit_code) == (SupervisedPhase.FAILED, 125)
     assert "'nonsense' was not found" in record.problem
     assert world.memory.leftovers() == []
+
+
+async def test_a_pod_goes_on_and_ends_in_order_while_nothing_can_be_written_down(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = SupervisedPods.in_memory()
+    is_full, save = False, MemoryClaim.save
+
+    def save_where_there_is_space(claim: MemoryClaim, record: PodRecord) -> None:
+        if is_full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        save(claim, record)
+
+    monkeypatch.setattr(MemoryClaim, "save", save_where_there_is_space)
+    spec = world.pod(world.container("a", "cat"), world.container("b", "cat"), world.container("c", "gate"))
+    async with world.started(spec) as supervised, world.connector.connected(POD) as control:
+        for name in ("a", "b"):
+            is_full = name == "a"
+            async with control.attached(ContainerId(name), with_input=True) as process:
+                await process.end_input()
+                assert (await process.wait()).success
+            # What follows the pod's events has seen the end a moment later.
+            await asyncio.sleep(1)
+            seen = [one.status for one in world.registry.record(POD).containers]
+            assert seen == ([None] * 3 if is_full else [ExitStatus(0), ExitStatus(0), None])
+        world.gate.opened.set()
+        ended = await supervised
+    assert ended == world.registry.record(POD)
+    assert (ended.phase, ended.problem) == (SupervisedPhase.EXITED, "")
+    assert [one.status for one in ended.containers] == [ExitStatus(0)] * 3
+
+
+async def test_an_end_that_could_not_be_written_down_is_once_the_pod_has_given_its_space_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = SupervisedPods.in_memory()
+    save = MemoryClaim.save
+
+    def save_where_there_is_space(claim: MemoryClaim, record: PodRecord) -> None:
+        if record.phase is not SupervisedPhase.RUNNING and world.memory.leftovers():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        save(claim, record)
+
+    monkeypatch.setattr(MemoryClaim, "save", save_where_there_is_space)
+    ended = await world.supervise(world.pod(world.container("a", "exit", "3")))
+    assert ended == world.registry.record(POD)
+    assert (ended.phase, ended.exit_code) == (SupervisedPhase.EXITED, 3)
 
 
 async def test_a_sandbox_that_dies_ends_the_pod_and_is_told() -> None:
