@@ -19,7 +19,10 @@ from firkin.domain.ids import PodId
 from firkin.wire.supervisor_pb2 import ErrorDetail
 
 _KEY = "firkin-error-bin"
-_MESSAGE_BYTES = 2048
+# Headers of HTTP/2 have 8 KiB together, of which gRPC needs some: an error that is larger would not arrive at all.
+_DETAIL_BYTES = 6000
+_TEXT_BYTES = (2048, 1024, 512, 128)
+_GAP = b"\n...\n"
 
 
 @asynccontextmanager
@@ -39,13 +42,35 @@ async def answering(context: ServicerContext[object, object]) -> AsyncIterator[N
 
 async def _abort(context: ServicerContext[object, object], code: StatusCode, error: FirkinError) -> None:
     description = described(error)
-    detail = ErrorDetail(
+    detail = b""
+    for text_bytes in _TEXT_BYTES:
+        detail = _detail(description, text_bytes)
+        if len(detail) <= _DETAIL_BYTES:
+            break
+    await context.abort(code, description.code, ((_KEY, detail),))
+
+
+def _detail(description: ErrorDescription, text_bytes: int) -> bytes:
+    """The description on its way, with so many bytes of each text."""
+    attributes = {
+        name: _shortened(value, text_bytes) if isinstance(value, str) else value
+        for name, value in description.attributes.items()
+    }
+    return ErrorDetail(
         code=description.code,
-        message=description.message[:_MESSAGE_BYTES],
-        attributes=msgspec.json.encode(description.attributes),
+        message=_shortened(description.message, text_bytes),
+        attributes=msgspec.json.encode(attributes),
         stage_seconds=description.stage_seconds,
-    )
-    await context.abort(code, detail.code, ((_KEY, detail.SerializeToString()),))
+    ).SerializeToString()
+
+
+def _shortened(text: str, text_bytes: int) -> str:
+    """The beginning and the end of a text: an error's sentence begins it, the last lines of a console end it."""
+    data = text.encode("utf-8", "backslashreplace")
+    if len(data) > text_bytes:
+        half = (text_bytes - len(_GAP)) // 2
+        data = data[:half] + _GAP + data[-half:]
+    return data.decode("utf-8", "ignore")
 
 
 @contextmanager
