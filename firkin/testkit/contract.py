@@ -11,13 +11,24 @@ from types import ModuleType
 import msgspec
 import pytest
 
-_AGENT = ("agent", "agent_copies", "agent_events", "agent_network", "agent_statistics", "agent_terminals")
+_AGENT = (
+    "agent",
+    "agent_containers",
+    "agent_copies",
+    "agent_events",
+    "agent_network",
+    "agent_processes",
+    "agent_statistics",
+    "agent_terminals",
+)
 
 TRIED_PORTS = {
-    "agent": ("AgentConnector", "AgentPods", "AgentContainers", "AgentProcesses", "AgentTemplates"),
+    "agent": ("AgentConnector", "AgentPods", "AgentTemplates"),
+    "agent_containers": ("AgentContainers",),
     "agent_copies": ("AgentFiles",),
     "agent_events": ("AgentEvents",),
     "agent_network": ("AgentNetwork",),
+    "agent_processes": ("AgentProcesses",),
     "agent_statistics": ("AgentStatistics",),
     "agent_terminals": ("AgentProcesses",),
     "control_processes": ("PodControl", "AttachedProcess"),
