@@ -19,6 +19,9 @@ from firkin.wire import sandbox_context_pb2 as wire
 CONTAINER = "running"
 """A container that runs, has a standard input, and is there for the calls about processes."""
 
+_MEMORY = "/dev/shm"
+"""A filesystem that is trimmed in no time: that of a whole disk takes its time, and stores are trimmed elsewhere."""
+
 _INVALID, _MISSING, _EXISTS = StatusCode.INVALID_ARGUMENT, StatusCode.NOT_FOUND, StatusCode.ALREADY_EXISTS
 _DENIED, _UNIMPLEMENTED, _INTERNAL = StatusCode.PERMISSION_DENIED, StatusCode.UNIMPLEMENTED, StatusCode.INTERNAL
 
@@ -93,7 +96,7 @@ def _filesystem_rows(scratch: Path) -> dict[str, Row]:
             "test_copy_calls",
         ),
         "FilesystemOperation": Row(
-            [wire.FilesystemOperationRequest(path=here, trim=trim)],
+            [wire.FilesystemOperationRequest(path=_MEMORY, trim=trim)],
             True,
             [
                 Failure(wire.FilesystemOperationRequest(path=missing, trim=trim), _MISSING, errno.ENOENT, missing),
@@ -114,7 +117,7 @@ def _filesystem_rows(scratch: Path) -> dict[str, Row]:
             "test_services",
         ),
         "Fstrim": Row(
-            [wire.FstrimRequest(path=here)],
+            [wire.FstrimRequest(path=_MEMORY)],
             True,
             [
                 Failure(wire.FstrimRequest(path=missing), _MISSING, errno.ENOENT, missing),
