@@ -26,8 +26,8 @@ WORST = {
     "floods": "yes",
     "ignores": "trap '' TERM INT HUP QUIT; while :; do sleep 1; done",
     "plants": "cd /v; while :; do ln -sfn / root; ln -sfn ../../../.. up; ln -sfn /proc/1/root magic; sleep 0.1; done",
-    # Process 1 is then one that reaps nobody.
-    "zombies": f"i=0; while [ $i -lt {ZOMBIES} ]; do sleep 6 & i=$((i+1)); done; exec sleep 1000",
+    # Process 1 is then one that reaps nobody; before that none of them ends.
+    "zombies": f"mkfifo /gate; for i in $(seq {ZOMBIES}); do (read line < /gate) & done; exec sleep 1000",
 }
 
 
@@ -71,8 +71,12 @@ async def until_out_of_memory(pod: firkin.Pod) -> None:
 
 
 async def until_zombies(container: firkin.Container) -> None:
-    count = "until [ $(grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | wc -l) -ge $0 ]; do sleep 0.1; done"
-    process = await container.exec("sh", "-c", count, str(ZOMBIES))
+    # An opening for both reading and writing, which waits for nobody, ends whoever waits at the gate.
+    script = """
+        until grep -q sleep /proc/1/comm; do sleep 0.1; done
+        until [ $(grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | wc -l) -ge $0 ]; do : <> /gate; sleep 0.1; done
+    """
+    process = await container.exec("sh", "-c", script, str(ZOMBIES))
     assert (await process.wait_with_output()).status.success
 
 

@@ -201,6 +201,8 @@ async def test_statistics_are_added_up_over_the_processes(tmp_path: Path, busybo
             assert sample.processes.current == 2
             assert sample.memory_events.oom_kill is None
             assert sorted(one.command[0] for one in await container.processes()) == ["sh", "sleep"]
+            # A busy shell, as the first process of its container, hears no SIGTERM.
+            await pod.stop(0)
 
 
 async def test_what_a_dead_sandbox_left_is_removed_though_it_belongs_to_other_ids(
