@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Protocol
 
 from firkin.domain.image import ImageConfig, Platform
@@ -35,6 +35,10 @@ class StockedSpace(Protocol):
 
     async def add(self) -> Reclaimable:
         """Let there be one more item that is not in use."""
+        ...
+
+    def used(self, item: Reclaimable) -> AbstractAsyncContextManager[None]:
+        """Let something use an item until it is left."""
         ...
 
 

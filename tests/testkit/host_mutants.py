@@ -118,4 +118,12 @@ HOST_MUTANTS = (
         "self._items.pop(item.identity, None)",
         "pass",
     ),
+    Mutant(
+        "what is in use is given back",
+        "firkin_reclaimable_space",
+        "came_into_use",
+        "image_library",
+        "if not current.held:",
+        "if True:",
+    ),
 )

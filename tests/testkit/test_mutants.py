@@ -16,6 +16,8 @@ from .mutant import Mutant
 from .mutants import MUTANTS
 
 _TESTS = """
+import contextlib
+
 import pytest
 from mutated import *
 from mutated.pipes import MemoryPipe, PipeSink, PipeSource
@@ -81,6 +83,12 @@ class Space:
         item = Reclaimable(ReclaimableKind.BLOB, f"{self._added}", 9, 0.0)
         self.space.add(item)
         return item
+
+    @contextlib.asynccontextmanager
+    async def used(self, item):
+        self.space.hold(item.identity, "somebody uses it")
+        yield
+        self.space.hold(item.identity, "")
 
 
 class LeftBehind:

@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,10 +16,10 @@ from msgspec.structs import replace
 
 from firkin.adapters.image_library_oci import LibraryImageSource, OciImageLibrary
 from firkin.adapters.images_oci_layout import OciLayoutImageSource
-from firkin.adapters.memory import MemoryImageLibrary, MemoryReclaimableSpace
+from firkin.adapters.memory import MemoryImageLibrary
 from firkin.domain.digest import Digest
 from firkin.domain.image import ImageBundle, ImageDocuments, Platform
-from firkin.domain.reclaiming import Reclaimable, ReclaimableKind
+from firkin.domain.reclaiming import ReclaimableKind
 from firkin.errors import (
     BlobCorrupt,
     BlobMissing,
@@ -32,7 +31,6 @@ from firkin.errors import (
 )
 from firkin.ports.image_library import ImageLibrary
 from firkin.ports.reclaimable_space import ReclaimableSpace
-from firkin.testkit.stocked import StockedSpace
 
 from ...images.tools import run
 from .layouts import LayoutWriter
@@ -45,40 +43,6 @@ HERE = Platform.current()
 @pytest.fixture(params=["memory", "oci"])
 def firkin_image_library(request: pytest.FixtureRequest, tmp_path: Path) -> ImageLibrary:
     return MemoryImageLibrary() if request.param == "memory" else OciImageLibrary(tmp_path / "state")
-
-
-class _StockedLibrary:
-    """A library with blobs that no image refers to."""
-
-    def __init__(self, directory: Path) -> None:
-        self.space: ReclaimableSpace = OciImageLibrary(directory)
-        self._blobs = directory / "images/blobs/sha256"
-
-    async def add(self) -> Reclaimable:
-        self._blobs.mkdir(parents=True, exist_ok=True)
-        known = {item.identity for item in await self.space.items()}
-        data = f"left over {len(known)}".encode()
-        (self._blobs / Digest.of(data).hex).write_bytes(data)
-        (item,) = [item for item in await self.space.items() if item.identity not in known]
-        return item
-
-
-class _StockedMemory:
-    def __init__(self, _: Path) -> None:
-        self.space: ReclaimableSpace = MemoryReclaimableSpace()
-        self._items: list[Reclaimable] = []
-
-    async def add(self) -> Reclaimable:
-        item = Reclaimable(ReclaimableKind.BLOB, f"{len(self._items)}", 9, 0.0)
-        self._items.append(item)
-        self.space = MemoryReclaimableSpace(self._items)
-        return item
-
-
-@pytest.fixture(params=[_StockedMemory, _StockedLibrary])
-def firkin_reclaimable_space(request: pytest.FixtureRequest, tmp_path: Path) -> StockedSpace:
-    make: Callable[[Path], StockedSpace] = request.param
-    return make(tmp_path)
 
 
 @pytest.fixture
