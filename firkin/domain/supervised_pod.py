@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from .errors import ContainerAmbiguous, ContainerNotFound, InvalidId
 from .ids import ContainerId, PodId
 from .json_decoding import decoded_json
+from .json_encoding import encoded_json
 from .lifecycle import ContainerPhase
 from .process import ExitStatus
 
@@ -129,7 +130,7 @@ class PodRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     def to_json(self) -> bytes:
         """The record as JSON, one field a line."""
-        return msgspec.json.format(msgspec.json.encode(self, enc_hook=str), indent=2)
+        return msgspec.json.format(encoded_json(self), indent=2)
 
     @classmethod
     def from_json(cls, text: bytes) -> PodRecord | None:

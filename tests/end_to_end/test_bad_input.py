@@ -246,3 +246,34 @@ def test_a_bad_setting_is_told_with_the_choices(firkin: Command, busybox_image: 
     done = firkin.run("run", busybox_image, "true", env={"FIRKIN_VMM": "nonsense"})
     assert done.code == OWN_FAILURE
     assert "it must be one of namespace, qemu, memory" in done.error()
+
+
+def test_words_that_are_not_utf_8_are_told(firkin: Command, busybox_image: str, tmp_path: Path) -> None:
+    word = os.fsdecode(b"\xff")
+    for detached in ((), ("-d",)):
+        assert (
+            f"there is no directory {tmp_path}/\\udcff"
+            in firkin.run("run", *detached, f"oci:{tmp_path}/{word}").error()
+        )
+        assert "pod id '\\udcff' is invalid" in firkin.run("run", *detached, "--name", word, busybox_image).error()
+    assert firkin.run("run", "-d", "--name", "web", busybox_image, "sleep", "600").code == 0
+    for arguments in (("exec", "web", word), ("exec", "-e", f"A={word}", "web", "env"), ("cp", f"/{word}", "web:/tmp")):
+        done = firkin.run(*arguments)
+        assert done.code == OWN_FAILURE
+        assert done.error().endswith("\\udcff' cannot be written as UTF-8")
+    assert firkin.run("rm", "-f", "web").code == 0
+
+
+def test_a_manifest_whose_name_is_not_utf_8_runs_by_itself_too(
+    firkin: Command, busybox_image: str, tmp_path: Path
+) -> None:
+    manifest = tmp_path / os.fsdecode(b"\xff.yaml")
+    container = f"{{name: a, image: '{busybox_image}', command: ['true']}}"
+    manifest.write_text(
+        "{apiVersion: v1, kind: Pod, metadata: {name: odd}, "
+        f"spec: {{restartPolicy: Never, containers: [{container}]}}}}"
+    )
+    assert firkin.run("pod", "run", "-d", str(manifest)).code == 0
+    assert firkin.run("wait", "odd").stdout == b"0\n"
+    assert json.loads(firkin.run("inspect", "odd").stdout)[0]["source"] == f"{tmp_path}/?.yaml"
+    assert firkin.run("rm", "odd").code == 0

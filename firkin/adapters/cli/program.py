@@ -155,6 +155,10 @@ def _report(error: Exception, services: CliServices) -> int:
     if isinstance(error, OSError):
         _print_error(os_error_sentence(error))
         return OWN_FAILURE
+    if isinstance(error, UnicodeEncodeError):
+        # What goes to a sandbox or a supervisor is UTF-8, which words of a command line need not be.
+        _print_error(f"{error.object!r} cannot be written as UTF-8")
+        return OWN_FAILURE
     told = f"{type(error).__name__}: {error}".rstrip(": ")
     _print_error(f"unexpected {told}; this is a defect of firkin, FIRKIN_DEBUG=1 shows where it happened")
     return OWN_FAILURE

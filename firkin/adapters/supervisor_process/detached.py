@@ -17,10 +17,12 @@ import msgspec
 from firkin.domain.errors import FirkinError
 from firkin.domain.errors.description import ErrorDescription, described, raised_again
 from firkin.domain.json_decoding import decoded_json
+from firkin.domain.json_encoding import encoded_json
 from firkin.ports.agent_templates import TemplateProgress
 
 _OUTPUT = "supervisor.log"
-_MESSAGE_BYTES = 65536
+# An error has the last lines of a console twice, each of whose bytes may take six.
+_MESSAGE_BYTES = 1 << 18
 _GIVE_UP = b"!"
 _TELL_SECONDS = 5.0
 
@@ -72,7 +74,7 @@ class Starter:
     def _tell(self, message: _Message, flags: int = 0) -> None:
         if self._connection is not None:
             with contextlib.suppress(OSError):
-                self._connection.send(msgspec.json.encode(message), flags)
+                self._connection.send(encoded_json(message), flags)
 
     @property
     def is_waiting(self) -> bool:

@@ -24,12 +24,17 @@ class ErrorDescription(msgspec.Struct, frozen=True):
 def described(error: FirkinError) -> ErrorDescription:
     """The description of an error; attributes that are no plain values are left behind."""
     plain = {name: _as_plain(value) for name, value in vars(error).items() if isinstance(value, _PLAIN)}
-    return ErrorDescription(type(error).code, str(error), plain, dict(error.stage_seconds))
+    return ErrorDescription(type(error).code, _text(str(error)), plain, dict(error.stage_seconds))
 
 
 def _as_plain(value: _PLAIN) -> _PLAIN:
     # Ids are strings, and outcomes are, but not for an encoder.
-    return str(value) if isinstance(value, str) else value
+    return _text(value) if isinstance(value, str) else value
+
+
+def _text(value: str) -> str:
+    # Names of files need not be UTF-8, what carries descriptions must be.
+    return value.encode("utf-8", "backslashreplace").decode()
 
 
 def raised_again(description: ErrorDescription) -> FirkinError:
