@@ -8,18 +8,11 @@ from .byte_buffer cimport ByteBuffer, append, assign_text, release
 from .failure cimport (
     ENDS_AFTER_EXTENSION, ENDS_IN_DATA, ENDS_IN_HEADER, ENDS_IN_PADDING, ENDS_IN_SPARSE_MAP, GARBAGE_AFTER_END,
     GOES_ON_AFTER_ZEROS, HEADER_TOO_LARGE, ID_NOT_POSSIBLE, MTIME_FIELD, NAME_TOO_LONG, PAX_NOT_A_NUMBER, SIZE_FIELD,
-    SPARSE_FIELD, SPARSE_MAP_DISORDERED, SPARSE_MAP_INCOMPLETE, SPARSE_MAP_MISFIT, SPARSE_MAP_TOO_LARGE, UID_FIELD,
-    failed, field_refused, number_refused, refused,
+    UID_FIELD, failed, field_refused, number_refused, refused,
 )
 from .pax cimport PaxRecords, clear_pax, free_pax, parse_pax, pax_number, pax_time
-from .tar_header cimport (
-    BLOCK_SIZE, Extent, Span, TarHeader, add_extent, block_extents, header_extents, is_header_only, is_zero_block,
-    parse_header,
-)
-
-cdef enum:
-    MAP_DIGITS = 18
-    EXTENT_SHIFT = 5  # of the header limit, to bound the number of extents
+from .sparse_maps cimport MAP_IS_WHOLE, begin_old_map, begin_pax_map, check_extents, map_block, old_map_block
+from .tar_header cimport BLOCK_SIZE, Span, TarHeader, is_header_only, is_zero_block, parse_header
 
 cdef long long ID_MAX = 0xfffffffe
 
@@ -148,9 +141,9 @@ cdef int _block_bytes(Archive *archive, const char **data, size_t *size) noexcep
     if archive.state == AT_HEADER:
         return _header(archive, taken.data)
     if archive.state == IN_OLD_SPARSE_MAP:
-        return _old_map_block(archive, taken.data)
+        return _map_event(archive, old_map_block(archive, taken.data))
     if archive.state == IN_SPARSE_MAP:
-        return _map_block(archive, taken.data)
+        return _map_event(archive, map_block(archive, taken.data))
     if not is_zero_block(taken.data):
         return refused(archive.failure, GOES_ON_AFTER_ZEROS)
     archive.is_closed = True
@@ -224,9 +217,9 @@ cdef int _entry(Archive *archive, const TarHeader *header, const char *block) no
         # Before POSIX, a directory was a regular file whose name ends in a slash.
         entry.kind = b"5"
     if header.kind == b"S":
-        return _begin_old_map(archive, block)
+        return _map_event(archive, begin_old_map(archive, block))
     if entry.kind == b"0":
-        return _begin_pax_map(archive)
+        return _map_event(archive, begin_pax_map(archive))
     entry.size = archive.data_left
     return _entry_event(archive)
 
@@ -278,9 +271,13 @@ cdef int _owner_and_time(Archive *archive, const TarHeader *header) noexcept nog
     return 0
 
 
+cdef inline int _map_event(Archive *archive, int result) noexcept nogil:
+    return _entry_event(archive) if result == MAP_IS_WHOLE else result
+
+
 cdef int _entry_event(Archive *archive) noexcept nogil:
     if archive.entry.is_sparse:
-        if _check_extents(archive) < 0:
+        if check_extents(archive) < 0:
             return -1
         archive.entry.kind = b"0"
     archive.state = IN_DATA
@@ -288,147 +285,3 @@ cdef int _entry_event(Archive *archive) noexcept nogil:
     archive.has_long_name = archive.has_long_link = False
     archive.pax_text.size = 0
     return ENTRY_BEGINS
-
-
-cdef int _check_extents(Archive *archive) noexcept nogil:
-    cdef unsigned long long end = 0
-    cdef unsigned long long total = 0
-    cdef Extent *extent
-    cdef size_t index
-    for index in range(archive.extents.size):
-        extent = &archive.extents.items[index]
-        if <unsigned long long>extent.offset < end:
-            return refused(archive.failure, SPARSE_MAP_DISORDERED)
-        end = <unsigned long long>extent.offset + <unsigned long long>extent.length
-        total += <unsigned long long>extent.length
-        if end > <unsigned long long>archive.entry.size or total > <unsigned long long>archive.data_left:
-            return refused(archive.failure, SPARSE_MAP_MISFIT)
-    return 0 if total == <unsigned long long>archive.data_left else refused(archive.failure, SPARSE_MAP_MISFIT)
-
-
-cdef int _check_map_size(Archive *archive) noexcept nogil:
-    if <long long>archive.extents.size > archive.header_limit >> EXTENT_SHIFT:
-        return refused(archive.failure, SPARSE_MAP_TOO_LARGE)
-    return 0
-
-
-cdef int _begin_old_map(Archive *archive, const char *block) noexcept nogil:
-    cdef int goes_on = header_extents(block, &archive.extents, &archive.entry.size, archive.failure)
-    if goes_on < 0:
-        return -1
-    archive.entry.is_sparse = True
-    if goes_on:
-        archive.state = IN_OLD_SPARSE_MAP
-        return NEEDS_BYTES
-    return _entry_event(archive)
-
-
-cdef int _old_map_block(Archive *archive, const char *block) noexcept nogil:
-    cdef int goes_on = block_extents(block, &archive.extents, archive.failure)
-    if goes_on < 0 or _check_map_size(archive) < 0:
-        return -1
-    return NEEDS_BYTES if goes_on else _entry_event(archive)
-
-
-cdef int _begin_pax_map(Archive *archive) noexcept nogil:
-    # A regular file: sparse in one of GNU's three ways, or not.
-    cdef const PaxRecords *records = &archive.records
-    cdef bint is_within = records.sparse_major.size == 1 and records.sparse_major.data[0] == b"1"
-    cdef Span real_size = records.sparse_real_size if records.sparse_real_size.size else records.sparse_size
-    if not (
-        is_within or records.sparse_map.data != NULL or records.sparse_number_count or records.sparse_size.data != NULL
-    ):
-        archive.entry.size = archive.data_left
-        return _entry_event(archive)
-    archive.entry.is_sparse = True
-    archive.extents.size = 0
-    archive.map_index = archive.map_digits = 0
-    archive.map_number = 0
-    archive.map_size = -1
-    if pax_number(real_size, &archive.entry.size) < 0:
-        return field_refused(archive.failure, PAX_NOT_A_NUMBER, SIZE_FIELD)
-    if is_within:
-        archive.state = IN_SPARSE_MAP
-        return _check_map_goes_on(archive)
-    if records.sparse_map.data != NULL:
-        return _listed_map(archive, records.sparse_map)
-    return _recorded_map(archive)
-
-
-cdef int _listed_map(Archive *archive, Span numbers) noexcept nogil:
-    # Format 0.1: numbers with commas between them.
-    cdef const char *comma
-    cdef Span number
-    while numbers.size:
-        comma = <const char *>memchr(numbers.data, b",", numbers.size)
-        number = Span(numbers.data, numbers.size if comma == NULL else <size_t>(comma - numbers.data))
-        if _map_number(archive, number) < 0:
-            return -1
-        if comma != NULL and number.size + 1 == numbers.size:
-            return refused(archive.failure, SPARSE_MAP_INCOMPLETE)
-        number.size += 0 if comma == NULL else 1
-        numbers = Span(numbers.data + number.size, numbers.size - number.size)
-    return _end_listed_map(archive)
-
-
-cdef int _recorded_map(Archive *archive) noexcept nogil:
-    # Format 0.0: a record for each number.
-    cdef size_t index
-    for index in range(archive.records.sparse_number_count):
-        if _map_number(archive, archive.records.sparse_numbers[index]) < 0:
-            return -1
-    return _end_listed_map(archive)
-
-
-cdef int _map_number(Archive *archive, Span text) noexcept nogil:
-    cdef long long number = 0
-    if pax_number(text, &number) < 0:
-        return field_refused(archive.failure, PAX_NOT_A_NUMBER, SPARSE_FIELD)
-    return _add_map_number(archive, number)
-
-
-cdef int _add_map_number(Archive *archive, long long number) noexcept nogil:
-    # An offset, then a length, in turn.
-    archive.map_index += 1
-    if archive.map_index & 1:
-        archive.map_offset = number
-        return 0
-    if add_extent(&archive.extents, archive.map_offset, number, archive.failure) < 0:
-        return -1
-    return _check_map_size(archive)
-
-
-cdef int _end_listed_map(Archive *archive) noexcept nogil:
-    if archive.map_index & 1:
-        return refused(archive.failure, SPARSE_MAP_INCOMPLETE)
-    return _entry_event(archive)
-
-
-cdef int _check_map_goes_on(Archive *archive) noexcept nogil:
-    # Format 1.0: the data begins with the map, padded to a block.
-    if archive.data_left < BLOCK_SIZE:
-        return refused(archive.failure, SPARSE_MAP_INCOMPLETE)
-    archive.data_left -= BLOCK_SIZE
-    return NEEDS_BYTES
-
-
-cdef int _map_block(Archive *archive, const char *block) noexcept nogil:
-    # Lines of decimal numbers: how many extents there are, and then offset and length of each.
-    cdef int at
-    for at in range(BLOCK_SIZE):
-        if block[at] != b"\n":
-            if not b"0" <= block[at] <= b"9" or archive.map_digits >= MAP_DIGITS:
-                return field_refused(archive.failure, PAX_NOT_A_NUMBER, SPARSE_FIELD)
-            archive.map_number = archive.map_number * 10 + (block[at] - <char>b"0")
-            archive.map_digits += 1
-            continue
-        if archive.map_digits == 0:
-            return field_refused(archive.failure, PAX_NOT_A_NUMBER, SPARSE_FIELD)
-        if archive.map_size < 0:
-            archive.map_size = archive.map_number
-        elif _add_map_number(archive, archive.map_number) < 0:
-            return -1
-        archive.map_number = archive.map_digits = 0
-        if archive.map_index >> 1 == archive.map_size:
-            return _entry_event(archive)
-    return _check_map_goes_on(archive)

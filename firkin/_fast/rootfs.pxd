@@ -1,4 +1,4 @@
-# A rootfs that is being written, and its directories: found without ever leaving it.
+# A rootfs that is being written, and its directories.
 
 from posix.types cimport gid_t, mode_t, uid_t
 
@@ -92,11 +92,6 @@ cdef struct Rootfs:
 
 cdef int rootfs_open(Rootfs *rootfs, int root, PathId root_id) noexcept nogil
 cdef int rootfs_close(Rootfs *rootfs, bint keep_times) noexcept nogil
-
-# The directory at a path, symlinks followed as the rootfs's own root would: an index into `directories` that is valid
-# until the next call, MISSING when there is none and none was made, or -1. One that the layers below have is made as
-# it is there; any other is 0755 and root's.
-cdef int directory_at(Rootfs *rootfs, const char *path, size_t size, Making making) noexcept nogil
 
 # The layers below, merged, as an open directory; -1 when they cannot be shown.
 cdef int lower_view(Rootfs *rootfs) noexcept nogil
