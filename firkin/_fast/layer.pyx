@@ -66,7 +66,6 @@ cdef class LayerWriter:
         long long depth,
         int whiteouts,
         bint rootless,
-        mode_t umask,
         lower=None,
     ):
         cdef bytes secret = os.urandom(sizeof(PathId))
@@ -78,7 +77,7 @@ cdef class LayerWriter:
         self._layer.archive.header_limit = header_bytes
         self._layer.rootfs.uid = geteuid()
         self._layer.rootfs.gid = getegid()
-        self._layer.rootfs.umask = umask
+        self._layer.rootfs.umask = 0o777
         self._layer.rootfs.is_rootless = rootless
         self._layer.rootfs.whiteouts = <Whiteouts>whiteouts
         self._layer.rootfs.was_empty = _is_empty(root)
@@ -93,6 +92,10 @@ cdef class LayerWriter:
 
     def __dealloc__(self):
         self._release()
+
+    def know_umask(self, mode_t umask):
+        """Only these bits are taken from the modes of what is made; until it is known, each file is given its mode."""
+        self._layer.rootfs.umask = umask
 
     def feed(self, bytes piece not None):
         """Apply the next bytes of the tar, whatever their number."""

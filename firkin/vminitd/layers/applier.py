@@ -36,7 +36,6 @@ _REFUSABLE = (
 """What the kernel says to an entry that no filesystem could hold, whatever its state."""
 
 _UMASK = re.compile(rb"^Umask:\s*([0-7]+)$", re.MULTILINE)
-_ANY_UMASK = 0o777
 
 
 class Whiteouts(enum.Enum):
@@ -149,6 +148,8 @@ def apply_layer(
     ):
         blob = LayerBlob(stream, on_read, limits, workers, meter)
         writing = meter.write_stage = workers.stage(writer.feed)
+        if not blob.is_short and (umask := _umask()) is not None:
+            writer.know_umask(umask)
         if expected not in (None, blob.compression):
             _raise_if_corrupt(blob, digest)
             reason = f"the bytes of layer {layer_name} are packed by {blob.compression}"
@@ -238,7 +239,6 @@ def _writer(
             depth=limits.depth,
             whiteouts=whiteouts.value,
             rootless=rootless,
-            umask=_umask(),
             lower=lower,
         )
     except OSError as error:
@@ -249,12 +249,12 @@ def _writer(
         writer.close()
 
 
-def _umask() -> int:
+def _umask() -> int | None:
     """The bits that new files go without; umask(2) would change them for a moment, for every thread."""
     found = None
     with contextlib.suppress(FileNotFoundError), open("/proc/thread-self/status", "rb", buffering=0) as status:
         found = _UMASK.search(status.read(4096))
-    return int(found[1], 8) if found else _ANY_UMASK
+    return int(found[1], 8) if found else None
 
 
 def _write(
@@ -263,7 +263,7 @@ def _write(
     """Write the whole archive."""
     try:
         try:
-            with meter.inflating():
+            with meter.inflating:
                 for piece in pieces:
                     writing.put(piece)
         except (BlobDamaged, LayerTooLarge) as error:

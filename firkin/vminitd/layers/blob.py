@@ -71,6 +71,7 @@ class LayerBlob:
 
     Attributes:
         compression: found in the first bytes, which are read at once.
+        is_short: these first bytes are all of it.
         blob_bytes: read from the source so far.
         tar_bytes: decompressed so far.
     """
@@ -89,6 +90,7 @@ class LayerBlob:
         self.blob_bytes = 0
         self.tar_bytes = 0
         self._head = self._read()
+        self.is_short = self._ended
         self.compression = sniffed_compression(self._head)
 
     def pieces(self, on_large_window: Callable[[], None]) -> Iterator[bytes]:
@@ -139,8 +141,12 @@ class LayerBlob:
         return data
 
     def _read_source(self) -> bytes:
-        with self._meter.reading(), failing_in("pull"), translating("read layer", ""):
-            return self._source.read(_READ_BYTES)
+        with self._meter.reading:
+            try:
+                return self._source.read(_READ_BYTES)
+            except BaseException:
+                with failing_in("pull"), translating("read layer", ""):
+                    raise
 
     def hash_rest(self) -> None:
         """Read the blob to its end without looking at it, so that its digest is known."""

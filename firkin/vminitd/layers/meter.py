@@ -35,13 +35,16 @@ class LayerMeter:
 
     Attributes:
         hash_stage, write_stage: who hashes and who writes, from the moment that there are any to the end.
+        reading: measures a body that waits for the stream; it does not count as inflating.
+        inflating: measures a body that takes the archive out of the blob.
     """
 
     def __init__(self) -> None:
         self.hash_stage: Stage[Any] | None = None
         self.write_stage: Stage[Any] | None = None
-        self._reading = _Stopwatch()
-        self._inflating = _Stopwatch()
+        self._read = _Stopwatch()
+        self.inflating = _Stopwatch()
+        self.reading = _Reading(self._read, self.inflating)
         self._total = _Stopwatch()
         self._final: StageSeconds | None = None
 
@@ -59,8 +62,8 @@ class LayerMeter:
     def _measured(self) -> StageSeconds:
         hashing, writing = self.hash_stage, self.write_stage
         return StageSeconds(
-            self._reading.seconds,
-            self._inflating.seconds,
+            self._read.seconds,
+            self.inflating.seconds,
             0.0 if hashing is None else hashing.seconds,
             0.0 if writing is None else writing.seconds,
             self._total.seconds,
@@ -76,30 +79,27 @@ class LayerMeter:
             self._final = self._measured()
             self.hash_stage = self.write_stage = None
 
-    @contextlib.contextmanager
-    def reading(self) -> Iterator[None]:
-        """Measure a body that waits for the stream; it does not count as inflating."""
-        was_inflating = self._inflating.stop()
-        self._reading.start()
-        try:
-            yield
-        finally:
-            self._reading.stop()
-            if was_inflating:
-                self._inflating.start()
 
-    @contextlib.contextmanager
-    def inflating(self) -> Iterator[None]:
-        """Measure a body that takes the archive out of the blob."""
-        self._inflating.start()
-        try:
-            yield
-        finally:
-            self._inflating.stop()
+class _Reading:
+    """Measures a body that waits for the stream, again and again; it does not count as inflating."""
+
+    def __init__(self, reading: _Stopwatch, inflating: _Stopwatch) -> None:
+        self._reading = reading
+        self._inflating = inflating
+        self._was_inflating = False
+
+    def __enter__(self) -> None:
+        self._was_inflating = self._inflating.stop()
+        self._reading.start()
+
+    def __exit__(self, *failure: object) -> None:
+        self._reading.stop()
+        if self._was_inflating:
+            self._inflating.start()
 
 
 class _Stopwatch:
-    """Adds up times; used by one thread, and read by others."""
+    """Adds up the times of bodies, or from start to stop; used by one thread, and read by others."""
 
     def __init__(self) -> None:
         self._before = 0.0
@@ -112,6 +112,12 @@ class _Stopwatch:
 
     def start(self) -> None:
         self._since = time.perf_counter()
+
+    def __enter__(self) -> None:
+        self.start()
+
+    def __exit__(self, *failure: object) -> None:
+        self.stop()
 
     def stop(self) -> bool:
         """Returns whether it ran."""

@@ -77,11 +77,24 @@ def test_a_refusal_ends_the_reading_of_a_stream_without_end(rootfs: Path) -> Non
         apply_layer(str(rootfs), Endless(header(b".", b"0", 2**40)), layer_name="layer")
 
 
+@pytest.mark.parametrize("size", [1, 200_000])
+@pytest.mark.parametrize("umask", [0, 0o027, 0o777])
+def test_modes_are_the_layers_whatever_the_umask_and_the_size(rootfs: Path, umask: int, size: int) -> None:
+    """Of a layer that comes in more than one piece the umask is looked at, so that fewer modes have to be given."""
+    modes = (0o000, 0o600, 0o644, 0o666, 0o777, 0o4755)
+    entries = [file(f"{mode:o}", os.urandom(size), mode=mode) for mode in modes]
+    before = os.umask(umask)
+    try:
+        apply_layer(str(rootfs), Trickle(archive(*entries, directory("d", mode=0o1777))), layer_name="layer")
+    finally:
+        os.umask(before)
+    assert all(stat.S_IMODE((rootfs / f"{mode:o}").stat().st_mode) == mode for mode in modes)
+    assert stat.S_IMODE((rootfs / "d").stat().st_mode) == 0o1777
+
+
 def test_a_writer_that_failed_or_was_closed_takes_nothing_more(rootfs: Path) -> None:
     root = os.open(rootfs, os.O_RDONLY)
-    writer = LayerWriter(
-        root, entries=9, name_bytes=99, header_bytes=99, depth=9, whiteouts=APPLIED, rootless=False, umask=0o22
-    )
+    writer = LayerWriter(root, entries=9, name_bytes=99, header_bytes=99, depth=9, whiteouts=APPLIED, rootless=False)
     os.close(root)
     with pytest.raises(EntryRefused):
         writer.feed(b"x" * 512)
