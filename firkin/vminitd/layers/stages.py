@@ -97,20 +97,62 @@ class Stage(Generic[_Piece]):
         self.seconds += time.perf_counter() - began
 
 
+class Processors:
+    """The processors that callers of stages and the threads behind these share.
+
+    The kernel gives every thread the same share of them. With more threads than processors a caller's, which has most
+    to do, would fall behind; and what one thread has just made would be taken by another on another processor.
+    """
+
+    def __init__(self, count: int | None = None) -> None:
+        """Of so many; of as many as this process may use when None."""
+        self._count = count
+        self._taken = 0
+        self._taking = threading.Lock()
+
+    def _all(self) -> int:
+        return len(os.sched_getaffinity(0)) if self._count is None else self._count
+
+    @property
+    def are_enough(self) -> bool:
+        """Whether there is one for each thread."""
+        return self._taken <= self._all()
+
+    def occupy(self) -> None:
+        """There is one more thread, whether a processor is free or not."""
+        with self._taking:
+            self._taken += 1
+
+    def take(self) -> bool:
+        """There is one more thread, when a processor is free."""
+        with self._taking:
+            if self._taken >= self._all():
+                return False
+            self._taken += 1
+            return True
+
+    def give_back(self, count: int) -> None:
+        """So many threads are no more."""
+        with self._taking:
+            self._taken -= count
+
+
+_PROCESSORS = Processors()
+
+
 class Workers:
     """The threads behind stages; leaving the block ends them, and what waits is not taken any more.
 
-    They begin when a stage has more pieces than it holds: what comes in so few is done by the caller's thread. They
-    are one less than there are processors: the kernel gives every thread the same share of these, and with more
-    threads than processors the caller's, which has most to do, would fall behind and leave a processor idle.
+    They begin when a stage has more pieces than it holds: what comes in so few is done by the caller's thread. So is
+    everything as long as no processor is free, for example because several layers are applied at once.
 
     Attributes:
         were_left: True once the block was left.
     """
 
-    def __init__(self, threads: int | None = None) -> None:
-        """Begin nothing yet; `threads` at most, for as many processors as this process may use when None."""
-        self._most = threads
+    def __init__(self, processors: Processors = _PROCESSORS) -> None:
+        """Begin nothing yet."""
+        self._processors = processors
         self._stages: list[Stage[Any]] = []
         self._threads: list[threading.Thread] = []
         # One for each thread: a call to come, or to end.
@@ -118,6 +160,7 @@ class Workers:
         self.were_left = False
 
     def __enter__(self) -> Self:
+        self._processors.occupy()
         return self
 
     def __exit__(
@@ -128,6 +171,7 @@ class Workers:
             calls.put(False)
         for thread in self._threads:
             thread.join()
+        self._processors.give_back(1 + len(self._threads))
 
     @property
     def have_begun(self) -> bool:
@@ -141,9 +185,13 @@ class Workers:
         return made
 
     def call(self) -> None:
-        """Have waiting pieces taken."""
+        """Have waiting pieces taken: by the threads, or at once where these would have no processors."""
         if not self._threads:
             self._begin()
+        if not self._threads or not self._processors.are_enough:
+            while self.worked():
+                pass
+            return
         for calls in self._calls:
             # A call that nobody has heard yet is for this piece too.
             if calls.empty():
@@ -156,11 +204,16 @@ class Workers:
     def _begin(self) -> None:
         # Each thread looks at all stages, but at one of its own first.
         orders = [self._stages[::-1], self._stages]
-        most = self._most or max(1, len(os.sched_getaffinity(0)) - 1)
-        for order in orders[:most]:
+        for order in orders:
+            if not self._processors.take():
+                return
             calls: queue.SimpleQueue[bool] = queue.SimpleQueue()
             thread = threading.Thread(target=_run, args=(calls, order), name="layer")
-            thread.start()
+            try:
+                thread.start()
+            except BaseException:
+                self._processors.give_back(1)
+                raise
             self._calls.append(calls)
             self._threads.append(thread)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from firkin.vminitd.layers.stages import Stage, Workers
+from firkin.vminitd.layers.stages import Processors, Stage, Workers
 
 DEADLINE_SECONDS = 30.0
 MANY = 500
@@ -50,7 +50,7 @@ def put_all(stage: Stage[int]) -> None:
 @pytest.mark.parametrize("threads", [1, 2])
 def test_pieces_are_taken_in_order_and_one_at_a_time(threads: int) -> None:
     one, other = Recorder(), Recorder()
-    with Workers(threads) as workers:
+    with Workers(Processors(threads + 1)) as workers:
         stages = [workers.stage(one.take), workers.stage(other.take)]
         for piece in range(MANY):
             for stage in stages:
@@ -75,6 +75,67 @@ def test_what_comes_in_few_pieces_is_taken_by_the_caller() -> None:
     assert recorder.threads == {threading.current_thread().name}
 
 
+def test_without_a_free_processor_the_caller_takes_everything_as_it_comes() -> None:
+    processors = Processors(2)
+    recorder, other = Recorder(), Recorder()
+    with Workers(processors) as first, Workers(processors) as second:
+        stage, beside = first.stage(recorder.take), second.stage(other.take, held=0)
+        for piece in range(MANY):
+            stage.put(piece)
+            beside.put(piece)
+            assert other.taken[-1] == piece
+        stage.drain()
+        assert not first.have_begun
+        assert not second.have_begun
+    assert recorder.taken == other.taken == list(range(MANY))
+    assert recorder.threads == other.threads == {threading.current_thread().name}
+
+
+def test_a_thread_begins_when_another_caller_gives_its_processor_back() -> None:
+    processors = Processors(2)
+    recorder = Recorder()
+    with Workers(processors) as workers:
+        stage = workers.stage(recorder.take, held=0)
+        with Workers(processors):
+            stage.put(0)
+            assert not workers.have_begun
+        stage.put(1)
+        assert workers.have_begun
+        stage.drain()
+    assert recorder.taken == [0, 1]
+
+
+def test_nothing_is_lost_when_another_caller_comes_and_goes() -> None:
+    processors = Processors(2)
+    recorder = Recorder()
+    with Workers(processors) as workers:
+        stage = workers.stage(recorder.take, held=0)
+        for piece in range(MANY):
+            if piece % 10 == 0:
+                with Workers(processors):
+                    stage.put(piece)
+            else:
+                stage.put(piece)
+        stage.drain()
+    assert recorder.taken == list(range(MANY))
+    assert not recorder.were_two
+
+
+def test_processors_are_given_back_whatever_happens() -> None:
+    processors = Processors(2)
+
+    def fail() -> None:
+        with Workers(processors) as workers:
+            workers.stage(Recorder().take, held=0).put(0)
+            assert workers.have_begun
+            raise ValueError("the only one")
+
+    for _ in range(3):
+        with pytest.raises(ValueError, match="the only one"):
+            fail()
+    assert [processors.take() for _ in range(3)] == [True, True, False]
+
+
 def test_a_stage_goes_on_after_it_was_drained() -> None:
     recorder = Recorder()
     with Workers() as workers:
@@ -91,7 +152,7 @@ def test_a_stage_goes_on_after_it_was_drained() -> None:
 def test_the_caller_takes_what_waits_while_the_only_thread_is_elsewhere() -> None:
     at_work, may_go_on, take = held_up()
     recorder = Recorder()
-    with Workers(1) as workers:
+    with Workers(Processors(2)) as workers:
         waiting, slow = workers.stage(recorder.take), workers.stage(take, held=0)
         slow.put(0)
         assert at_work.wait(DEADLINE_SECONDS)
@@ -108,7 +169,7 @@ def test_the_caller_waits_for_a_place_when_there_is_nothing_else_to_do() -> None
     put: list[int] = []
 
     def filled() -> None:
-        with Workers(1) as workers:
+        with Workers(Processors(2)) as workers:
             stage = workers.stage(take, held=0)
             for piece in range(MANY):
                 stage.put(piece)
@@ -133,7 +194,7 @@ def test_a_failure_is_told_by_what_comes_next_and_nothing_more_is_taken(threads:
         if piece == 50:
             raise ValueError("the fiftieth")
 
-    with Workers(threads) as workers:
+    with Workers(Processors(threads + 1)) as workers:
         stage = workers.stage(take)
         with pytest.raises(ValueError, match="the fiftieth"):
             put_all(stage)
@@ -152,7 +213,7 @@ def test_leaving_ends_the_threads_and_takes_nothing_more() -> None:
         take(piece)
 
     def left() -> None:
-        with Workers(1) as workers:
+        with Workers(Processors(2)) as workers:
             stage = workers.stage(noted, held=0)
             for piece in range(5):
                 stage.put(piece)
