@@ -8,6 +8,8 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import msgspec
+
 from firkin.adapters.memory import (
     MemoryAgentConnector,
     MemoryImageSource,
@@ -41,12 +43,20 @@ Step = Callable[["SupervisedWorld", PodControl], Awaitable[object]]
 
 
 class SupervisedWorld:
-    """A registry, a way to supervisors and a runtime in memory, all but the registry behind a fault script."""
+    """A registry, a way to supervisors and a runtime in memory, all but the registry behind a fault script.
+
+    Attributes:
+        places: how many places were passed where a cancellation could strike: before and after each port call.
+    """
 
     def __init__(self, scratch: Path, seed: int = 0) -> None:
         self.scratch = scratch
         self.script = FaultScript(seed)
         self.memory = MemoryWorld()
+        self.places = 0
+        self._cancel_at: tuple[int, asyncio.Task[None]] | None = None
+        self.script.on_call = self._passed
+        self.memory.faults.on_passage = lambda _, place: self._passed(place)
         self.registry = MemoryPodRegistry()
         self.controls = MemoryPodControls(self.registry)
         self.connector = self.script.controls(self.controls)
@@ -58,6 +68,15 @@ class SupervisedWorld:
             images=Images([]),
             logs=self.registry.logs,
         )
+
+    def cancel_at(self, place: int, task: asyncio.Task[None]) -> None:
+        """Cancel a task at the place of this number, counted from now."""
+        self._cancel_at = (self.places + place, task)
+
+    def _passed(self, _: str) -> None:
+        self.places += 1
+        if self._cancel_at is not None and self._cancel_at[0] == self.places:
+            self._cancel_at[1].cancel()
 
     def spec(self) -> PodSpec:
         """A container that goes on, and one that says something and ends."""
@@ -127,10 +146,22 @@ SUPERVISED_USE_CASES: dict[str, Step] = {
 }
 
 
-async def run_step(world: SupervisedWorld, use_case: str, before: Callable[[], None] = lambda: None) -> list[str]:
+class Passed(msgspec.Struct, frozen=True):
+    """What a step, and the pod meanwhile, have passed: the calls of ports, and the places for a cancellation."""
+
+    calls: list[str]
+    places: int
+
+
+async def run_step(
+    world: SupervisedWorld,
+    use_case: str,
+    before: Callable[[], None] = lambda: None,
+    cancelled_at: int | None = None,
+) -> Passed:
     """Start a pod, let `before` set a fault, do the step, and look whether everything is as it has to be.
 
-    Returns the calls that the step, and the pod meanwhile, have made.
+    With `cancelled_at`, who does the step is cancelled at the place of this number.
     """
     async with world.runtime, asyncio.timeout(PATIENCE_SECONDS):
         scope, running = TaskScope(), asyncio.Event()
@@ -138,18 +169,28 @@ async def run_step(world: SupervisedWorld, use_case: str, before: Callable[[], N
         begun = scope.start(running.wait(), "wait until it runs")
         try:
             await asyncio.wait({life, begun}, return_when=asyncio.FIRST_COMPLETED)
-            first = len(world.script.calls)
+            first, place = len(world.script.calls), world.places
             before()
-            with contextlib.suppress(FirkinError):
-                async with world.connector.connected(POD) as control:
-                    await SUPERVISED_USE_CASES[use_case](world, control)
-            calls = world.script.calls[first:]
+            step = scope.start(_driven(world, use_case), use_case)
+            if cancelled_at is not None:
+                world.cancel_at(cancelled_at, step)
+            await asyncio.wait({step})
+            if not step.cancelled():
+                step.result()
+            passed = Passed(world.script.calls[first:], world.places - place)
             world.script.clear()
             await asyncio.sleep(SETTLING_SECONDS)
             await _check_aftermath(world, life)
         finally:
             await scope.aclose()
-    return calls
+    return passed
+
+
+async def _driven(world: SupervisedWorld, use_case: str) -> None:
+    """What somebody in another process does; a fault may fail it."""
+    with contextlib.suppress(FirkinError):
+        async with world.connector.connected(POD) as control:
+            await SUPERVISED_USE_CASES[use_case](world, control)
 
 
 async def _check_aftermath(world: SupervisedWorld, life: asyncio.Task[PodRecord]) -> None:
