@@ -74,3 +74,18 @@ def test_every_contract_is_documented_and_has_a_bug_to_catch() -> None:
 
 _REAL_PROCESSES = {"firkin_guest_agent", "firkin_sandbox"}
 """Tried only of what has real processes, of which there is none in memory whose copy could have a bug."""
+
+
+def test_nothing_of_firkin_leans_on_its_own_tests() -> None:
+    modules = list(_KIT.parent.rglob("*.py"))
+    assert len(modules) > 100
+    imported = {path.name: name for path in modules for name in _imported(path) if name.partition(".")[0] == "tests"}
+    assert imported == {}
+
+
+def _imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node.module or ""

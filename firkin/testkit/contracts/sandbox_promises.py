@@ -6,8 +6,13 @@ import asyncio
 import socket
 from pathlib import Path
 
+import pytest
+
 from firkin.domain.container_spec import PodContainerSpec
 from firkin.domain.digest import Digest
+from firkin.domain.errors import HostPathRefused, UnsupportedFeature, UserNotMapped
+from firkin.domain.host_paths import HostPathVolume
+from firkin.domain.ids import VolumeName
 from firkin.domain.pod_spec import PodBuilder
 from firkin.domain.process import ExitReason
 from firkin.domain.volumes import EmptyDirVolume
@@ -101,6 +106,29 @@ async def test_a_kernel_of_its_own_is_another_one(firkin_pods: SandboxPods) -> N
 
 def _host_file(path: str) -> bytes:
     return Path(path).read_bytes()
+
+
+async def test_roots_id_inside_is_another_one_outside(firkin_pods: SandboxPods) -> None:
+    outputs = await firkin_pods.outputs(PodBuilder("pod-1"), firkin_pods.shell("asks", "cat /proc/self/uid_map"))
+    is_the_hosts = outputs["asks"].stdout == _host_file("/proc/self/uid_map")
+    assert not (is_the_hosts and firkin_pods.enforces("user isolation"))
+
+
+async def test_the_users_of_an_image_run_its_commands(firkin_pods: SandboxPods) -> None:
+    asks = firkin_pods.shell("asks", "id -u; id -g").user("app")
+    try:
+        outputs = await firkin_pods.outputs(PodBuilder("pod-1"), asks)
+    except UserNotMapped:
+        assert not firkin_pods.enforces("users of images")
+        return not_claimed("users of images")
+    assert outputs["asks"].stdout.split() == [b"1000", b"1000"]
+
+
+async def test_a_path_of_the_host_that_nobody_allowed_is_not_shown(firkin_pods: SandboxPods, tmp_path: Path) -> None:
+    (tmp_path / "secret").mkdir()
+    volume = HostPathVolume(VolumeName("secret"), str(tmp_path / "secret"))
+    with pytest.raises((HostPathRefused, UnsupportedFeature)):
+        await firkin_pods.outputs(PodBuilder("pod-1").host_path(volume), firkin_pods.shell("asks", "true"))
 
 
 async def test_a_system_call_that_nobody_needs_is_filtered(firkin_pods: SandboxPods) -> None:
