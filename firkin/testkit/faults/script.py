@@ -15,6 +15,7 @@ from firkin.domain.errors import SandboxDied
 from firkin.ports.agent_connector import AgentConnector
 from firkin.ports.image_source import ImageSource
 from firkin.ports.pod_control import ControlConnector
+from firkin.ports.pod_registry import PodRegistry
 from firkin.ports.sandbox import Sandbox
 from firkin.ports.store import PodStore
 from firkin.ports.vmm import Vmm
@@ -152,3 +153,9 @@ class FaultScript:
         from .pod_control import FaultyControlConnector
 
         return FaultyControlConnector(connector, self)
+
+    def registry(self, registry: PodRegistry) -> PodRegistry:
+        """A registry of pods whose call `registry.save` obeys the rules of a disk: NO_SPACE and IO_ERROR."""
+        from .pod_registry import FaultyPodRegistry
+
+        return FaultyPodRegistry(registry, self)

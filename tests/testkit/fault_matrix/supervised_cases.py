@@ -43,7 +43,7 @@ Step = Callable[["SupervisedWorld", PodControl], Awaitable[object]]
 
 
 class SupervisedWorld:
-    """A registry, a way to supervisors and a runtime in memory, all but the registry behind a fault script.
+    """A registry, a way to supervisors and a runtime in memory, all of it behind a fault script.
 
     Attributes:
         places: how many places were passed where a cancellation could strike: before and after each port call.
@@ -57,7 +57,8 @@ class SupervisedWorld:
         self._cancel_at: tuple[int, asyncio.Task[None]] | None = None
         self.script.on_call = self._passed
         self.memory.faults.on_passage = lambda _, place: self._passed(place)
-        self.registry = MemoryPodRegistry()
+        kept = MemoryPodRegistry()
+        self.registry = self.script.registry(kept)
         self.controls = MemoryPodControls(self.registry)
         self.connector = self.script.controls(self.controls)
         self.rootfs = RootfsSource.oci_bundle(MemoryImageSource().add("demo", ImageConfig(command=("true",))))
@@ -66,7 +67,7 @@ class SupervisedWorld:
             store=self.script.store(MemoryPodStore(self.memory)),
             agents=self.script.agents(MemoryAgentConnector(self.memory)),
             images=Images([]),
-            logs=self.registry.logs,
+            logs=kept.logs,
         )
 
     def cancel_at(self, place: int, task: asyncio.Task[None]) -> None:
