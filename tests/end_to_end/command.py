@@ -18,7 +18,7 @@ from firkin.adapters.pod_registry_files import FilePodRegistry
 
 _DEADLINE_SECONDS = 120
 _GRACE_SECONDS = 10
-_LOOKS = 20
+_LOOKS = 200
 _LOOK_SECONDS = 0.05
 _POLL_SECONDS = 0.002
 

@@ -113,7 +113,7 @@ class SharedMachine:
         """Wait until its connections are gone: a machine's end ends them at once, gRPC closes them in its own time."""
         assert self._sandbox is not None
         agents = f"{self._sandbox.socket_directory}/guest-"
-        for attempt in range(500):
+        for attempt in range(3000):
             # A call that failed in the middle of a stream is a cycle with its iterator, until it is collected.
             if attempt % 100 == 50:
                 gc.collect()
