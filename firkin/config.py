@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
-from msgspec.structs import replace
+from msgspec.structs import force_setattr, replace
 
 from firkin.domain.errors import ConfigurationError, InvalidSize
 from firkin.domain.image import Platform
@@ -38,7 +38,7 @@ AnyImageSource = str | ImageSource
 class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Which adapters a runtime is made of, and where it keeps its files.
 
-    Each port is a name or any object that keeps the port's Protocol.
+    Each port is a name or any object that keeps the port's Protocol. Paths, sizes and the platform may be strings.
 
     Attributes:
         vmm: who makes sandboxes: `namespace` (Linux namespaces), `qemu` (a virtual machine), `memory` (a fake for
@@ -94,6 +94,7 @@ class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
     guest_build_progress: Callable[[str], None] | None = None
 
     def __post_init__(self) -> None:
+        self._take_words()
         _check_choice("vmm", self.vmm, VMM_NAMES, Vmm)
         if self.store is not None:
             _check_choice("store", self.store, STORE_NAMES, PodStore)
@@ -115,6 +116,17 @@ class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
         for path in self.allow_host_paths:
             if not path.is_absolute() or ".." in path.parts:
                 raise ConfigurationError(f"allow_host_paths has {str(path)!r}; give absolute paths without '..'")
+
+    def _take_words(self) -> None:
+        """Let paths, sizes and platforms be given as the words that a configuration file has for them."""
+        for name in ("state_dir", "runtime_dir", "kernel"):
+            if (path := getattr(self, name)) is not None:
+                force_setattr(self, name, Path(path))
+        force_setattr(self, "allow_host_paths", tuple(map(Path, self.allow_host_paths)))
+        if self.memory is not None:
+            force_setattr(self, "memory", _memory(self.memory))
+        if isinstance(self.platform, str):
+            force_setattr(self, "platform", Platform.parse(self.platform))
 
     @property
     def image_sources(self) -> tuple[AnyImageSource, ...]:
@@ -172,15 +184,6 @@ def load_config(environment: Mapping[str, str] | None = None, defaults: RuntimeC
     for name in ("vmm", "store", "state_dir", "runtime_dir", "acceleration", "vsock", "kernel"):
         if value := variables.get(f"FIRKIN_{name.upper()}"):
             choices[name] = value
-    for name in ("state_dir", "runtime_dir", "kernel"):
-        if name in choices:
-            choices[name] = Path(str(choices[name]))
-    if settings.allow_host_paths is not None:
-        choices["allow_host_paths"] = tuple(Path(path) for path in settings.allow_host_paths)
-    if settings.platform is not None:
-        choices["platform"] = Platform.parse(settings.platform)
-    if settings.memory is not None:
-        choices["memory"] = _memory(settings.memory)
     return replace(defaults or RuntimeConfig(), **choices).placed(variables)
 
 

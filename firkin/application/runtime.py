@@ -6,7 +6,7 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
-from firkin.domain.errors import PodExists
+from firkin.domain.errors import PodExists, RuntimeClosed
 from firkin.domain.ids import PodId
 from firkin.domain.pod_spec import PodSpec, validate_pod
 from firkin.domain.reports import Capabilities
@@ -47,6 +47,7 @@ class Runtime:
         templates = Templates(self._scope)
         self._ports = PodPorts(vmm, store, agents, templates, start_concurrency, self._events, observer, logs)
         self._lives: dict[PodId, PodLife] = {}
+        self._is_closed = False
 
     def capabilities(self) -> Capabilities:
         """What sandboxes enforce on this machine, and what they only try."""
@@ -59,11 +60,14 @@ class Runtime:
 
         Raises:
             InvalidPodSpec: with every problem there is; nothing was booted.
+            RuntimeClosed: the runtime was left, so that nobody would stop the pod.
             PodExists, StoreError, BootFailed, ImageError, StartFailed, ...: nothing of the pod is left.
         """
         return Opening(lambda: self._spawned(spec, progress))
 
     async def _spawned(self, spec: PodSpec, progress: ProgressCallback | None) -> Pod:
+        if self._is_closed:
+            raise RuntimeClosed
         validate_pod(spec)
         self._lives = {pod_id: life for pod_id, life in self._lives.items() if not life.is_over}
         if spec.id in self._lives:
@@ -80,11 +84,13 @@ class Runtime:
         return self._events.listen()
 
     async def __aenter__(self) -> Self:
+        self._is_closed = False
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._is_closed = True
         try:
             await self._ended(None if error is None else 0)
         finally:

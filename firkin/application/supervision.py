@@ -92,7 +92,9 @@ class Supervision:
     def _end(self, pod: Pod, report: StopReport) -> None:
         containers = with_end(self._record.containers, report)
         reason = self.control.sandbox_end
-        problem = "; ".join([*([reason] if reason else []), *report.problems])
+        # What ended for want of the sandbox says so as well.
+        others = [problem for problem in report.problems if not reason or problem not in reason]
+        problem = "; ".join([*([reason] if reason else []), *others])
         phase = SupervisedPhase.FAILED if reason else SupervisedPhase.EXITED
         self._save(phase=phase, ended=time.time(), containers=containers, problem=problem)
 

@@ -86,6 +86,7 @@ class Runtime:
 
         Raises:
             InvalidPodSpec: with every problem there is; nothing was booted.
+            RuntimeClosed: the runtime was left, so that nobody would stop the pod.
             PodExists, StoreError, BootFailed, ImageError, StartFailed, ...: nothing of the pod is left.
         """
         return Pod(self._thread, self._thread.awaited(lambda: self._twin.spawn(spec, progress)))

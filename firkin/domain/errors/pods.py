@@ -6,7 +6,7 @@ from .base import FirkinError
 
 
 class RuntimeClosed(FirkinError):
-    """The runtime of `firkin.sync` was left before the call, or while it was under way."""
+    """The runtime was left before the call or, in `firkin.sync`, while it was under way."""
 
     code = "runtime-closed"
 

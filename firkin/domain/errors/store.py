@@ -27,7 +27,7 @@ class VolumeFull(StoreFull):
     code = "volume-full"
 
     def __init__(self, volume: str, size_limit: int, path: str) -> None:
-        StoreError.__init__(self, f"emptyDir {volume!r} is full: no space left for {path} within {size_limit} bytes")
+        StoreError.__init__(self, f"emptyDir {volume!r} is full: no space left for {path} within {size_limit}")
         self.volume = volume
         self.size_limit = size_limit
         self.path = path

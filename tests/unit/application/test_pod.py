@@ -20,6 +20,7 @@ from firkin.domain.errors import (
     OutputLimitExceeded,
     PodExists,
     PodNotRunning,
+    RuntimeClosed,
     SandboxDied,
     StoreFull,
     VolumeFull,
@@ -57,6 +58,17 @@ async def test_a_pod_can_be_awaited_and_stopped_by_hand() -> None:
     assert world.memory.leftovers() == []
 
 
+async def test_a_runtime_that_was_left_spawns_nothing_that_nobody_would_stop() -> None:
+    world = World()
+    async with world.runtime as runtime:
+        pass
+    with pytest.raises(RuntimeClosed):
+        await runtime.spawn(world.pod())
+    async with world.runtime, runtime.spawn(world.pod()) as pod:
+        assert pod.id == "pod-1"
+    assert world.memory.leftovers() == []
+
+
 async def test_leaving_the_runtime_stops_the_pods_that_are_left() -> None:
     world = World()
     async with world.runtime:
@@ -76,11 +88,12 @@ async def test_an_invalid_spec_boots_nothing() -> None:
 
 async def test_a_second_pod_of_the_same_id_is_refused_while_the_first_one_lives() -> None:
     world = World()
-    async with world.runtime, world.runtime.spawn(world.pod()):
-        with pytest.raises(PodExists):
-            await world.runtime.spawn(world.pod())
-    async with world.runtime.spawn(world.pod()):
-        pass
+    async with world.runtime as runtime:
+        async with runtime.spawn(world.pod()):
+            with pytest.raises(PodExists):
+                await runtime.spawn(world.pod())
+        async with runtime.spawn(world.pod()):
+            pass
 
 
 async def test_a_failed_initial_container_ends_the_whole_pod() -> None:

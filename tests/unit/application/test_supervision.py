@@ -112,7 +112,7 @@ async def test_a_sandbox_that_dies_ends_the_pod_and_is_told() -> None:
         await sandbox.die("the kernel was out of memory")
         record = await supervised
     assert record.phase is SupervisedPhase.FAILED
-    assert "its sandbox died: the kernel was out of memory" in record.problem
+    assert record.problem == "its sandbox died: the kernel was out of memory"
 
 
 async def test_a_sidecar_goes_on_as_long_as_the_others_and_does_not_count() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -10,6 +11,7 @@ from firkin.adapters.memory import MemoryAgentConnector, MemoryImageSource, Memo
 from firkin.config import RuntimeConfig, load_config, traceback_wanted
 from firkin.domain.errors import ConfigurationError
 from firkin.domain.image import Platform
+from firkin.domain.size import Size
 
 
 def test_without_file_and_environment_the_defaults_hold(tmp_path: Path) -> None:
@@ -96,6 +98,19 @@ def test_a_wrong_setting_of_machines_is_told_with_the_choices(setting: str, choi
 
 def test_the_vsock_device_is_chosen_by_the_environment() -> None:
     assert load_config({"FIRKIN_VSOCK": "vhost", "HOME": "/nonexistent"}).vsock == "vhost"
+
+
+def test_words_are_taken_for_paths_sizes_and_platforms(tmp_path: Path) -> None:
+    words: dict[str, Any] = {
+        "state_dir": str(tmp_path / "state"), "runtime_dir": str(tmp_path / "run"), "kernel": "/boot/vmlinuz",
+        "allow_host_paths": ["/srv"], "memory": "512MiB", "platform": "linux/arm64",
+    }  # fmt: skip
+    values = RuntimeConfig(
+        state_dir=tmp_path / "state", runtime_dir=tmp_path / "run", kernel=Path("/boot/vmlinuz"),
+        allow_host_paths=(Path("/srv"),), memory=Size.mib(512), platform=Platform.parse("linux/arm64"),
+    )  # fmt: skip
+    assert RuntimeConfig(**words) == values
+    assert RuntimeConfig(**words).placed() == values.placed()
 
 
 @pytest.mark.parametrize("setting", ["vmm", "store", "agents", "images"])
