@@ -7,7 +7,7 @@
 # make sessions  record the golden gRPC sessions of a pod's life again
 # make docs    build the pages of docs/ into build/docs, without warnings
 # make bench   measure, beside peers
-# make bench-layers         measure how layers are applied, beside GNU tar, bsdtar, umoci and podman (20 minutes)
+# make bench-layers         measure how layers are applied, beside GNU tar, bsdtar, umoci and podman (half an hour)
 # make bench-layers-short   a part of it; fails when firkin got slower beside GNU tar
 # make bench-vsock          measure the vsock device in a machine, beside one in Python and QEMU's user network
 # make bench-boot           measure the boot of machines until their agents answer, beside a bare busybox

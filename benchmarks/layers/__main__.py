@@ -32,6 +32,8 @@ def main() -> int:
     for each in inputs:
         print(f"{each.name}: {each.entries} entries, {each.tar_bytes / 2**20:.0f} MiB in {len(each.layers)} layers")
     results = _measured(inputs, options.rounds or (5 if options.short else 3), options.only or "", short=options.short)
+    for case, ratio in report.ratios(results).items():
+        print(f"{case}: GNU tar takes {ratio:.2f} times the CPU")
     others = {} if options.short else _others()
     for name, value in others.items():
         print(f"{name}: {value:.6f}")
