@@ -16,6 +16,7 @@ from firkin.domain.pod_spec import PodBuilder
 from firkin.domain.process import Output, Stdio
 from firkin.domain.reports import Promise
 from firkin.domain.rootfs_source import RootfsSource
+from firkin.domain.store_spec import PodStoreSpec
 from firkin.ports.vmm import Vmm
 
 from .busybox_image import busybox_bundle
@@ -62,9 +63,9 @@ class SandboxPods:
         return {container.id: output for container, output in zip(containers, outputs, strict=True)}
 
     @contextlib.asynccontextmanager
-    async def running(self, container: PodContainerSpec) -> AsyncIterator[Pod]:
+    async def running(self, container: PodContainerSpec, store: PodStoreSpec | None = None) -> AsyncIterator[Pod]:
         """A pod of one container; leaving stops it."""
-        spec = PodBuilder("pod-1").container(container).build()
+        spec = PodBuilder("pod-1", pod_store=store).container(container).build()
         async with open_runtime(self._config) as runtime, asyncio.timeout(_POD_SECONDS), runtime.spawn(spec) as pod:
             yield pod
 

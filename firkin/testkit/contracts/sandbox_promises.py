@@ -15,6 +15,7 @@ from firkin.domain.host_paths import HostPathVolume
 from firkin.domain.ids import VolumeName
 from firkin.domain.pod_spec import PodBuilder
 from firkin.domain.process import ExitReason
+from firkin.domain.store_spec import PodStoreSpec
 from firkin.domain.volumes import EmptyDirVolume
 from firkin.ports.sandbox import TakesFiles, TellsState, TimedBoot
 
@@ -80,6 +81,19 @@ async def test_a_writable_layer_holds_its_size_and_no_more(firkin_pods: SandboxP
         assert MIB * 0.9 < int(outputs["writer"].stdout) <= 1.06 * MIB
         assert any(told in outputs["writer"].stderr for told in (b"No space left", b"quota exceeded"))
         assert outputs["neighbour"].stdout == b"4096000\n"
+
+
+async def test_a_store_holds_its_size_and_gives_back_what_was_deleted(firkin_pods: SandboxPods) -> None:
+    if not (firkin_pods.enforces("store size limit") and firkin_pods.enforces("store trim")):
+        return not_claimed("sizes of stores")
+    script = "dd if=/dev/zero of=/file bs=65536 count=4096; stat -c %s /file; rm /file"
+    filler = firkin_pods.shell("filler", script)
+    async with firkin_pods.running(filler, PodStoreSpec(size=64 * MIB)) as pod:
+        output = await pod.wait_container("filler")
+        report = await pod.shutdown_trimming_store()
+    assert 16 * MIB < int(output.stdout) < 64 * MIB
+    assert b"No space left" in output.stderr
+    assert (report.trimmed_bytes or 0) >= int(output.stdout)
 
 
 async def test_the_hosts_network_is_out_of_reach(firkin_pods: SandboxPods) -> None:
