@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -104,10 +104,13 @@ def _check_pod(text: str, source: str, allow_host_paths: Sequence[Path]) -> Sequ
     return [FieldVerdict(*report) for report in check_manifest(text, source, _allowed(allow_host_paths))]
 
 
-def _apply_layer(rootfs: Path, layer: LayerFile, progress: Callable[[int], None]) -> LayerReport:
+def _apply_layer(
+    rootfs: Path, layer: LayerFile, limits: Mapping[str, int], progress: Callable[[int], None]
+) -> LayerReport:
     import msgspec
 
     from firkin.vminitd.layers.applier import apply_layer
+    from firkin.vminitd.layers.limits import Limits
 
     done_bytes = 0
 
@@ -124,6 +127,7 @@ def _apply_layer(rootfs: Path, layer: LayerFile, progress: Callable[[int], None]
             media_type=layer.media_type or "",
             digest=layer.digest,
             diff_id=layer.diff_id,
+            limits=Limits(**limits),
             on_bytes=advance,
         )
     return LayerReport(result.entries, result.tar_bytes, result.diff_id, msgspec.structs.asdict(result.seconds))

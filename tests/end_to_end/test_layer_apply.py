@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from firkin.adapters.cli.layer_limits import LAYER_LIMITS
+from firkin.vminitd.layers.limits import Limits
+
 from .command import Command
 
 
@@ -91,3 +94,24 @@ def test_a_layer_that_is_described_wrongly_is_a_usage_error(firkin: Command, tmp
     done = firkin.run("layer", "apply", str(tmp_path / "rootfs"), f"layer.tar,{suffix}")
     assert done.code == 2
     assert "Invalid value for 'LAYER...'" in done.stderr
+
+
+@pytest.mark.parametrize("limit", ["entries=1", "name-bytes=6", "depth=1", "tar-bytes=1KiB"])
+def test_a_layer_beyond_a_limit_that_was_given_is_refused(
+    firkin: Command, layers: tuple[Path, Path], tmp_path: Path, limit: str
+) -> None:
+    done = firkin.run("layer", "apply", "--limit", limit, str(tmp_path / "rootfs"), str(layers[0]))
+    assert done.code == 1
+    assert limit.partition("=")[2].removesuffix("KiB") in done.error()
+    assert not (tmp_path / "rootfs").exists()
+
+
+def test_every_limit_of_the_engine_can_be_given() -> None:
+    assert tuple(name.replace("-", "_") for name in LAYER_LIMITS) == Limits._fields
+
+
+@pytest.mark.parametrize("limit", ["entries", "colour=1", "entries=0", "entries=many", "tar-bytes=-1"])
+def test_a_limit_that_is_none_is_a_usage_error(firkin: Command, tmp_path: Path, limit: str) -> None:
+    done = firkin.run("layer", "apply", "--limit", limit, str(tmp_path / "rootfs"), "layer.tar")
+    assert done.code == 2
+    assert "Invalid value for '--limit'" in done.stderr

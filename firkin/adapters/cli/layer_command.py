@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from .layer_limits import LAYER_LIMITS, LayerLimitType
 from .pod_end import tell
 from .services import CliServices, LayerFile, LayerReport
 
@@ -27,6 +28,9 @@ the file, `diff-id` of the tar inside it.
 \b
   firkin layer apply rootfs base.tar.gz app.tar.zst
   firkin layer apply -v rootfs base.tar.gz,digest=sha256:0f5e...,diff-id=sha256:88ab...
+  firkin layer apply --limit tar-bytes=2GiB --limit entries=100000 rootfs untrusted.tar.gz
+
+What a layer may amount to is limited, generously: {limits}.
 
 \b
 Exit codes: 0 applied; 1 a layer was refused, and ROOTFS is empty again; 125 firkin itself failed."""
@@ -65,12 +69,21 @@ class _LayerType(click.ParamType[LayerFile]):
 def command() -> None: ...
 
 
-@command.command("apply", help=_APPLY_HELP)
+@command.command("apply", help=_APPLY_HELP.replace("{limits}", ", ".join(LAYER_LIMITS)))
 @click.option("-v", "--verbose", is_flag=True, help="Tell what each layer held, and where the time went.")
+@click.option(
+    "--limit", "limits", multiple=True, type=LayerLimitType(), help="Another limit than firkin's for each layer."
+)
 @click.argument("rootfs", type=click.Path(file_okay=False, path_type=Path))
 @click.argument("layers", metavar="LAYER...", nargs=-1, required=True, type=_LayerType())
 @click.pass_obj
-def apply(services: CliServices, verbose: bool, rootfs: Path, layers: tuple[LayerFile, ...]) -> int:
+def apply(
+    services: CliServices,
+    verbose: bool,
+    limits: tuple[tuple[str, int], ...],
+    rootfs: Path,
+    layers: tuple[LayerFile, ...],
+) -> int:
     from firkin.domain.errors import FirkinError
 
     # So that SIGTERM, like Ctrl-C, leaves the directory empty.
@@ -83,7 +96,7 @@ def apply(services: CliServices, verbose: bool, rootfs: Path, layers: tuple[Laye
             begun = time.perf_counter()
             try:
                 with _progress(layer, index, len(layers)) as advance:
-                    report = services.apply_layer(rootfs, layer, advance)
+                    report = services.apply_layer(rootfs, layer, dict(limits), advance)
             except FirkinError as error:
                 tell(f"error: {error}")
                 return REFUSED

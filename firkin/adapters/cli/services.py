@@ -99,9 +99,14 @@ class LayerReport(NamedTuple):
 
 
 class ApplyLayer(Protocol):
-    """Applies one layer to a directory, and tells how many bytes of its file are done."""
+    """Applies one layer to a directory, and tells how many bytes of its file are done.
 
-    def __call__(self, rootfs: Path, layer: LayerFile, progress: Callable[[int], None]) -> LayerReport: ...
+    `limits` holds those of `LAYER_LIMITS` that are not to be as they are.
+    """
+
+    def __call__(
+        self, rootfs: Path, layer: LayerFile, limits: Mapping[str, int], progress: Callable[[int], None]
+    ) -> LayerReport: ...
 
 
 class Places(NamedTuple):

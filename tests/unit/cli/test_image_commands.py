@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -75,7 +75,9 @@ def _services(world: _World, runtime: Callable[..., AbstractAsyncContextManager[
     ) -> PodSpec:
         unused(text)
 
-    def apply_layer(rootfs: Path, layer: LayerFile, progress: Callable[[int], None]) -> LayerReport:
+    def apply_layer(
+        rootfs: Path, layer: LayerFile, limits: Mapping[str, int], progress: Callable[[int], None]
+    ) -> LayerReport:
         unused(rootfs)
 
     def spaces(path: Path | None) -> Sequence[ReclaimableSpace]:

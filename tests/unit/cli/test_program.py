@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import NoReturn
@@ -66,7 +66,9 @@ def memory_services(agent: Callable[[Sequence[str]], int], *, traceback: bool = 
             builder = builder.container(container.stdout(Stdio.PIPED).stderr(Stdio.PIPED))
         return builder.build()
 
-    def apply_layer(rootfs: Path, layer: LayerFile, progress: Callable[[int], None]) -> LayerReport:
+    def apply_layer(
+        rootfs: Path, layer: LayerFile, limits: Mapping[str, int], progress: Callable[[int], None]
+    ) -> LayerReport:
         return LayerReport(0, 0, "")
 
     return CliServices(
