@@ -51,6 +51,7 @@ def _results(bare: Sequence[tuple[float, float]], machines: Sequence[BootResult]
         "bare_cpu": statistics.median(taken for _, taken in bare),
         **medians,
         "ready_beside_bare": _ratio([machine.ready for machine in machines], [seconds for seconds, _ in bare]),
+        "answered_beside_bare": _ratio([machine.answered for machine in machines], [seconds for seconds, _ in bare]),
         "ready_cpu_beside_bare": _ratio([machine.ready_cpu for machine in machines], [taken for _, taken in bare]),
     }
 

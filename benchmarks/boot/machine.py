@@ -42,6 +42,7 @@ class BootResult(msgspec.Struct, frozen=True):
 
     Attributes:
         ready: from QEMU's start until the agent listens.
+        answered: from QEMU's start until the agent has answered, over gRPC.
         ready_cpu: CPU time of QEMU until the agent has answered.
         first_byte: from the beginning of the spawn until the first container's output has come.
         round_trip: of one call to the agent, the median.
@@ -51,6 +52,7 @@ class BootResult(msgspec.Struct, frozen=True):
     """
 
     ready: float
+    answered: float
     ready_cpu: float
     first_byte: float
     round_trip: float
@@ -88,6 +90,7 @@ async def booted(directory: Path, reference: str, memory: Size) -> BootResult:
             first_byte = time.perf_counter() - begun
             return BootResult(
                 pod.boot_timing.seconds,
+                connector.answered,
                 connector.ready_cpu,
                 first_byte,
                 await _round_trip(pod),
@@ -98,16 +101,18 @@ async def booted(directory: Path, reference: str, memory: Size) -> BootResult:
 
 
 class _Connector:
-    """Keeps the port AgentConnector, and looks at the machine's CPU time when the agent has answered."""
+    """Keeps the port AgentConnector, and looks at the clock and the machine's CPU time when the agent has answered."""
 
     def __init__(self) -> None:
         self._own = GrpcAgentConnector()
+        self.answered = 0.0
         self.ready_cpu = 0.0
 
     @asynccontextmanager
     async def connected(self, sandbox: Sandbox, timeout_seconds: float) -> AsyncIterator[Agent]:
         async with self._own.connected(sandbox, timeout_seconds) as agent:
             assert isinstance(sandbox, QemuSandbox)
+            self.answered = time.monotonic() - sandbox._started
             self.ready_cpu = cpu_seconds(sandbox.qemu_pid)
             yield agent
 
