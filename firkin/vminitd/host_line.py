@@ -13,6 +13,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from firkin.domain.json_decoding import decoded_json
+
 from .host_ports import connected_blocking
 
 AGENT_PORT = 1024
@@ -67,6 +69,6 @@ def _greeting(line: socket.socket) -> _Greeting:
             break
         text += part
     try:
-        return msgspec.json.decode(text, type=_Greeting)
+        return decoded_json(text, _Greeting)
     except msgspec.DecodeError as error:
         raise OSError(errno.EPROTO, f"its greeting cannot be understood ({error})") from error

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from firkin.domain.errors import BootFailed
+from firkin.domain.json_decoding import decoded_json
 
 LINE_PORT = 1025
 _LONGEST_REPORT = 64 * 1024
@@ -87,8 +88,8 @@ class GuestLine:
 
     def _take_report(self) -> None:
         try:
-            self.phases = msgspec.json.decode(self._report, type=_Report).listening
-        except (msgspec.DecodeError, msgspec.ValidationError):
+            self.phases = decoded_json(self._report, _Report).listening
+        except msgspec.DecodeError:
             return
         if self._on_listening is not None:
             self._on_listening()
