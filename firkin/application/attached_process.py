@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Self
 
-from firkin.domain.errors import NoTerminal
+from firkin.domain.errors import FirkinError, NoTerminal
 from firkin.domain.process import ExitStatus
 from firkin.domain.terminal import TerminalSize
 from firkin.ports.pod_control import OutputPiece
@@ -40,7 +40,7 @@ class _Input:
 
 
 class ExecutedProcess:
-    """A process that was started for its caller: keeps the port AttachedProcess while it is entered."""
+    """A process that was started for its caller: keeps the port ExecutedProcess while it is entered."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
@@ -63,6 +63,9 @@ class ExecutedProcess:
             for name, stream in streams.items():
                 if stream is not None:
                     group.create_task(self._read(name, stream))
+        # It may have closed its streams and live on, and be detached from then.
+        with contextlib.suppress(FirkinError):  # `wait` tells it
+            await self._process.wait()
         await self._pieces.put(None)
 
     async def _read(self, name: str, stream: OutputStream) -> None:
@@ -84,6 +87,12 @@ class ExecutedProcess:
     async def kill(self, signal: int) -> None:
         """Send it a signal."""
         await self._process.kill(signal)
+
+    async def detach(self) -> None:
+        """Let it run on when its caller leaves."""
+        await self._scope.aclose()  # streams have one reader
+        await self._process.detach()
+        await self._pieces.put(None)
 
     async def output(self) -> AsyncIterator[OutputPiece]:
         """What it writes."""

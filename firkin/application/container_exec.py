@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Mapping
 
@@ -26,12 +27,16 @@ _EXEC_NUMBERS = itertools.count(1)
 
 
 class Process:
-    """A process beside a container's init. `async with` kills it, when it still runs, and forgets it."""
+    """A process beside a container's init.
+
+    `async with` kills it, when it still runs, and forgets it; one that was detached runs on.
+    """
 
     def __init__(self, pod: OpenPod, record: ContainerRecord, process: RunningProcess) -> None:
         self._pod = pod
         self._record = record
         self._process = process
+        self._is_detached = False
 
     @property
     def id(self) -> ProcessId:
@@ -85,6 +90,21 @@ class Process:
         """
         await self._process.resize(columns, rows)
 
+    async def detach(self) -> None:
+        """Let it run on by itself: what it writes is dropped from now on, and it is forgotten when it ends.
+
+        Its input stays open. It lives no longer than its container. Nobody else may be reading its streams.
+        """
+        if not self._is_detached:
+            self._is_detached = True
+            self._pod.scope.start(self._run_on(), f"{self.id} runs on")
+
+    async def _run_on(self) -> None:
+        # Whatever hinders the wait, its container's removal ends it.
+        with contextlib.suppress(FirkinError):
+            await self._process.drained()
+        await self.remove()
+
     async def remove(self) -> None:
         """Kill it, when it still runs, and forget it; twice is fine."""
         if self._record.execs.pop(self.id, None) is not None:
@@ -97,7 +117,8 @@ class Process:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.remove()
+        if not self._is_detached:
+            await self.remove()
 
 
 async def start_exec(

@@ -151,6 +151,11 @@ class RunningProcess:
                 raise OutputLimitExceeded(self.ref.container_id, name, limit_bytes)
         return Output(await self.wait(), stdout.result()[0], stderr.result()[0])
 
+    async def drained(self) -> ExitStatus:
+        """Wait for the end, and drop what it writes until then, so that it waits for no reader."""
+        await asyncio.gather(_read(self.stdout, 0), _read(self.stderr, 0), return_exceptions=True)
+        return await self.wait()
+
     async def aclose(self) -> None:
         """Close the host's ends of the streams, after a capture under way has what it can get."""
         if self._capture is not None and not self._capture.done():

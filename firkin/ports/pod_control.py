@@ -82,6 +82,17 @@ class AttachedProcess(Protocol):
         ...
 
 
+class ExecutedProcess(AttachedProcess, Protocol):
+    """A process that was started for its caller."""
+
+    async def detach(self) -> None:
+        """Let it run on when its caller leaves, but no longer than its container: `output` then ends.
+
+        What it writes from then on is dropped, and its input stays open. How it ends, nobody is told.
+        """
+        ...
+
+
 class PodControl(Protocol):
     """Drives one pod. What needs a running pod waits while it starts."""
 
@@ -110,8 +121,8 @@ class PodControl(Protocol):
         """What is kept of a container's output, as `LogKeeper.entries` has it, and what comes until it has ended."""
         ...
 
-    def executed(self, request: ExecRequest) -> AbstractAsyncContextManager[AttachedProcess]:
-        """Run a process; leaving kills it when it still runs.
+    def executed(self, request: ExecRequest) -> AbstractAsyncContextManager[ExecutedProcess]:
+        """Run a process; leaving kills it when it still runs and was not detached.
 
         Raises:
             ContainerNotFound, ContainerNotRunning, InvalidArgument: it cannot be run.

@@ -955,7 +955,10 @@ class OutputStream:
 
 
 class Process:
-    """A process beside a container's init. `with` kills it, when it still runs, and forgets it."""
+    """A process beside a container's init.
+
+    `with` kills it, when it still runs, and forgets it; one that was detached runs on.
+    """
 
     def __init__(self, thread: LoopThread, twin: AsyncProcess) -> None:
         self._thread = thread
@@ -1010,6 +1013,13 @@ class Process:
             NoTerminal: it has none.
         """
         self._thread.awaited(lambda: self._twin.resize(columns, rows))
+
+    def detach(self) -> None:
+        """Let it run on by itself: what it writes is dropped from now on, and it is forgotten when it ends.
+
+        Its input stays open. It lives no longer than its container. Nobody else may be reading its streams.
+        """
+        self._thread.awaited(self._twin.detach)
 
     def remove(self) -> None:
         """Kill it, when it still runs, and forget it; twice is fine."""

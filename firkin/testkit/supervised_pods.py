@@ -126,10 +126,12 @@ class Gate:
     def __init__(self) -> None:
         self.reached = asyncio.Event()
         self.opened = asyncio.Event()
+        self.passed = asyncio.Event()
 
     async def __call__(self, process: MemoryProcess) -> int:
         self.reached.set()
         await self.opened.wait()
+        self.passed.set()
         return 0
 
 

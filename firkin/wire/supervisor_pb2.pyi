@@ -364,12 +364,15 @@ class ProcessInput(_message.Message):
     END_FIELD_NUMBER: _builtins.int
     RESIZE_FIELD_NUMBER: _builtins.int
     SIGNAL_FIELD_NUMBER: _builtins.int
+    DETACH_FIELD_NUMBER: _builtins.int
     stdin: _builtins.bytes
     """Bytes for standard input, at most 1 MiB each."""
     end: _builtins.bool
     """End of input."""
     signal: _builtins.int
     """Linux signal number."""
+    detach: _builtins.bool
+    """Exec only: the process is to run on without the caller. What it writes is dropped; its input stays open."""
     @_builtins.property
     def start(self) -> Global___ProcessStart: ...
     @_builtins.property
@@ -382,12 +385,13 @@ class ProcessInput(_message.Message):
         end: _builtins.bool = ...,
         resize: Global___TerminalSize | None = ...,
         signal: _builtins.int = ...,
+        detach: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "message", b"message", "resize", b"resize", "signal", b"signal", "start", b"start", "stdin", b"stdin"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["detach", b"detach", "end", b"end", "message", b"message", "resize", b"resize", "signal", b"signal", "start", b"start", "stdin", b"stdin"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "message", b"message", "resize", b"resize", "signal", b"signal", "start", b"start", "stdin", b"stdin"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detach", b"detach", "end", b"end", "message", b"message", "resize", b"resize", "signal", b"signal", "start", b"start", "stdin", b"stdin"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["start", "stdin", "end", "resize", "signal"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["start", "stdin", "end", "resize", "signal", "detach"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 

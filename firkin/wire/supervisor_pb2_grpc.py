@@ -114,7 +114,8 @@ class SupervisorServicer:
 
     def Exec(self, request_iterator, context):
         """Runs a process in a container. The first message of each side is `start` and `started`; the last of the
-        supervisor's is `exit`. Whoever cancels the call has the process killed.
+        supervisor's is `exit`. Whoever cancels the call has the process killed; after `detach` it runs on, and the call
+        ends without `exit`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -43,7 +43,8 @@ class SupervisorStub:
     """What is kept of a container's output, and what comes until it has ended and is not started again."""
     Exec: _grpc.StreamStreamMultiCallable[_supervisor_pb2.ProcessInput, _supervisor_pb2.ProcessOutput]
     """Runs a process in a container. The first message of each side is `start` and `started`; the last of the
-    supervisor's is `exit`. Whoever cancels the call has the process killed.
+    supervisor's is `exit`. Whoever cancels the call has the process killed; after `detach` it runs on, and the call
+    ends without `exit`.
     """
     Attach: _grpc.StreamStreamMultiCallable[_supervisor_pb2.ProcessInput, _supervisor_pb2.ProcessOutput]
     """Joins a container's init, as Exec does a new process; cancelling leaves it running."""
@@ -66,7 +67,8 @@ class SupervisorAsyncStub(SupervisorStub):
     """What is kept of a container's output, and what comes until it has ended and is not started again."""
     Exec: _aio.StreamStreamMultiCallable[_supervisor_pb2.ProcessInput, _supervisor_pb2.ProcessOutput]  # type: ignore[assignment]
     """Runs a process in a container. The first message of each side is `start` and `started`; the last of the
-    supervisor's is `exit`. Whoever cancels the call has the process killed.
+    supervisor's is `exit`. Whoever cancels the call has the process killed; after `detach` it runs on, and the call
+    ends without `exit`.
     """
     Attach: _aio.StreamStreamMultiCallable[_supervisor_pb2.ProcessInput, _supervisor_pb2.ProcessOutput]  # type: ignore[assignment]
     """Joins a container's init, as Exec does a new process; cancelling leaves it running."""
@@ -116,7 +118,8 @@ class SupervisorServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_supervisor_pb2.ProcessOutput], _abc.AsyncIterator[_supervisor_pb2.ProcessOutput]]:
         """Runs a process in a container. The first message of each side is `start` and `started`; the last of the
-        supervisor's is `exit`. Whoever cancels the call has the process killed.
+        supervisor's is `exit`. Whoever cancels the call has the process killed; after `detach` it runs on, and the call
+        ends without `exit`.
         """
 
     @_abc_1.abstractmethod

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 from .command import Command, Started, finished
 from .terminal import on_terminal
 
 CTRL_C, CTRL_D, CTRL_P, CTRL_Q = b"\x03", b"\x04", b"\x10", b"\x11"
 WAITING = "while :; do sleep 0.05; done"
+_MANIFEST = """apiVersion: v1
+kind: Pod
+metadata: {{name: kept}}
+spec:
+  containers:
+  - name: main
+    image: "{image}"
+    command: [sh, -c, "{script}"]
+"""
 
 
 def test_a_shell_beside_the_pods_own_is_used_as_at_home(firkin: Command, busybox_image: str) -> None:
@@ -32,6 +45,56 @@ def test_a_shell_beside_the_pods_own_is_used_as_at_home(firkin: Command, busybox
         assert terminal.ended()[0] == 3
         assert terminal.modes() == before
     assert firkin.run("rm", "-f", "web").code == 0
+
+
+def test_a_process_beside_it_runs_on_when_it_is_left_by_the_detach_keys(firkin: Command, busybox_image: str) -> None:
+    assert firkin.run("run", "-d", "--name", "web", busybox_image, "sh", "-c", WAITING).code == 0
+    # Far more than anything between it and its reader holds.
+    script = "echo ready; until test -e /tmp/go; do sleep 0.02; done; head -c 9000000 /dev/zero; touch /tmp/written"
+    for keys, options in ((CTRL_P + CTRL_Q, ()), (b"x", ("--detach-keys", "x"))):
+        with on_terminal(firkin, "exec", "-it", *options, "web", "sh", "-c", script) as terminal:
+            before = terminal.modes()
+            terminal.until(b"ready\r\n")
+            terminal.type(keys)
+            code, shown = terminal.ended()
+            assert (code, shown) == (0, b"firkin: detached; the process in pod web runs on\r\n")
+            assert terminal.modes() == before
+        assert firkin.run("exec", "web", "test", "-e", "/tmp/written").code == 1
+        assert firkin.run("exec", "web", "touch", "/tmp/go").code == 0
+        waiting = "until test -e /tmp/written; do sleep 0.05; done; rm /tmp/go /tmp/written"
+        assert firkin.run("exec", "web", "sh", "-c", waiting).code == 0
+    assert firkin.run("rm", "-f", "web").code == 0
+
+
+def test_all_who_are_attached_see_the_same_and_one_who_leaves_takes_nobody_along(
+    firkin: Command, busybox_image: str
+) -> None:
+    assert firkin.run("run", "-di", "--name", "cat", busybox_image, "cat").code == 0
+    with (
+        firkin.started("attach", "cat", stdin=subprocess.PIPE) as writer,
+        firkin.started("attach", "--no-stdin", "cat") as reader,
+    ):
+        assert writer.stdin is not None
+        assert writer.stdout is not None
+        assert reader.stdout is not None
+        # Output counts from when one is attached, which nobody tells: so it is written until the reader sees it.
+        seen, count = b"", 0
+        while not select.select([reader.stdout], [], [], 0.1)[0]:
+            writer.stdin.write(b"%d\n" % count)
+            writer.stdin.flush()
+            count += 1
+            assert count < 600
+            seen = writer.stdout.readline()
+        assert seen == b"%d\n" % (count - 1)
+        first = int(reader.stdout.readline())
+        assert [int(reader.stdout.readline()) for _ in range(first + 1, count)] == list(range(first + 1, count))
+        reader.send_signal(signal.SIGINT)
+        assert reader.wait() == 128 + signal.SIGINT
+        writer.stdin.write(b"further\n")
+        writer.stdin.close()
+        assert writer.stdout.read() == b"further\n"
+        assert writer.wait() == 0
+    assert firkin.run("rm", "cat").code == 0
 
 
 def test_who_leaves_by_the_detach_keys_finds_the_shell_again(firkin: Command, busybox_image: str) -> None:
@@ -69,10 +132,16 @@ def test_attaching_without_a_terminal_passes_input_on_and_a_signal_only_detaches
     assert firkin.run("rm", "cat").code == 0
 
 
-def test_a_pod_survives_the_terminal_that_started_it(firkin: Command, busybox_image: str) -> None:
+@pytest.mark.parametrize("is_manifest", [False, True])
+def test_a_pod_survives_the_terminal_that_started_it(
+    firkin: Command, busybox_image: str, tmp_path: Path, is_manifest: bool
+) -> None:
     """The terminal is closed under a whole session, as when a connection breaks: the kernel hangs it up."""
+    manifest = tmp_path / "pod.yaml"
+    manifest.write_text(_MANIFEST.format(image=busybox_image, script=WAITING))
+    arguments = f"pod run -d {manifest}" if is_manifest else f"run -d --name kept {busybox_image} sh -c '{WAITING}'"
     master, slave = os.openpty()
-    script = f"{sys.executable} -m firkin run -d --name kept {busybox_image} sh -c '{WAITING}'; read x"
+    script = f"{sys.executable} -m firkin {arguments}; read x"
     with Started(
         ["setsid", "--ctty", "sh", "-c", script], env=firkin.environment(), stdin=slave, stdout=slave, stderr=slave
     ) as session:

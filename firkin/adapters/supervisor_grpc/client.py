@@ -17,7 +17,7 @@ from firkin.ports.pod_control import CopyRequest, ExecRequest
 from firkin.wire import supervisor_pb2 as wire
 from firkin.wire.supervisor_pb2_grpc import SupervisorStub
 
-from .client_process import GrpcAttachedProcess
+from .client_process import GrpcAttachedProcess, GrpcExecutedProcess
 from .errors import raising_again
 from .messages import (
     copy_report_of,
@@ -71,10 +71,10 @@ class GrpcPodControl:
             call.cancel()
 
     @asynccontextmanager
-    async def executed(self, request: ExecRequest) -> AsyncIterator[GrpcAttachedProcess]:
-        """Run a process; leaving kills it when it still runs."""
+    async def executed(self, request: ExecRequest) -> AsyncIterator[GrpcExecutedProcess]:
+        """Run a process; leaving kills it when it still runs and was not detached."""
         start = wire.ProcessInput(start=process_start(request))
-        async with GrpcAttachedProcess(self._pod_id, self._stub.Exec(), start) as process:
+        async with GrpcExecutedProcess(self._pod_id, self._stub.Exec(), start) as process:
             yield process
 
     @asynccontextmanager

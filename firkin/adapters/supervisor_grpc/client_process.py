@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
 
+from grpc import StatusCode
 from grpc.aio import AioRpcError, StreamStreamCall
 
 from firkin.domain.errors import SupervisorUnreachable
@@ -30,6 +31,7 @@ class GrpcAttachedProcess:
         self._call = call
         self._start = start
         self._status: ExitStatus | None = None
+        self._is_detached = False
         # The messages of one call go out one after the other.
         self._turn = asyncio.Lock()
 
@@ -48,10 +50,13 @@ class GrpcAttachedProcess:
     ) -> None:
         self._call.cancel()
 
-    async def _read(self) -> ProcessOutput:
+    async def _read(self) -> ProcessOutput | None:
+        """The next message; None at the end of a call whose process runs on."""
         message = await self._call.read()
         if isinstance(message, ProcessOutput):
             return message
+        if self._is_detached and await self._call.code() is StatusCode.OK:
+            return None
         raise SupervisorUnreachable(self._pod_id, await self._call.details() or "it ended the call")
 
     async def _send(self, message: ProcessInput) -> None:
@@ -81,8 +86,7 @@ class GrpcAttachedProcess:
     async def output(self) -> AsyncIterator[OutputPiece]:
         """What it writes."""
         with raising_again(self._pod_id):
-            while True:
-                message = await self._read()
+            while (message := await self._read()) is not None:
                 match message.WhichOneof("message"):
                     case "stdout":
                         yield OutputPiece("stdout", message.stdout)
@@ -99,3 +103,12 @@ class GrpcAttachedProcess:
                 continue
         assert self._status is not None, "output ends with the exit, or raises"
         return self._status
+
+
+class GrpcExecutedProcess(GrpcAttachedProcess):
+    """Keeps the port ExecutedProcess while it is entered."""
+
+    async def detach(self) -> None:
+        """Let it run on when its caller leaves; the supervisor has heard of it when `output` ends."""
+        self._is_detached = True
+        await self._send(ProcessInput(detach=True))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from typing import TypeVar
 
 from grpc.aio import ServicerContext
 
@@ -27,6 +29,7 @@ from .messages import (
     terminal_size_of,
 )
 
+P = TypeVar("P", bound=AttachedProcess)
 _Context = ServicerContext[object, object]
 _Inputs = AsyncIterator[wire.ProcessInput]
 _SHORTEST_INTERVAL_SECONDS = 0.05
@@ -67,14 +70,14 @@ class SupervisorService(SupervisorServicer):
         async with answering(context):
             start = await _start(request_iterator)
             joining = self._control.executed(exec_request_of(start))
-            async for output in _joined(joining, request_iterator):
+            async for output in _joined(joining, request_iterator, lambda process: process.detach()):
                 yield output
 
     async def Attach(self, request_iterator: _Inputs, context: _Context) -> AsyncIterator[wire.ProcessOutput]:
         async with answering(context):
             start = await _start(request_iterator)
             joining = self._control.attached(ContainerId(start.container_id), with_input=start.has_stdin)
-            async for output in _joined(joining, request_iterator):
+            async for output in _joined(joining, request_iterator, _runs_on):
                 yield output
 
     async def CopyIn(self, request: wire.CopyRequest, context: _Context) -> wire.CopyResponse:
@@ -104,22 +107,32 @@ async def _start(inputs: _Inputs) -> wire.ProcessStart:
     raise InvalidArgument("the first message of a call must be its start")
 
 
+async def _runs_on(_: AttachedProcess) -> None:
+    """Nothing needs to be done for a container's init to run on."""
+
+
 async def _joined(
-    joining: AbstractAsyncContextManager[AttachedProcess], inputs: _Inputs
+    joining: AbstractAsyncContextManager[P], inputs: _Inputs, detach: Callable[[P], Awaitable[None]]
 ) -> AsyncIterator[wire.ProcessOutput]:
     async with joining as process:
-        scope = TaskScope()
+        scope, detached = TaskScope(), asyncio.Event()
+
+        async def leave() -> None:
+            detached.set()
+            await detach(process)
+
         try:
-            scope.start(_pass_on(inputs, process), "input of a process")
+            scope.start(_pass_on(inputs, process, leave), "input of a process")
             yield wire.ProcessOutput(started=True)
             async for piece in process.output():
                 yield process_output(piece)
-            yield process_exit(await process.wait())
+            if not detached.is_set():
+                yield process_exit(await process.wait())
         finally:
             await scope.aclose()
 
 
-async def _pass_on(inputs: _Inputs, process: AttachedProcess) -> None:
+async def _pass_on(inputs: _Inputs, process: AttachedProcess, leave: Callable[[], Awaitable[None]]) -> None:
     """Do what the caller sends; it may stop sending long before it stops reading."""
     async for message in inputs:
         match message.WhichOneof("message"):
@@ -131,3 +144,5 @@ async def _pass_on(inputs: _Inputs, process: AttachedProcess) -> None:
                 await process.resize(terminal_size_of(message.resize))
             case "signal":
                 await process.kill(message.signal)
+            case "detach":
+                await leave()

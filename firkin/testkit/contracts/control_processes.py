@@ -84,6 +84,61 @@ async def test_leaving_a_process_kills_it(long_lived: SupervisedPods) -> None:
                 break
 
 
+async def test_a_process_that_was_detached_runs_on_when_its_caller_leaves(long_lived: SupervisedPods) -> None:
+    async with long_lived.started(long_lived.pod()), long_lived.connector.connected(POD) as control:
+        async with control.executed(ExecRequest(A, ("gate",), has_stdin=True)) as process:
+            await long_lived.gate.reached.wait()
+            await process.detach()
+            assert await _output(process) == {"stdout": b"", "stderr": b""}
+        async for (statistics,) in control.statistics(0.1):
+            assert statistics.processes.current == 2
+            break
+        long_lived.gate.opened.set()
+        await long_lived.gate.passed.wait()
+        assert (await control.stop(0)).phase is SupervisedPhase.EXITED
+    assert long_lived.memory.leftovers() == []
+
+
+async def test_what_a_detached_process_writes_does_not_hold_it_up(long_lived: SupervisedPods) -> None:
+    async with long_lived.started(long_lived.pod()), long_lived.connector.connected(POD) as control:
+        async with control.executed(ExecRequest(A, ("count",))) as process:
+            await process.detach()
+            async for _ in process.output():
+                continue
+        async for (statistics,) in control.statistics(0.1):
+            if statistics.processes.current == 1:
+                break
+
+
+async def test_a_pod_ends_with_a_detached_process_in_it(long_lived: SupervisedPods) -> None:
+    async with long_lived.started(long_lived.pod()), long_lived.connector.connected(POD) as control:
+        async with control.executed(ExecRequest(A, ("stubborn",))) as process:
+            await process.detach()
+            assert await _output(process) == {"stdout": b"", "stderr": b""}
+        assert (await control.stop(0)).phase is SupervisedPhase.EXITED
+    assert long_lived.memory.leftovers() == []
+
+
+async def test_several_who_are_attached_see_the_same_and_one_who_leaves_takes_nobody_along(
+    long_lived: SupervisedPods,
+) -> None:
+    async with (
+        long_lived.started(long_lived.pod(long_lived.container("a", "cat"))),
+        long_lived.connector.connected(POD) as control,
+        control.attached(A, with_input=True) as first,
+    ):
+        heard = first.output()
+        async with control.attached(A, with_input=False) as second:
+            await first.write(b"for both\n")
+            assert (await anext(heard)).data == b"for both\n"
+            assert (await anext(second.output())).data == b"for both\n"
+        await first.write(b"for one\n")
+        assert (await anext(heard)).data == b"for one\n"
+        await first.end_input()
+        assert [piece async for piece in heard] == []
+        assert (await first.wait()).success
+
+
 async def test_logs_tell_what_was_and_what_comes_to_the_end(long_lived: SupervisedPods) -> None:
     async with long_lived.started(long_lived.pod(long_lived.container("a", "cat"))) as supervised:
         async with (

@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from typing import cast
+from typing import TypeVar, cast
 
 from firkin.domain.ids import ContainerId, PodId
-from firkin.ports.pod_control import AttachedProcess, ControlConnector, ExecRequest, PodControl
+from firkin.ports.pod_control import AttachedProcess, ControlConnector, ExecRequest, ExecutedProcess, PodControl
 
 from .calls import FaultyCalls
 from .host_ports import entered
 from .script import FaultScript
+
+P = TypeVar("P", bound=AttachedProcess)
 
 
 class FaultyControlConnector:
@@ -37,7 +39,7 @@ class _FaultyControl(FaultyCalls):
         super().__init__(control, script, "control")
         self._control = control
 
-    def executed(self, request: ExecRequest) -> AbstractAsyncContextManager[AttachedProcess]:
+    def executed(self, request: ExecRequest) -> AbstractAsyncContextManager[ExecutedProcess]:
         """Run a process, as the rules for `control.executed` and `control.leave_executed` have it."""
         return self._process("executed", self._control.executed(request))
 
@@ -46,8 +48,6 @@ class _FaultyControl(FaultyCalls):
         return self._process("attached", self._control.attached(container_id, with_input=with_input))
 
     @contextlib.asynccontextmanager
-    async def _process(
-        self, name: str, context: AbstractAsyncContextManager[AttachedProcess]
-    ) -> AsyncIterator[AttachedProcess]:
+    async def _process(self, name: str, context: AbstractAsyncContextManager[P]) -> AsyncIterator[P]:
         async with entered(self._script, f"control.{name}", f"control.leave_{name}", context) as process:
-            yield cast(AttachedProcess, FaultyCalls(process, self._script, "control"))
+            yield cast(P, FaultyCalls(process, self._script, "control"))

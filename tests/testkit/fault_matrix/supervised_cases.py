@@ -99,6 +99,12 @@ async def _exec(_: SupervisedWorld, control: PodControl) -> None:
         assert (await process.wait()).success
 
 
+async def _detach(_: SupervisedWorld, control: PodControl) -> None:
+    async with control.executed(ExecRequest(LONG, ("sleep",))) as process:
+        await process.detach()
+        assert await _all_output(process) == b""
+
+
 async def _attach(_: SupervisedWorld, control: PodControl) -> None:
     async with control.attached(LONG, with_input=True) as process:
         await process.write(b"hello\n")
@@ -138,6 +144,7 @@ async def _all_output(process: AttachedProcess) -> bytes:
 
 SUPERVISED_USE_CASES: dict[str, Step] = {
     "control: exec": _exec,
+    "control: detach": _detach,
     "control: attach": _attach,
     "control: logs": _logs,
     "control: copy": _copy,

@@ -30,6 +30,7 @@ from firkin.domain.lifecycle import ContainerPhase, PodPhase
 from firkin.domain.pod_spec import PodBuilder
 from firkin.domain.process import ExitStatus, Output, Stdio
 from firkin.domain.volumes import EmptyDirVolume
+from firkin.testkit.supervised_pods import until
 
 from .worlds import World
 
@@ -307,6 +308,30 @@ async def test_a_flood_of_output_does_not_hold_the_pod_up() -> None:
         with pytest.raises(OutputLimitExceeded):
             await pod.wait_container("a", limit_bytes=1000)
         assert (await pod.container("a").wait()).success
+
+
+async def test_an_exec_that_was_detached_outlives_its_block_and_is_forgotten_at_its_end() -> None:
+    has_begun, may_flood = asyncio.Event(), asyncio.Event()
+
+    async def flood(process: MemoryProcess) -> int:
+        assert process.stdout is not None
+        has_begun.set()
+        await may_flood.wait()
+        for _ in range(64):
+            await process.stdout.write(b"x" * 65536)
+        return 0
+
+    world = World({"flood": flood})
+    async with world.runtime.spawn(world.pod(world.container("a"))) as pod:
+        async with await pod.container("a").exec("flood") as process:
+            await has_begun.wait()
+            await process.detach()
+            await process.detach()
+        assert len(await pod.container("a").processes()) == 2
+        may_flood.set()
+        assert (await process.wait()).success
+        await until(lambda: not process._record.execs)
+        assert len(await pod.container("a").processes()) == 1
 
 
 async def test_files_are_written_into_an_empty_dir() -> None:
