@@ -130,6 +130,16 @@ async def test_rlimits_are_set_and_hold(tmp_path: Path, busybox_image: str) -> N
     assert output.stdout.split() == [b"100", b"200", b"128", b"65536"]
 
 
+async def test_an_exec_has_the_rlimits_of_its_container(tmp_path: Path, busybox_image: str) -> None:
+    limits = ResourceLimit("RLIMIT_NOFILE", 100, 200), ResourceLimit("RLIMIT_FSIZE", 65536, 65536)
+    async with real_runtime(tmp_path) as runtime:
+        bundle = await runtime.images.resolve(busybox_image)
+        spec = firkin.PodBuilder("pod-1").container(shell("a", bundle, "exec sleep 1000").rlimits(*limits))
+        async with runtime.spawn(spec.build()) as pod, asyncio.timeout(30):
+            process = await pod.container("a").exec("sh", "-c", "ulimit -n; ulimit -Hn; ulimit -f")
+            assert (await process.wait_with_output()).stdout.split() == [b"100", b"200", b"128"]
+
+
 @pytest.mark.parametrize(
     ("add", "drop", "expected"),
     [
