@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,6 +17,7 @@ from .usage_table import HEADER, cpu_percent, usage_row
 if TYPE_CHECKING:
     from firkin.domain.ids import PodId
     from firkin.domain.statistics import ContainerStatistics
+    from firkin.domain.supervised_pod import PodRecord
     from firkin.ports.pod_control import ControlConnector
 
 _HELP = """Show what the containers of pods use, of all pods that run unless some are named, until Ctrl-C.
@@ -56,8 +57,8 @@ def command(
     services: CliServices, no_stream: bool, as_json: bool, interval_seconds: float, pods: tuple[str, ...]
 ) -> None:
     registry = services.long_lived.registry()
-    named = [registry.record(pod).id for pod in pods]
-    chosen = named or [one.id for one in registry.records() if not one.phase.is_over]
+    named = [registry.record(pod) for pod in pods]
+    chosen = named or [one for one in registry.records() if not one.phase.is_over]
     watch = _Watch(services.long_lived.connector(), chosen, interval_seconds, must_answer=bool(pods))
     asyncio.run(_print_json(watch, no_stream) if as_json else _print_table(watch, no_stream))
 
@@ -66,10 +67,12 @@ class _Watch:
     """Asks all pods at once; one that ends drops out."""
 
     def __init__(
-        self, connector: ControlConnector, pods: list[PodId], interval_seconds: float, *, must_answer: bool
+        self, connector: ControlConnector, pods: list[PodRecord], interval_seconds: float, *, must_answer: bool
     ) -> None:
         self._connector = connector
-        self._pods = pods
+        self._pods = [pod.id for pod in pods]
+        # A pod that is still starting holds up only who asked for it.
+        self._waited_for = {pod.id for pod in pods if must_answer or pod.phase == "running"}
         self._interval_seconds = interval_seconds
         self._must_answer = must_answer
         self._latest: dict[PodId, list[Usage]] = {}
@@ -79,21 +82,26 @@ class _Watch:
         from firkin.application.task_scope import TaskScope
 
         scope = TaskScope()
-        watching = [scope.start(self._watch(pod), f"watch {pod}") for pod in self._pods]
+        watching = {pod: scope.start(self._watch(pod), f"watch {pod}") for pod in self._pods}
+        is_told = False
         try:
-            while True:
-                if watching:
-                    await asyncio.wait(watching, timeout=self._interval_seconds)
-                if self._is_complete():
+            while watching:
+                await asyncio.wait(watching.values(), timeout=self._interval_seconds)
+                if all(task.done() for task in watching.values()):
+                    await asyncio.gather(*watching.values())
+                    break
+                if self._is_complete(watching):
                     yield [one for pod in self._pods for one in self._latest.get(pod, ())]
-                if all(task.done() for task in watching):
-                    await asyncio.gather(*watching)
-                    return
+                    is_told = True
+            if not is_told:
+                yield []
         finally:
             await scope.aclose()
 
-    def _is_complete(self) -> bool:
-        return all(one.before is not None for usages in self._latest.values() for one in usages)
+    def _is_complete(self, watching: Mapping[PodId, asyncio.Task[None]]) -> bool:
+        """Whether all pods have told of all of their containers twice."""
+        late = {pod for pod in self._waited_for - self._latest.keys() if not watching[pod].done()}
+        return not late and all(one.before is not None for usages in self._latest.values() for one in usages)
 
     async def _watch(self, pod: PodId) -> None:
         from firkin.domain.errors import PodOver, SupervisorDied
@@ -132,7 +140,8 @@ async def _print_table(watch: _Watch, no_stream: bool) -> None:
     from rich.console import Console
 
     async with aclosing(watch.samples()) as samples:
-        if Console().is_terminal and not no_stream:
+        console = Console()
+        if console.is_terminal and not console.is_dumb_terminal and not no_stream:
             await _show_live(samples)
             return
         async for usages in samples:
