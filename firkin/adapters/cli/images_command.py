@@ -27,7 +27,8 @@ _HELP = """List the images of the image directory, which run as image:NAME; `fir
 
 With --store, each line is a template: the chain id of its layers, how many of them are directories of their own, their
 size, how much of it other templates of the list share, and when a pod last used it. With -v these layers follow, the
-uppermost first. JSON has every template, with the chain id of the one `below` it."""
+uppermost first. JSON has every template, with the chain id of the one `below` it. Those of an ext4 store cannot be
+listed: it is a filesystem in a file, which is mounted only in the sandbox of a pod that uses it."""
 
 
 def store_path(store: str) -> Path | None:
