@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 from tests.end_to_end.command import Command
 from tests.images.cache import cache_directory
 
 from .machines import guest_images
+from .shared_machine import SharedMachine
 
 
 def test_streams_and_exit_code_are_the_commands_and_the_kernel_is_the_machines(
@@ -35,6 +37,20 @@ def test_the_timings_of_a_pod_tell_the_phases_of_its_machines_boot(tmp_path: Pat
     phases = [line.split()[2] for line in done.stderr.splitlines() if line.startswith("p (boot)")]
     assert phases == ["qemu", "kernel", "initramfs", "root", "interpreter", "machine", "imports", "listen"]
     assert firkin.leftovers() == []
+
+
+def test_the_image_of_a_machine_that_runs_is_told_as_in_use_and_cannot_be_removed(
+    tmp_path: Path, shared_machine: SharedMachine
+) -> None:
+    shared_machine.start()
+    firkin = _command(tmp_path)
+    image = asyncio.run(guest_images().image())
+    kept = {item["id"]: item["held"] for item in json.loads(firkin.run("guest", "list", "--json").stdout)}
+    assert kept[image.key] == "a machine runs from it"
+    refused = firkin.run("guest", "rm", image.key)
+    assert (refused.code, refused.stdout) == (1, b"")
+    assert refused.stderr == f"firkin: error: {image.key} stays: a machine runs from it\n"
+    assert image.root.is_file()
 
 
 def _command(directory: Path) -> Command:

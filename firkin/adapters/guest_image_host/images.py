@@ -22,7 +22,7 @@ from firkin.ports.guest_image import BuildProgress, GuestImage
 from .cpio import cpio_archive
 from .initramfs import initramfs
 from .interpreter import add_interpreter
-from .kept_images import is_locked
+from .kept_images import removed_unless_locked
 from .kernel import Kernel, debian_kernel, own_kernel
 from .kernel_modules import KernelModules
 from .places import BUILDING, IMAGES, INITRAMFS, KERNEL, KERNELS, RECIPES, ROOT
@@ -121,8 +121,9 @@ class HostGuestImages:
         recipes = (_read_recipe(path) for path in (self._directory / RECIPES).glob("*.json"))
         wanted = {recipe.key for recipe in recipes if recipe is not None}
         for place in (self._directory / IMAGES).iterdir():
-            if place.name not in wanted and not is_locked(place / ROOT):
-                shutil.rmtree(place, ignore_errors=True)
+            if place.name not in wanted:
+                with suppress(OSError):
+                    removed_unless_locked(place, place / ROOT)
 
     def _trees(self, kernel: Kernel) -> tuple[GuestTree, GuestTree]:
         modules = KernelModules(kernel.modules)

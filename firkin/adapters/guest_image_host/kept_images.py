@@ -56,15 +56,21 @@ class KeptGuestImages:
         place = self._directory / home / item.identity
         locked = place / ROOT if item.kind is ReclaimableKind.GUEST_IMAGE else self._directory / IMAGES
         try:
-            with _exclusively(locked) as is_free:
-                if not is_free:
-                    held = _IN_USE if item.kind is ReclaimableKind.GUEST_IMAGE else _BEING_WRITTEN
-                    return Reclaimable(item.kind, item.identity, item.size_bytes, item.last_used, held)
-                _remove(place)
+            if not removed_unless_locked(place, locked):
+                held = _IN_USE if item.kind is ReclaimableKind.GUEST_IMAGE else _BEING_WRITTEN
+                return Reclaimable(item.kind, item.identity, item.size_bytes, item.last_used, held)
         except PermissionError as error:
             remedy = "run as the user that owns it"
             raise PermissionMissing(f"remove {str(place)!r} ({error.strerror})", remedy) from error
         return item
+
+
+def removed_unless_locked(place: Path, locked: Path) -> bool:
+    """Remove a directory while nobody else can lock `locked`; False, and it stays, when somebody has."""
+    with _exclusively(locked) as is_free:
+        if is_free:
+            _remove(place)
+        return is_free
 
 
 def _remove(place: Path) -> None:
@@ -106,9 +112,17 @@ def _exclusively(path: Path) -> Iterator[bool]:
         except BlockingIOError:
             yield False
         else:
-            yield True
+            # Another may have removed it before, and somebody made it again: the lock is then of nothing.
+            yield _is_in_place(descriptor, path)
     finally:
         os.close(descriptor)
+
+
+def _is_in_place(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return True
 
 
 def is_locked(path: Path) -> bool:

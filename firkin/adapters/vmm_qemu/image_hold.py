@@ -2,12 +2,43 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
-from firkin.ports.guest_image import GuestImage
+from firkin.domain.errors import BootFailed
+from firkin.ports.guest_image import BuildProgress, GuestImage, GuestImages
+
+_ATTEMPTS = 3
+_PATIENCE_SECONDS = 10.0
+_PAUSE_SECONDS = 0.01
+
+
+async def held_image(
+    images: GuestImages, kernel: Path | None, progress: BuildProgress | None, hold: ExitStack
+) -> GuestImage:
+    """Find the image, built when it is not there, and hold it until `hold` is closed.
+
+    One that is removed after it was found is asked for again. Who only looks whether it is in use has it locked for a
+    moment, so one that is locked is waited for.
+
+    Raises:
+        BootFailed: it is removed, or somebody has it locked, each time.
+    """
+    loop = asyncio.get_running_loop()
+    deadline, attempts = loop.time() + _PATIENCE_SECONDS, 0
+    while attempts < _ATTEMPTS or loop.time() < deadline:
+        attempts += 1
+        image = await images.image(kernel, progress)
+        with ExitStack() as attempt:
+            if attempt.enter_context(image_held(image)):
+                hold.push(attempt.pop_all())
+                return image
+        await asyncio.sleep(_PAUSE_SECONDS)
+    raise BootFailed("take a guest image", f"each time that {image.root} is found it is locked, or is removed")
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -29,7 +29,7 @@ from firkin.ports.vmm import SandboxRequest
 
 from .acceleration import KVM, Acceleration, best_acceleration
 from .guest_line import GuestLine
-from .image_hold import image_held
+from .image_hold import held_image
 from .machine import ROOT_SERIAL, STORE_SERIAL, Disk, Machine
 from .monitor import Monitor
 from .process import QemuProcess
@@ -44,7 +44,6 @@ DEFAULT_MEMORY = Size.gib(1)
 _PROGRAM = "qemu-system-x86_64"
 _STOP_SECONDS = 5.0
 _EXIT_SECONDS = 2.0
-_IMAGE_ATTEMPTS = 3
 _CPUS_WITH_KVM = 2
 _PERIOD_MICROSECONDS = 100_000
 _QUOTA_MINIMUM_MICROSECONDS = 1_000
@@ -106,7 +105,7 @@ class QemuVmm:
         """Start a machine; its agent needs a few seconds more to answer.
 
         Raises:
-            BootFailed: QEMU did not start.
+            BootFailed: QEMU did not start, or the image is removed as often as it is made.
             GuestImageFailed: there is nothing to boot from.
             UnsupportedFeature: the store is a directory of the host, which a machine cannot see.
             MissingTool: QEMU is not installed.
@@ -119,12 +118,13 @@ class QemuVmm:
         qemu = self._tool(_PROGRAM, "running virtual machines", "qemu-system-x86")
         setpriv = self._tool("setpriv", "running virtual machines", "util-linux")
         own_kernel = request.config.kernel or self._settings.kernel
-        image = await self._images.image(own_kernel, self._progress)
-        if own_kernel is not None and request.store.has_project_quotas:
-            request = await without_project_quotas(request, self._search_path)
-        acceleration = await self._acceleration(qemu, image)
-        choice = await chosen_vsock(self._settings.vsock, qemu)
         async with _undone_whole() as stack:
+            # Held first and let go last, when QEMU has ended: nobody gives its space back in between.
+            image = await held_image(self._images, own_kernel, self._progress, stack.enter_context(ExitStack()))
+            if own_kernel is not None and request.store.has_project_quotas:
+                request = await without_project_quotas(request, self._search_path)
+            acceleration = await self._acceleration(qemu, image)
+            choice = await chosen_vsock(self._settings.vsock, qemu)
             self._tidy_up()
             directory = stack.enter_context(socket_directory(self._runtime_dir, request.pod_id))
             link = await stack.enter_async_context(self._open_vsock(choice, directory))
@@ -161,13 +161,6 @@ class QemuVmm:
                 watching.start(sandbox.watch_device(link.device), f"watch the vsock device of {sandbox.id}")
             stack.push_async_callback(sandbox.stop, _STOP_SECONDS)
             yield sandbox
-
-    async def _held_image(self, kernel: Path | None, stack: AsyncExitStack) -> GuestImage:
-        for _ in range(_IMAGE_ATTEMPTS):
-            image = await self._images.image(kernel, self._progress)
-            if stack.enter_context(image_held(image)):
-                return image
-        raise BootFailed("take a guest image", "it is removed as often as it is made")
 
     async def _acceleration(self, qemu: str, image: GuestImage) -> Acceleration:
         wanted = self._settings.acceleration
