@@ -190,6 +190,19 @@ def _kvm_obstacle() -> str:
     return kvm_obstacle()
 
 
+def _kvm_finding() -> str | None:
+    import shutil
+
+    from firkin.adapters.vmm_qemu import PROGRAM
+    from firkin.adapters.vmm_qemu.acceleration import remembered_finding
+    from firkin.bootstrap.kept_space import guest_image_directories
+    from firkin.config import load_config
+
+    config = load_config()
+    qemu = shutil.which(PROGRAM, path=config.search_path)
+    return None if qemu is None else remembered_finding(qemu, guest_image_directories(config))
+
+
 def _vhost_obstacle() -> str:
     from firkin.adapters.vmm_qemu.vhost_device import vhost_obstacle
 
@@ -271,6 +284,7 @@ def command_services() -> CliServices:
         guest_images=_guest_images,
         kept_guest_images=_kept_guest_images,
         kvm_obstacle=_kvm_obstacle,
+        kvm_finding=_kvm_finding,
         vhost_obstacle=_vhost_obstacle,
         long_lived=LongLivedPods(_start_supervised, _pod_registry, _log_keeper, _control_connector, _leftovers),
     )

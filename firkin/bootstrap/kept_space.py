@@ -51,6 +51,13 @@ def kept_guest_images(config: RuntimeConfig) -> ReclaimableSpace:
     return KeptGuestImages(placed(config.state_dir) / GUEST_IMAGES)
 
 
+def guest_image_directories(config: RuntimeConfig) -> Path:
+    """Where each kept guest image has a directory."""
+    from firkin.adapters.guest_image_host import IMAGES
+
+    return placed(config.state_dir) / GUEST_IMAGES / IMAGES
+
+
 def leftovers(config: RuntimeConfig) -> tuple[Leftovers, ...]:
     """Where killed processes of firkin may have left something, in the order in which it is to be removed."""
     from firkin.adapters.pod_registry_files import PodLeftovers

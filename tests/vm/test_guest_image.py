@@ -11,10 +11,12 @@ import msgspec
 import pytest
 
 from firkin.adapters.guest_image_host import HostGuestImages, interpreter
+from firkin.adapters.vmm_qemu import PROGRAM
+from firkin.adapters.vmm_qemu.acceleration import TCG, boot_failure
 from firkin.domain.errors import MissingTool
 from firkin.ports.guest_image import GuestImage
 
-from .machines import SEARCH_PATH, guest_images
+from .machines import BOOT_SECONDS, SEARCH_PATH, guest_images
 
 pytestmark = pytest.mark.real_time
 
@@ -47,6 +49,16 @@ async def test_an_image_that_is_there_is_taken_without_building(tmp_path: Path) 
     assert await guest_images().image(progress=steps.append) == kept
     assert steps == []
     assert kept.kernel_version.endswith("-cloud-amd64")
+
+
+async def test_a_probe_boots_the_kernel_as_far_as_its_initramfs_within_the_time_that_it_is_given() -> None:
+    image, qemu = await guest_images().image(), shutil.which(PROGRAM, path=SEARCH_PATH)
+    assert qemu is not None
+    assert await boot_failure(qemu, image, TCG, BOOT_SECONDS) == ""
+    assert await boot_failure(qemu, image, TCG, 0.01) == "did not boot within 0.01 s"
+    refused = await boot_failure(qemu, image, "none-such", BOOT_SECONDS)
+    assert refused.startswith("ended before it had booted (")
+    assert "none-such" in refused
 
 
 async def test_a_firkin_that_puts_other_files_into_it_makes_another_image(tmp_path: Path) -> None:

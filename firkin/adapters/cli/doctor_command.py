@@ -35,9 +35,10 @@ Exit codes: 0; 1 when something that pods need is missing."""
 @click.pass_obj
 def command(services: CliServices, as_json: bool) -> int:
     from .check import Check, Verdict
-    from .machine_checks import machine_checks
+    from .machine_checks import kvm_check, machine_checks
 
-    checks: list[Check] = list(machine_checks(services.places(), services.kvm_obstacle(), services.vhost_obstacle()))
+    kvm = kvm_check(services.kvm_obstacle(), services.kvm_finding())
+    checks: list[Check] = list(machine_checks(services.places(), kvm, services.vhost_obstacle()))
     promises = asyncio.run(_promises(services))
     ready = all(check.verdict is not Verdict.MISSING for check in checks)
     if as_json:

@@ -29,12 +29,12 @@ _NAMESPACES = ("mnt", "pid", "uts", "ipc", "net", "cgroup")
 _VERSION_SECONDS = 10
 
 
-def machine_checks(places: Places, kvm_obstacle: str, vhost_obstacle: str) -> Iterator[Check]:
+def machine_checks(places: Places, kvm: Check, vhost_obstacle: str) -> Iterator[Check]:
     """Look at this machine, one check after the other.
 
     Args:
         places: where firkin keeps its files.
-        kvm_obstacle: why KVM cannot work, or "".
+        kvm: what `kvm_check` came to.
         vhost_obstacle: why the kernel's vsock device cannot be used, or "".
     """
     yield _python()
@@ -50,7 +50,8 @@ def machine_checks(places: Places, kvm_obstacle: str, vhost_obstacle: str) -> It
     yield _tool(path, "slirp4netns", "slirp4netns", "makes --network user", Verdict.NOTE, ["--version"])
     yield _space(places.state_dir)
     yield _writable("runtime directory", places.runtime_dir)
-    yield from _virtual_machines(path, kvm_obstacle)
+    yield _virtual_machines(path)
+    yield kvm
     yield _vsock(vhost_obstacle)
 
 
@@ -163,21 +164,29 @@ def _existing_parent(path: Path) -> Path:
     return next(each for each in (path, *path.parents) if each.exists())
 
 
-def _virtual_machines(path: str, kvm_obstacle: str) -> Iterator[Check]:
-    """Whether machines can run, what is missing for it, and how fast they are."""
+def _virtual_machines(path: str) -> Check:
+    """Whether machines can run, and what is missing for it."""
     lacking = [(name, package) for name, package in _MACHINE_TOOLS if shutil.which(name, path=path) is None]
     if lacking:
         packages = " ".join(package for _, package in lacking)
         detail = f"{', '.join(name for name, _ in lacking)} not installed; `--vmm qemu` needs all of them"
-        yield Check("virtual machines", Verdict.NOTE, detail, f"apt-get install {packages}")
-    else:
-        version = _version_line([shutil.which(_QEMU, path=path) or _QEMU, "--version"])
-        yield Check("virtual machines", Verdict.OK, f"{version}; choose them with --vmm qemu")
-    if kvm_obstacle:
-        detail = f"{kvm_obstacle}: machines run without it, some thirty times slower"
-        yield Check("kvm", Verdict.NOTE, detail)
-    else:
-        yield Check("kvm", Verdict.OK, "it opens, and the processor has it; the first machine proves it by a boot")
+        return Check("virtual machines", Verdict.NOTE, detail, f"apt-get install {packages}")
+    version = _version_line([shutil.which(_QEMU, path=path) or _QEMU, "--version"])
+    return Check("virtual machines", Verdict.OK, f"{version}; choose them with --vmm qemu")
+
+
+def kvm_check(obstacle: str, finding: str | None) -> Check:
+    """How fast machines are.
+
+    Args:
+        obstacle: why KVM cannot work, as far as a look tells; or "".
+        finding: what came of the last machine that was tried with it: "" when it ran, None when none was tried.
+    """
+    if obstacle or finding:
+        return Check("kvm", Verdict.NOTE, f"{obstacle or finding}: machines run without it, some thirty times slower")
+    if finding is None:
+        return Check("kvm", Verdict.OK, "it opens, and the processor has it; the first machine proves it by a boot")
+    return Check("kvm", Verdict.OK, "a machine was seen to run by it since this computer was started")
 
 
 def _vsock(vhost_obstacle: str) -> Check:

@@ -158,7 +158,8 @@ class LongLivedPods(NamedTuple):
 class CliServices(NamedTuple):
     """The parts of firkin that the commands call; each loads what it needs when it is called.
 
-    Those that take a path take that of a directory store, None for the machine's shared one.
+    Those that take a path take that of a directory store, None for the machine's shared one. `kvm_finding` is what came
+    of the last machine that was tried with KVM: "" when it ran, else why not, None when none was tried.
     """
 
     open_runtime: OpenRuntime
@@ -175,5 +176,6 @@ class CliServices(NamedTuple):
     guest_images: Callable[[], GuestImages]
     kept_guest_images: Callable[[], ReclaimableSpace]
     kvm_obstacle: Callable[[], str]
+    kvm_finding: Callable[[], str | None]
     vhost_obstacle: Callable[[], str]
     long_lived: LongLivedPods

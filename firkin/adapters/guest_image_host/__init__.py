@@ -2,5 +2,6 @@
 
 from .images import HostGuestImages
 from .kept_images import KeptGuestImages
+from .places import IMAGES
 
-__all__ = ["HostGuestImages", "KeptGuestImages"]
+__all__ = ["IMAGES", "HostGuestImages", "KeptGuestImages"]

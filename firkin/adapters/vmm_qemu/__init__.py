@@ -1,5 +1,5 @@
 """Sandboxes with a kernel of their own: virtual machines of QEMU."""
 
-from .vmm import QemuSettings, QemuVmm
+from .vmm import PROGRAM, QemuSettings, QemuVmm
 
-__all__ = ["QemuSettings", "QemuVmm"]
+__all__ = ["PROGRAM", "QemuSettings", "QemuVmm"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,10 +15,12 @@ from firkin.domain.json_decoding import decoded_json
 from firkin.ports.guest_image import GuestImage
 
 KVM, TCG = "kvm", "tcg"
-_DEVICE = Path("/dev/kvm")
+_DEVICE, _PROCESSOR = Path("/dev/kvm"), Path("/proc/cpuinfo")
 _CPU_FLAGS = frozenset({"vmx", "svm"})
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _PROBE_SECONDS = 10.0
+_LINE_CHARACTERS = 200
+_MEMORY = "kvm-probe.json"
 PROBE_PARAMETER = "firkin.probe"
 # What the initramfs says when it finds that parameter, before it switches the machine off.
 PROBE_ANSWER = b"firkin: this processor runs"
@@ -41,44 +43,65 @@ class _Finding(msgspec.Struct, frozen=True):
     reason: str
 
 
-async def best_acceleration(qemu: str, image: GuestImage, cache: Path) -> Acceleration:
-    """KVM when a machine has been seen to run by it, since this computer was started; else TCG, and why.
-
-    A device that opens proves nothing: there are computers where it does, and stock kernels hang. So a kernel is
-    booted once, within a bounded time, and `cache` remembers what came of it.
-    """
-    reason = kvm_obstacle()
-    if not reason:
-        reason = await _remembered_probe(qemu, image, cache)
-    return Acceleration(TCG, reason) if reason else Acceleration(KVM)
-
-
-def kvm_obstacle() -> str:
+def kvm_obstacle(device: Path = _DEVICE, processor: Path = _PROCESSOR) -> str:
     """Why KVM cannot work, as far as a look tells; "" when nothing speaks against it."""
     try:
-        os.close(os.open(_DEVICE, os.O_RDWR | os.O_CLOEXEC))
+        os.close(os.open(device, os.O_RDWR | os.O_CLOEXEC))
     except OSError as error:
         absent = error.errno == errno.ENOENT
-        return f"there is no {_DEVICE}" if absent else f"{_DEVICE} cannot be opened: {error.strerror}"
-    flags = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags")), "")
+        return f"there is no {device}" if absent else f"{device} cannot be opened: {error.strerror}"
+    flags = next((line for line in processor.read_text().splitlines() if line.startswith("flags")), "")
     if not _CPU_FLAGS & set(flags.split()):
-        return f"{_DEVICE} opens, but this processor offers no virtualisation (neither vmx nor svm)"
+        return f"{device} opens, but this processor offers no virtualisation (neither vmx nor svm)"
     return ""
 
 
-async def _remembered_probe(qemu: str, image: GuestImage, cache: Path) -> str:
-    subject = _subject(qemu, image)
-    known = _known_finding(cache)
-    if known is not None and known.subject == subject:
-        return known.reason
-    runs = await machine_runs(qemu, image, KVM)
-    reason = "" if runs else f"{_DEVICE} opens, but a machine that uses it did not boot within {_PROBE_SECONDS:g} s"
-    _remember(cache, _Finding(subject, reason))
+async def best_acceleration(
+    qemu: str, image: GuestImage, obstacle: Callable[[], str] = kvm_obstacle, seconds: float = _PROBE_SECONDS
+) -> Acceleration:
+    """KVM when a machine has been seen to run by it, since this computer was started; else TCG, and why.
+
+    A device that opens proves nothing: there are computers where it does, and stock kernels hang. So a kernel is
+    booted once, within `seconds`, and a file beside the image remembers what came of it.
+    """
+    reason = obstacle() or await _remembered_probe(qemu, image, seconds)
+    return Acceleration(TCG, reason) if reason else Acceleration(KVM)
+
+
+def remembered_finding(qemu: str, images: Path) -> str | None:
+    """What came of the newest probe of this QEMU since the computer was started; nothing is run.
+
+    Args:
+        qemu: its program.
+        images: a directory with a directory for each guest image.
+
+    Returns:
+        "" when a machine was seen to run, else why not; None when none was probed.
+    """
+    beginning = _subject(qemu, "")
+    newest, reason = 0, None
+    for path in images.glob(f"*/{_MEMORY}"):
+        known = _known_finding(path)
+        if known is not None and known.subject.startswith(beginning):
+            with suppress(FileNotFoundError):
+                if (written := path.stat().st_mtime_ns) > newest:
+                    newest, reason = written, known.reason
     return reason
 
 
-def _subject(qemu: str, image: GuestImage) -> str:
-    return f"{_BOOT_ID.read_text().strip()} {qemu} {os.stat(qemu).st_mtime_ns} {image.key}"
+async def _remembered_probe(qemu: str, image: GuestImage, seconds: float) -> str:
+    subject, memory = _subject(qemu, image.key), image.root.with_name(_MEMORY)
+    known = _known_finding(memory)
+    if known is not None and known.subject == subject:
+        return known.reason
+    failure = await boot_failure(qemu, image, KVM, seconds)
+    reason = f"{_DEVICE} opens, but a machine that uses it {failure}" if failure else ""
+    _remember(memory, _Finding(subject, reason))
+    return reason
+
+
+def _subject(qemu: str, image_key: str) -> str:
+    return f"{_BOOT_ID.read_text().strip()} {qemu} {os.stat(qemu).st_mtime_ns} {image_key}"
 
 
 def _known_finding(cache: Path) -> _Finding | None:
@@ -95,8 +118,8 @@ def _remember(cache: Path, finding: _Finding) -> None:
         aside.rename(cache)
 
 
-async def machine_runs(qemu: str, image: GuestImage, accelerator: str, seconds: float = _PROBE_SECONDS) -> bool:
-    """Boot the guest's kernel, no further than its initramfs, and tell whether it got there in time."""
+async def boot_failure(qemu: str, image: GuestImage, accelerator: str, seconds: float = _PROBE_SECONDS) -> str:
+    """Boot the guest's kernel, no further than its initramfs: "" when it got there in time, else what it did."""
     process = await asyncio.create_subprocess_exec(
         *_probe_command(qemu, image, accelerator),
         stdin=asyncio.subprocess.DEVNULL,
@@ -106,13 +129,19 @@ async def machine_runs(qemu: str, image: GuestImage, accelerator: str, seconds: 
     try:
         async with asyncio.timeout(seconds):
             output, _ = await process.communicate()
-            return PROBE_ANSWER in output
     except TimeoutError:
-        return False
+        return f"did not boot within {seconds:g} s"
     finally:
         with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
+    return "" if PROBE_ANSWER in output else f"ended before it had booted ({_last_line(output)})"
+
+
+def _last_line(output: bytes) -> str:
+    lines = output.decode(errors="replace").split("\n")
+    said = next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+    return "".join(filter(str.isprintable, said))[:_LINE_CHARACTERS]
 
 
 def _probe_command(qemu: str, image: GuestImage, accelerator: str) -> Sequence[str]:

@@ -16,6 +16,7 @@ from firkin.domain.mounts import Mount
 from firkin.domain.reports import SandboxExit, SandboxState
 from firkin.host_side.console import Console
 
+from .acceleration import Acceleration
 from .guest_line import GuestLine
 from .monitor import Monitor
 from .process import QemuProcess
@@ -38,6 +39,7 @@ class MachineParts(msgspec.Struct, frozen=True):
     monitor: Monitor
     line: GuestLine
     link: VsockLink
+    acceleration: Acceleration
 
 
 class QemuSandbox:
@@ -86,6 +88,11 @@ class QemuSandbox:
     def vsock(self) -> VsockChoice:
         """What carries the streams, and why not the host kernel's device."""
         return self._parts.link.choice
+
+    @property
+    def acceleration(self) -> Acceleration:
+        """What runs the guest's instructions, and why not KVM."""
+        return self._parts.acceleration
 
     @property
     def qemu_pid(self) -> int:

@@ -41,7 +41,7 @@ from .vsock_link import OpenVsock, opened_vsock
 
 DEFAULT_SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEFAULT_MEMORY = Size.gib(1)
-_PROGRAM = "qemu-system-x86_64"
+PROGRAM = "qemu-system-x86_64"
 _STOP_SECONDS = 5.0
 _EXIT_SECONDS = 2.0
 _CPUS_WITH_KVM = 2
@@ -115,7 +115,7 @@ class QemuVmm:
             raise UnsupportedFeature("a directory store", reason)
         if request.host_paths:
             raise UnsupportedFeature("hostPath", "a virtual machine sees no files of its host")
-        qemu = self._tool(_PROGRAM, "running virtual machines", "qemu-system-x86")
+        qemu = self._tool(PROGRAM, "running virtual machines", "qemu-system-x86")
         setpriv = self._tool("setpriv", "running virtual machines", "util-linux")
         own_kernel = request.config.kernel or self._settings.kernel
         async with _undone_whole() as stack:
@@ -153,7 +153,7 @@ class QemuVmm:
             process = QemuProcess(command, console, self._search_path, setpriv, link.inherited)
             stack.push_async_callback(process.close)
             await _came_up(process, monitor, console, request.config.boot_timeout_seconds)
-            parts = MachineParts(process, console, monitor, line, link)
+            parts = MachineParts(process, console, monitor, line, link, acceleration)
             sandbox = QemuSandbox(directory, _store_mount(request), parts, started)
             watching = TaskScope()
             stack.push_async_callback(watching.aclose)
@@ -165,7 +165,7 @@ class QemuVmm:
     async def _acceleration(self, qemu: str, image: GuestImage) -> Acceleration:
         wanted = self._settings.acceleration
         if wanted == AUTO:
-            return await best_acceleration(qemu, image, image.root.with_name("kvm-probe.json"))
+            return await best_acceleration(qemu, image)
         return Acceleration(wanted)
 
     def _tool(self, name: str, purpose: str, package: str) -> str:

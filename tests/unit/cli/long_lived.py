@@ -41,6 +41,7 @@ def run_over(registry: MemoryPodRegistry, *arguments: str) -> int:
         guest_images=unused,
         kept_guest_images=unused,
         kvm_obstacle=unused,
+        kvm_finding=unused,
         vhost_obstacle=unused,
         long_lived=long_lived_in_memory(registry),
     )

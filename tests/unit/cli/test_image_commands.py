@@ -98,6 +98,7 @@ def _services(world: _World, runtime: Callable[..., AbstractAsyncContextManager[
         guest_images=unused,
         kept_guest_images=unused,
         kvm_obstacle=unused,
+        kvm_finding=unused,
         vhost_obstacle=unused,
         long_lived=long_lived_in_memory(),
     )

@@ -89,6 +89,7 @@ def memory_services(agent: Callable[[Sequence[str]], int], *, traceback: bool = 
         guest_images=lambda: HostGuestImages(Path("/nowhere"), "/bin"),
         kept_guest_images=lambda: KeptGuestImages(Path("/nowhere")),
         kvm_obstacle=lambda: "",
+        kvm_finding=lambda: None,
         vhost_obstacle=lambda: "",
         long_lived=long_lived_in_memory(),
     )
