@@ -23,8 +23,10 @@ _BUILD_HELP = """Build what virtual machines boot from, unless it is there alrea
 
 A guest image holds a kernel, drivers, and a read-only root with the guest agent: made of this machine's own files
 (interpreter, firkin, crun, e2fsprogs), so that both sides of a sandbox are of one version. It is kept by its content,
-and built again by itself when one of those files has changed. The kernel is Debian's for cloud machines, downloaded
-once by apt, unless --kernel names another; that one's modules are looked for beside it and in /lib/modules.
+and built again by itself when one of those files has changed. It lies in the state directory and not in a cache, as
+machines run from it: `firkin guest prune` gives back what none runs from, which a cleaner of caches could not tell.
+The kernel is Debian's for cloud machines, downloaded once by apt, unless --kernel names another; that one's modules are
+looked for beside it and in /lib/modules.
 
 \b
   firkin guest build

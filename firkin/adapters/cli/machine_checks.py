@@ -47,7 +47,7 @@ def machine_checks(places: Places, kvm: Check, vhost_obstacle: str) -> Iterator[
     yield _tool(path, "unshare", "util-linux", "makes the sandbox", Verdict.MISSING, ["--version"])
     yield _tool(path, "mke2fs", "e2fsprogs", "makes ext4 stores", Verdict.NOTE, ["-V"])
     yield _tool(path, "catatonit", "catatonit", "is the init of containers that want one", Verdict.NOTE, ["--version"])
-    yield _tool(path, "slirp4netns", "slirp4netns", "makes --network user", Verdict.NOTE, ["--version"])
+    yield _tool(path, "slirp4netns", "slirp4netns", "makes --network user of namespaces", Verdict.NOTE, ["--version"])
     yield _space(places.state_dir)
     yield _writable("runtime directory", places.runtime_dir)
     yield _virtual_machines(path)

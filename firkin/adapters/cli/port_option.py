@@ -44,7 +44,7 @@ network_option = click.option(
     type=click.Choice(("none", "user")),
     default="none",
     show_default=True,
-    help="What the pod reaches: nothing, or with `user` whatever this machine does, by slirp4netns.",
+    help="What the pod reaches: nothing, or with `user` whatever this machine does, by slirp4netns or a VM's QEMU.",
 )
 
 
