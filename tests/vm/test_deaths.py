@@ -29,6 +29,7 @@ from .machines import BOOT_SECONDS, SMALL, machine_runtime, qemu_vmm, small_mach
 pytestmark = pytest.mark.real_time
 
 _PIDFD_GETFD = 438
+_LOOK_SECONDS = 0.02
 
 SOON = 30.0
 """Seconds in which a death is told: what is waited for takes none of them on a quiet machine."""
@@ -65,19 +66,43 @@ def _cut_connection(pid: int, name: str) -> None:
         os.close(process)
 
 
+async def _qemu_below(directory: Path) -> int:
+    """The process of the machine whose files lie there, as soon as there is one."""
+    for _ in range(int(BOOT_SECONDS / _LOOK_SECONDS)):
+        for pid in _qemus_below(directory):
+            return pid
+        await asyncio.sleep(_LOOK_SECONDS)
+    raise TimeoutError(f"no machine starts below {directory}")
+
+
+def _qemus_below(directory: Path) -> list[int]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            command = path.read_bytes()
+            if b"qemu-system" in command and os.fsencode(directory) in command:
+                found.append(int(path.parent.name))
+    return found
+
+
 async def test_a_killed_qemu_ends_what_waits_and_what_comes_with_its_status(tmp_path: Path, busybox_image: str) -> None:
     async with _nothing_left(tmp_path), machine_runtime(tmp_path) as runtime:
         bundle = await runtime.images.resolve(busybox_image)
-        spec = firkin.PodBuilder("pod-1", small_machine()).container(shell("a", bundle, "sleep 999")).build()
+        # Its kernel is not quiet: there is something to tell.
+        config = VmConfig(memory=SMALL, boot_timeout_seconds=BOOT_SECONDS, command_line_extra=("loglevel=7",))
+        spec = firkin.PodBuilder("pod-1", config).container(shell("a", bundle, "sleep 999")).build()
         pod = await runtime.spawn(spec)
         waiting = asyncio.ensure_future(pod.wait_container("a"))
+        said = _machine(pod).console_tail.splitlines()[-1]
         os.kill(_machine(pod).qemu_pid, signal.SIGKILL)
         async with asyncio.timeout(SOON):
-            with pytest.raises(SandboxDied) as died:
+            with pytest.raises(SandboxDied) as pending:
                 await waiting
-            assert (died.value.exit_status, died.value.phase) == (-signal.SIGKILL, "running")
-            with pytest.raises(SandboxDied):
+            with pytest.raises(SandboxDied) as later:
                 await pod.store_used_bytes()
+            for died in (pending.value, later.value):
+                assert (died.exit_status, died.phase) == (-signal.SIGKILL, "running")
+                assert said in died.console_tail
             await pod.stop()
 
 
@@ -168,6 +193,7 @@ async def test_a_kernel_that_is_none_fails_the_boot_with_qemus_words(tmp_path: P
         with pytest.raises(BootFailed, match="exited with status 1") as failed:
             await runtime.spawn(firkin.PodBuilder("pod-1", config).build())
     assert "kernel" in failed.value.console_tail
+    assert (failed.value.phase, failed.value.exit_status) == ("boot", 1)
 
 
 async def test_a_root_that_is_none_ends_the_boot_with_what_the_guest_said(tmp_path: Path) -> None:
@@ -176,6 +202,17 @@ async def test_a_root_that_is_none_ends_the_boot_with_what_the_guest_said(tmp_pa
         with pytest.raises(BootFailed) as failed:
             await runtime.spawn(firkin.PodBuilder("pod-1", config).build())
     assert "panic" in failed.value.console_tail
+    assert failed.value.phase == "boot"
+
+
+async def test_a_qemu_that_is_killed_while_its_machine_boots_fails_the_boot_with_its_status(tmp_path: Path) -> None:
+    async with _nothing_left(tmp_path), machine_runtime(tmp_path) as runtime:
+        spawning = asyncio.ensure_future(runtime.spawn(firkin.PodBuilder("pod-1", small_machine()).build()))
+        os.kill(await _qemu_below(tmp_path), signal.SIGKILL)
+        async with asyncio.timeout(SOON):
+            with pytest.raises(BootFailed) as failed:
+                await spawning
+    assert (failed.value.phase, failed.value.exit_status) == ("boot", -signal.SIGKILL)
 
 
 async def test_a_host_that_is_killed_takes_its_machine_with_it(tmp_path: Path) -> None:

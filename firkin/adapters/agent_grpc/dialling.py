@@ -45,7 +45,8 @@ async def dialled_agent(session: AgentSession, timeout_seconds: float, prefer_ag
     except TimeoutError:
         raise await _late(session, timeout_seconds) from None
     except SandboxDied as died:
-        failed = BootFailed(_OPERATION, f"the sandbox ended: {died.reason}", died.console_tail)
+        reason = f"the sandbox ended: {died.reason}"
+        failed = BootFailed(_OPERATION, reason, died.console_tail, died.phase, died.exit_status)
         raise failed.during(_OPERATION, outcome=Outcome.DID_NOT) from died
 
 
@@ -55,7 +56,7 @@ async def _late(session: AgentSession, timeout_seconds: float) -> BootFailed:
     if state is None:
         failed = BootFailed(_OPERATION, reason)
     else:
-        failed = BootFailed(_OPERATION, f"{reason}; {state.condition}", state.console_tail)
+        failed = BootFailed(_OPERATION, f"{reason}; {state.condition}", state.console_tail, state.phase)
     return failed.during(_OPERATION, outcome=Outcome.DID_NOT)
 
 

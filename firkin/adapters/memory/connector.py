@@ -34,7 +34,8 @@ class MemoryAgentConnector:
             raise TypeError(f"an agent in memory needs a MemorySandbox, not {type(sandbox).__name__}")
         await self.world.faults.reach("agents.connect")
         if sandbox.ended is not None:
-            raise BootFailed("connect", sandbox.ended.reason)
+            end = sandbox.ended
+            raise BootFailed("connect", end.reason, end.console_tail, end.phase, end.exit_status)
         self.world.connections += 1
         try:
             await self.world.faults.reach("agents.connect", after=True)

@@ -241,4 +241,5 @@ async def _came_up(process: QemuProcess, monitor: Monitor, console: Console, tim
 
 
 def _exited(process: QemuProcess, console: Console) -> BootFailed:
-    return BootFailed("start QEMU", f"it exited with status {process.exit_status}", console.tail)
+    status = process.exit_status
+    return BootFailed("start QEMU", f"it exited with status {status}", console.tail, exit_status=status)

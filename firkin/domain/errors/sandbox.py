@@ -15,16 +15,27 @@ class SandboxError(FirkinError):
 
 
 class BootFailed(SandboxError):
-    """The sandbox did not come up; `console_tail` holds the last lines it wrote."""
+    """The sandbox did not come up.
+
+    Attributes:
+        step: what of the boot failed, as an operation ("connect to vminitd").
+        console_tail: the last lines that the sandbox wrote.
+        phase: of its life when it ended or was given up, as of SandboxDied; `boot` unless its agent listened already.
+        exit_status: of the process that held it, negative for a signal; None when it has not ended, or is not known.
+    """
 
     code = "boot-failed"
 
-    def __init__(self, phase: str, reason: str, console_tail: str = "") -> None:
+    def __init__(
+        self, step: str, reason: str, console_tail: str = "", phase: str = "", exit_status: int | None = None
+    ) -> None:
         tail = f"\nlast lines of its console:\n{console_tail}" if console_tail else ""
-        super().__init__(f"sandbox failed to boot ({phase}): {reason}{tail}")
-        self.phase = phase
+        super().__init__(f"sandbox failed to boot ({step}): {reason}{tail}")
+        self.step = step
         self.reason = reason
         self.console_tail = console_tail
+        self.phase = phase or "boot"
+        self.exit_status = exit_status
 
 
 class GuestImageFailed(SandboxError):

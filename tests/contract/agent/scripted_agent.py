@@ -58,9 +58,9 @@ class FakeSandbox:
         self.die("stopped")
         return self._ended.result()
 
-    def die(self, reason: str, console_tail: str = "") -> None:
+    def die(self, reason: str, console_tail: str = "", phase: str = "", exit_status: int | None = None) -> None:
         if not self._ended.done():
-            self._ended.set_result(SandboxExit(reason, console_tail))
+            self._ended.set_result(SandboxExit(reason, console_tail, phase, exit_status))
 
 
 class PausedSandbox(FakeSandbox):

@@ -85,16 +85,24 @@ async def test_a_sandbox_that_ends_before_its_agent_answers_failed_to_boot(tmp_p
     async with asyncio.TaskGroup() as group:
         connecting = group.create_task(_failure_of_connecting(sandbox, 10))
         await asyncio.sleep(0.05)
-        sandbox.die("exit code 1", "ImportError: no module")
+        sandbox.die("exit code 1", "ImportError: no module", "boot", 1)
     error = connecting.result()
     assert "exit code 1" in error.reason
-    assert error.console_tail == "ImportError: no module"
+    assert (error.console_tail, error.phase, error.exit_status) == ("ImportError: no module", "boot", 1)
+
+
+async def test_a_sandbox_that_ends_between_listening_and_the_first_answer_tells_its_phase(tmp_path: Path) -> None:
+    sandbox = FakeSandbox(tmp_path)
+    sandbox.die("killed", "", "running", -9)
+    error = await _failure_of_connecting(sandbox, 10)
+    assert (error.step, error.phase, error.exit_status) == ("connect to vminitd", "running", -9)
 
 
 async def test_an_agent_that_does_not_answer_in_time_failed_to_boot(tmp_path: Path) -> None:
     begun = time.perf_counter()
     error = await _failure_of_connecting(FakeSandbox(tmp_path), 0.2)
     assert "0.2 s" in error.reason
+    assert (error.phase, error.exit_status) == ("boot", None)
     assert time.perf_counter() - begun < 2
 
 
@@ -142,7 +150,7 @@ async def _connect_once(directory: Path) -> None:
 async def test_a_boot_that_never_comes_to_its_agent_is_told_with_how_the_sandbox_is(tmp_path: Path) -> None:
     failed = await _failure_of_connecting(PausedSandbox(tmp_path), 0.1)
     assert failed.reason.endswith("; its machine is paused in the phase 'running'")
-    assert failed.console_tail == "the last line"
+    assert (failed.console_tail, failed.phase, failed.exit_status) == ("the last line", "running", None)
 
 
 async def _failure_of_connecting(sandbox: FakeSandbox, timeout_seconds: float) -> BootFailed:

@@ -9,7 +9,7 @@ import pytest
 from grpc import GenericRpcHandler, HandlerCallDetails, RpcMethodHandler, unary_unary_rpc_method_handler
 
 from firkin.adapters.supervisor_grpc.errors import answering, raising_again
-from firkin.domain.errors import FirkinError, SandboxDied
+from firkin.domain.errors import BootFailed, FirkinError, SandboxDied
 from firkin.domain.ids import PodId
 
 pytestmark = pytest.mark.real_time
@@ -60,7 +60,16 @@ async def test_an_error_arrives_however_long_the_console_was(tmp_path: Path, siz
         assert str(told).endswith("the last line")
 
 
-async def test_a_short_error_arrives_as_it_was(tmp_path: Path) -> None:
-    error = SandboxDied("killed", "one\ntwo", "boot", -9).during("use pod", pod_id="pod-1")
+@pytest.mark.parametrize(
+    "error",
+    [
+        SandboxDied("killed", "one\ntwo", "running", -9),
+        BootFailed("start QEMU", "it exited with status 1", "one\ntwo", exit_status=1),
+        BootFailed("connect to vminitd", "the sandbox ended: killed", "", "running", -9),
+    ],
+    ids=["died", "never came up", "ended before it answered"],
+)
+async def test_a_short_error_arrives_as_it_was(tmp_path: Path, error: SandboxDied | BootFailed) -> None:
+    error = error.during("use pod", pod_id="pod-1")
     told = await _told(tmp_path, error)
     assert (str(told), told.args, vars(told)) == (str(error), error.args, vars(error))

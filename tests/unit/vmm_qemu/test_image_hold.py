@@ -116,4 +116,5 @@ async def test_qemu_starts_while_the_image_is_held_and_a_failed_boot_lets_go_of_
         async with vmm.booted(request):
             pass
     assert failed.value.console_tail.split() == ["held"]
+    assert (failed.value.step, failed.value.phase, failed.value.exit_status) == ("start QEMU", "boot", 1)
     assert _is_free(image)
