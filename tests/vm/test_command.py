@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import re
+import socket
 from pathlib import Path
 
-from tests.end_to_end.command import Command
+from tests.end_to_end.command import Command, finished
 from tests.images.cache import cache_directory
 
 from .machines import guest_images
@@ -37,6 +40,44 @@ def test_the_timings_of_a_pod_tell_the_phases_of_its_machines_boot(tmp_path: Pat
     phases = [line.split()[2] for line in done.stderr.splitlines() if line.startswith("p (boot)")]
     assert phases == ["qemu", "kernel", "initramfs", "root", "interpreter", "machine", "imports", "listen"]
     assert firkin.leftovers() == []
+
+
+def test_the_first_run_builds_what_machines_boot_from_and_its_pod_has_a_port_and_the_network(
+    tmp_path: Path, busybox_image: str
+) -> None:
+    kept, firkin = asyncio.run(guest_images().image()), Command(tmp_path)
+    guest = firkin.state_dir / "guest"
+    guest.mkdir(parents=True)
+    (guest / "kernels").symlink_to(kept.kernel.parents[2] / "kernels")
+    script = "cat /etc/resolv.conf; echo hello | nc -l -p 8080"
+    options = ("--vmm", "qemu", "--memory", "256MiB", "--network", "user", "-p", "8080")
+    with firkin.started("run", *options, busybox_image, "--", "sh", "-c", script) as process:
+        assert process.stderr is not None
+        told = list[str]()
+        while not (port := re.search(r"port 8080 of the pod is 127\.0\.0\.1:(\d+) here", "".join(told))):
+            told.append(process.stderr.readline().decode())
+            assert told[-1], told
+        assert _heard(firkin, int(port[1])) == b"hello\n"
+        done = finished(process)
+    assert (done.code, done.stdout) == (0, b"nameserver 10.0.2.3\n")
+    assert "firkin: guest image: packing the guest's root filesystem\n" in told
+    assert firkin.leftovers() == []
+    built = firkin.run("guest", "build")
+    assert (built.code, built.stderr) == (0, "")
+    assert f"root  {guest.resolve() / 'images' / kept.key / 'root.erofs'}\n" in built.stdout.decode()
+
+
+def _heard(firkin: Command, port: int) -> bytes:
+    """What a server of the pod says, once it listens there."""
+    said = [b""]
+
+    def is_heard() -> bool:
+        with contextlib.suppress(ConnectionError), socket.create_connection(("127.0.0.1", port)) as connection:
+            said.append(connection.makefile("rb").read())
+        return bool(said[-1])
+
+    firkin.until(is_heard)
+    return said[-1]
 
 
 def test_the_image_of_a_machine_that_runs_is_told_as_in_use_and_cannot_be_removed(

@@ -1,15 +1,17 @@
-"""`firkin guest list`, `rm` and `prune`."""
+"""`firkin guest build`, `list`, `rm` and `prune`."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
 from firkin.adapters.cli import run_program
-from firkin.adapters.memory import MemoryReclaimableSpace
+from firkin.adapters.memory import Faults, MemoryGuestImages, MemoryReclaimableSpace
+from firkin.domain.errors import GuestImageFailed
 from firkin.domain.reclaiming import Reclaimable, ReclaimableKind
 
 from .test_program import memory_services
@@ -19,11 +21,12 @@ OLD = Reclaimable(ReclaimableKind.GUEST_IMAGE, "3f9b", 2 << 20, 0.0)
 KERNEL = Reclaimable(ReclaimableKind.GUEST_KERNEL, "linux-image-6.1", 1 << 20, 43200.0)
 
 
-def run(space: MemoryReclaimableSpace, *words: str) -> int:
-    def agent(_: Sequence[str]) -> NoReturn:
-        raise AssertionError("nobody asked for an agent")
+def nobody(_: Sequence[str]) -> NoReturn:
+    raise AssertionError("nobody asked for an agent")
 
-    return run_program(["guest", *words], memory_services(agent)._replace(kept_guest_images=lambda: space))
+
+def run(space: MemoryReclaimableSpace, *words: str) -> int:
+    return run_program(["guest", *words], memory_services(nobody)._replace(kept_guest_images=lambda: space))
 
 
 @pytest.fixture
@@ -86,3 +89,44 @@ def test_pruning_tells_why_each_thing_goes_or_stays(
     assert "a machine runs from it" in said
     assert run(space, "prune", "--keep-bytes", "5MiB") == 0
     assert set(left(space, capsys)) == {"3f2a", "linux-image-6.1"}
+
+
+def build(directory: Path, *words: str) -> int:
+    services = memory_services(nobody)._replace(guest_images=lambda: MemoryGuestImages(directory / "images"))
+    return run_program(["guest", "build", *words], services)
+
+
+def test_building_tells_its_steps_and_where_the_image_is_and_does_nothing_twice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert build(tmp_path) == 0
+    out, err = capsys.readouterr()
+    assert err == "firkin: guest image: writing a few bytes\n"
+    places = [line.split("  ")[:2] for line in out.splitlines()]
+    assert [what for what, _ in places] == ["kernel", "initramfs", "root"]
+    assert all(Path(place).is_file() for _, place in places)
+    assert build(tmp_path) == 0
+    assert capsys.readouterr() == (out, "")
+
+
+def test_another_kernel_makes_another_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build(tmp_path)
+    usual = capsys.readouterr().out
+    kernel = tmp_path / "vmlinuz"
+    kernel.write_bytes(b"a kernel of one's own")
+    assert build(tmp_path, "--kernel", str(kernel)) == 0
+    own = capsys.readouterr().out
+    assert own != usual
+    assert Path(own.splitlines()[0].split("  ")[1]).read_bytes() == kernel.read_bytes()
+
+
+def test_a_kernel_that_is_not_there_or_cannot_be_used_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert build(tmp_path, "--kernel", str(tmp_path / "absent")) == 2
+    assert "absent' does not exist" in capsys.readouterr().err
+    faults = Faults()
+    faults.fail("guest_images.image", GuestImageFailed("read the kernel", "it is none"))
+    services = memory_services(nobody)._replace(guest_images=lambda: MemoryGuestImages(tmp_path / "images", faults))
+    assert run_program(["guest", "build"], services) == 125
+    assert "guest image cannot be made: failed to read the kernel: it is none" in capsys.readouterr().err
