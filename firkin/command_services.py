@@ -82,6 +82,12 @@ def _allowed(further: Sequence[Path]) -> list[str]:
     return [str(path) for path in (*load_config().allow_host_paths, *further)]
 
 
+def _image_schemes() -> list[str]:
+    from firkin.config import load_config
+
+    return [source for source in load_config().image_sources if isinstance(source, str)]
+
+
 async def _read_pod(
     text: str,
     source: str,
@@ -93,7 +99,7 @@ async def _read_pod(
     from firkin.adapters.pod_manifest import load_manifest, pod_spec
     from firkin.domain.process import Stdio, StdioOptions
 
-    manifest = load_manifest(text, source, _allowed(allow_host_paths))
+    manifest = load_manifest(text, source, _allowed(allow_host_paths), _image_schemes())
     stdio = StdioOptions(Stdio.NULL, Stdio.PIPED, Stdio.PIPED)
     return await pod_spec(manifest, resolve, vm_config=vm_config, pod_store=pod_store, stdio=stdio)
 
@@ -101,7 +107,8 @@ async def _read_pod(
 def _check_pod(text: str, source: str, allow_host_paths: Sequence[Path]) -> Sequence[FieldVerdict]:
     from firkin.adapters.pod_manifest import check_manifest
 
-    return [FieldVerdict(*report) for report in check_manifest(text, source, _allowed(allow_host_paths))]
+    reports = check_manifest(text, source, _allowed(allow_host_paths), _image_schemes())
+    return [FieldVerdict(*report) for report in reports]
 
 
 def _apply_layer(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pwd
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -222,8 +224,10 @@ def _config_file(variables: Mapping[str, str]) -> Path | None:
     named = variables.get("FIRKIN_CONFIG")
     if named:
         return Path(named)
-    personal = _xdg(variables, "XDG_CONFIG_HOME", ".config") / "firkin" / "firkin.toml"
-    return next((path for path in (personal, SYSTEM_CONFIG_FILE) if path.is_file()), None)
+    found = [SYSTEM_CONFIG_FILE]
+    with contextlib.suppress(ConfigurationError):  # who has no home has no file in it
+        found.insert(0, _xdg(variables, "XDG_CONFIG_HOME", ".config") / "firkin" / "firkin.toml")
+    return next((path for path in found if path.is_file()), None)
 
 
 def _read_settings(path: Path) -> _FileSettings:
@@ -270,5 +274,13 @@ def _xdg(variables: Mapping[str, str], name: str, below_home: str) -> Path:
     value = variables.get(name, "")
     if value.startswith("/"):
         return Path(value)
-    home = variables.get("HOME")
-    return (Path(home) if home else Path.home()) / below_home
+    return _home(variables) / below_home
+
+
+def _home(variables: Mapping[str, str]) -> Path:
+    if home := variables.get("HOME"):
+        return Path(home)
+    try:
+        return Path(pwd.getpwuid(os.geteuid()).pw_dir)
+    except KeyError:
+        raise ConfigurationError(f"HOME is not set, and user {os.geteuid()} has no home directory: set HOME") from None

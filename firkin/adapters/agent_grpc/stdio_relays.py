@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import select
 import socket
 import threading
 
 _CHUNK_BYTES = 65536
+_LOG = logging.getLogger("firkin.streams")
 
 
 class _Signals:
@@ -86,8 +88,11 @@ class OutputRelay:
             while data := self._socket.recv(_CHUNK_BYTES):
                 _write_all(self._host_fd, data)
                 self._signals.advance(len(data))
-        except OSError:
+        except ConnectionError:
             pass  # the caller's reader went away: closing tells the process so, as a pipe would
+        except OSError as error:
+            # The process may have ended well already, so that nothing else would tell.
+            _LOG.warning("output is lost: descriptor %d cannot be written: %s", self._host_fd, error.strerror)
         finally:
             self._socket.close()
             self._signals.end()

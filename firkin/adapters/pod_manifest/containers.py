@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -35,9 +35,10 @@ _SCHEMES_OF_FILES = ("oci", "docker-archive")
 
 
 class PodContext(msgspec.Struct, frozen=True):
-    """What the containers of a pod are read with."""
+    """What the containers of a pod are read with; without `image_schemes` any reference may be one."""
 
     source: str
+    image_schemes: Sequence[str]
     facts: PodFacts
     volumes: Mapping[str, Volume]
     security: PodSecurity
@@ -49,7 +50,7 @@ def read_container(item: Field, pod: PodContext, *, is_init: bool) -> ManifestCo
     own = ("restartPolicy",) if is_init else ()
     fields = item.fields((*_FIELDS, *own) if is_init and not is_sidecar else (*_FIELDS, *own, *_MAIN_FIELDS), _INERT)
     name = made(item.required(fields, "name"), ContainerId)
-    image = made(item.required(fields, "image"), lambda text: _located_image(text, pod.source))
+    image = made(item.required(fields, "image"), lambda text: _located_image(text, pod))
     port_forwards = read_port_forwards(fields.get("ports"))
     ports = named_ports(fields.get("ports"))
     resources, layer_bytes = _resources(fields.get("resources"))
@@ -92,12 +93,18 @@ def _flag(field: Field | None) -> bool:
     return field is not None and field.boolean() is True
 
 
-def _located_image(image: str, source: str) -> str:
+def _located_image(image: str, pod: PodContext) -> str:
     """Make a relative path of an image relative to the directory of the manifest."""
     if not image:
         raise ValueError("the image is empty")
     scheme, _, path = image.partition(":")
-    directory = os.path.dirname(source)
+    if pod.image_schemes and (scheme not in pod.image_schemes or not path):
+        known = ", ".join(f"{each}:" for each in pod.image_schemes)
+        raise ValueError(
+            f"{image!r} does not begin with the scheme of an image source; there are: {known} "
+            "(`firkin image import` keeps an image of this machine as image:NAME)"
+        )
+    directory = os.path.dirname(pod.source)
     if scheme not in _SCHEMES_OF_FILES or not path or not directory:
         return image
     return f"{scheme}:{os.path.join(directory, path)}"

@@ -34,7 +34,9 @@ _POD_FIELDS = (
 )  # fmt: skip
 
 
-def load_manifest(text: str, source: str, allow_host_paths: Sequence[str] = ()) -> PodManifest:
+def load_manifest(
+    text: str, source: str, allow_host_paths: Sequence[str] = (), image_schemes: Sequence[str] = ()
+) -> PodManifest:
     """Read a Kubernetes Pod manifest, with the ConfigMaps and Secrets of the same file.
 
     What is absent is as in Kubernetes: `restartPolicy` Always, `terminationGracePeriodSeconds` 30.
@@ -43,25 +45,30 @@ def load_manifest(text: str, source: str, allow_host_paths: Sequence[str] = ()) 
         text: YAML, at most 1 MiB.
         source: the file it comes from: errors name it, and its directory is where relative images lie.
         allow_host_paths: what of the host it may mount, with everything below.
+        image_schemes: what references of images may begin with; empty where that shows when they are resolved.
 
     Raises:
         ManifestError: with every problem: broken YAML, wrong types, and each field that firkin does not honour.
     """
     problems = Problems(source)
-    manifest = _loaded(text, source, problems, allow_host_paths)
+    manifest = _loaded(text, source, problems, allow_host_paths, image_schemes)
     if manifest is None or problems:
         raise problems.error()
     return manifest
 
 
-def check_manifest(text: str, source: str, allow_host_paths: Sequence[str] = ()) -> tuple[FieldReport, ...]:
-    """What becomes of each field of a manifest, in the order of its lines."""
+def check_manifest(
+    text: str, source: str, allow_host_paths: Sequence[str] = (), image_schemes: Sequence[str] = ()
+) -> tuple[FieldReport, ...]:
+    """What becomes of each field of a manifest, in the order of its lines; see `load_manifest`."""
     problems = Problems(source)
-    _loaded(text, source, problems, allow_host_paths)
+    _loaded(text, source, problems, allow_host_paths, image_schemes)
     return problems.reports()
 
 
-def _loaded(text: str, source: str, problems: Problems, allow_host_paths: Sequence[str]) -> PodManifest | None:
+def _loaded(
+    text: str, source: str, problems: Problems, allow_host_paths: Sequence[str], image_schemes: Sequence[str]
+) -> PodManifest | None:
     if len(text) > MANIFEST_MAX_BYTES:
         problem = SpecProblem("manifest", "too-long", f"it is longer than {MANIFEST_MAX_BYTES} bytes")
         raise ManifestError(source, (problem,))
@@ -82,7 +89,7 @@ def _loaded(text: str, source: str, problems: Problems, allow_host_paths: Sequen
         if not problems:
             problems.add(1, "manifest", "missing-field", "there is no Pod in it")
         return None
-    return _pod(pods[0], source, Documents(config_maps, secrets), allow_host_paths)
+    return _pod(pods[0], source, Documents(config_maps, secrets), allow_host_paths, image_schemes)
 
 
 def _members(document: Field) -> list[Field]:
@@ -130,7 +137,9 @@ def _kind(root: Field) -> str | None:
     return None
 
 
-def _pod(root: Field, source: str, documents: Documents, allow_host_paths: Sequence[str]) -> PodManifest | None:
+def _pod(
+    root: Field, source: str, documents: Documents, allow_host_paths: Sequence[str], image_schemes: Sequence[str]
+) -> PodManifest | None:
     fields = root.fields(("apiVersion", "kind", "metadata", "spec"), _STATUS_INERT)
     metadata = root.required(fields, "metadata")
     spec = root.required(fields, "spec")
@@ -149,7 +158,7 @@ def _pod(root: Field, source: str, documents: Documents, allow_host_paths: Seque
     shares_processes = stated.get("shareProcessNamespace")
     facts = PodFacts(name or "", namespace, labels, annotations, documents)
     volumes = read_volumes(stated.get("volumes"), facts, security.fs_group, allow_host_paths)
-    context = PodContext(source, facts, volumes, security)
+    context = PodContext(source, image_schemes, facts, volumes, security)
     init_containers = _containers(stated.get("initContainers"), context, is_init=True)
     containers = _containers(spec.required(stated, "containers"), context, is_init=False)
     for shared in {one.name for one in init_containers} & {one.name for one in containers}:

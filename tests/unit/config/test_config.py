@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,19 @@ def test_an_ordinary_user_gets_the_xdg_directories(monkeypatch: pytest.MonkeyPat
         Path("/h/.local/state/firkin"),
         Path("/h/.local/state/firkin/run"),
     )
+
+
+def test_an_empty_home_is_none_and_the_users_own_directory_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 65534)
+    home = pwd.getpwuid(65534).pw_dir
+    assert load_config({"HOME": ""}).state_dir == load_config({}).state_dir == Path(home, ".local/state/firkin")
+
+
+def test_a_user_without_a_home_is_told_so_unless_nothing_lies_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 2**31 - 7)
+    with pytest.raises(ConfigurationError, match="user 2147483641 has no home directory: set HOME"):
+        load_config({})
+    assert load_config({"FIRKIN_STATE_DIR": "/s", "FIRKIN_RUNTIME_DIR": "/r"}).state_dir == Path("/s")
 
 
 def test_the_environment_overrides_the_file(tmp_path: Path) -> None:

@@ -214,6 +214,19 @@ def test_what_a_single_machine_has_no_use_for_is_said_to_be_without_effect(field
     assert (report.verdict, bool(report.detail)) == ("without effect", True)
 
 
+@pytest.mark.parametrize("image", ["nginx", "nginx:1.25", "docker.io/library/nginx:latest", "oci:", "image"])
+def test_an_image_that_no_source_has_is_told_at_its_line_with_what_references_begin_with(image: str) -> None:
+    text = HEAD + CONTAINER.replace("oci:/image", f"'{image}'")
+    (report,) = [
+        each for each in check_manifest(text, "pod.yaml", (), ("oci", "image")) if each.where.endswith("image")
+    ]
+    assert report.verdict == "refused"
+    assert "there are: oci:, image: (`firkin image import`" in report.detail
+    with pytest.raises(ManifestError, match="scheme of an image source"):
+        load_manifest(text, "pod.yaml", (), ("oci", "image"))
+    assert load_manifest(text, "pod.yaml").containers[0].image == image
+
+
 def test_what_a_server_wrote_into_a_manifest_is_without_effect() -> None:
     text = HEAD.replace("name: pod", "name: pod\n  uid: x\n  resourceVersion: '1'\n  creationTimestamp: null")
     assert load_manifest(f"{text}{CONTAINER}status: {{phase: Running}}\n", "pod.yaml") == loaded(CONTAINER)

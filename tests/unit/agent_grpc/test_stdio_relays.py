@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import os
+import socket
+
+import pytest
+
+from firkin.adapters.agent_grpc.stdio_relays import OutputRelay
+
+
+@pytest.fixture
+def sandbox() -> tuple[socket.socket, socket.socket]:
+    """The process's end of a stream, and the relay's."""
+    return socket.socketpair()
+
+
+async def test_output_that_a_full_disk_does_not_take_is_told_as_lost(
+    sandbox: tuple[socket.socket, socket.socket], caplog: pytest.LogCaptureFixture
+) -> None:
+    process, connection = sandbox
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        relay = OutputRelay(connection, full)
+        process.sendall(b"hello")
+        await relay.drained(None)
+    finally:
+        os.close(full)
+        process.close()
+    assert caplog.messages == [f"output is lost: descriptor {full} cannot be written: No space left on device"]
+
+
+async def test_a_reader_that_goes_is_nothing_to_tell_of(
+    sandbox: tuple[socket.socket, socket.socket], caplog: pytest.LogCaptureFixture
+) -> None:
+    process, connection = sandbox
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        relay = OutputRelay(connection, writer)
+        process.sendall(b"hello")
+        await relay.drained(None)
+        assert process.recv(1) == b""
+    finally:
+        os.close(writer)
+        process.close()
+    assert caplog.messages == []
