@@ -1,4 +1,4 @@
-"""Killing a supervisor that lives and answers nobody."""
+"""A supervisor that lives and answers nobody."""
 
 from __future__ import annotations
 
@@ -6,9 +6,20 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+from firkin.host_side.stopped_processes import is_stopped
+
 if TYPE_CHECKING:
     from firkin.domain.ids import PodId
     from firkin.ports.pod_registry import PodRegistry
+
+
+def supervisor_is_stopped(registry: PodRegistry, pod_id: PodId) -> bool:
+    """Whether a pod's supervisor was stopped (SIGSTOP), so that there is no use in waiting for an answer.
+
+    Raises:
+        PodNotFound: there is none of this name.
+    """
+    return registry.is_held(pod_id) and is_stopped(registry.record(pod_id).supervisor_pid)
 
 
 def killed_supervisor(registry: PodRegistry, pod_id: PodId) -> bool:

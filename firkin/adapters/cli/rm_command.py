@@ -33,7 +33,7 @@ def command(services: CliServices, force: bool, pods: tuple[str, ...]) -> int:
     from firkin.domain.errors import PodNotFound, SupervisorUnreachable
     from firkin.domain.supervised_pod import SupervisedPhase
 
-    from .hung_supervisor import killed_supervisor
+    from .hung_supervisor import killed_supervisor, supervisor_is_stopped
 
     ending, registry = pod_ending(services), services.long_lived.registry()
 
@@ -42,6 +42,8 @@ def command(services: CliServices, force: bool, pods: tuple[str, ...]) -> int:
             if registry.record(pod_id).phase is SupervisedPhase.ABANDONED:
                 await collected(services.long_lived.leftovers())
             try:
+                if force and supervisor_is_stopped(registry, pod_id):
+                    raise SupervisorUnreachable(pod_id, "it was stopped")
                 await ending.removed(pod_id, force=force)
             except SupervisorUnreachable:
                 if not force or not killed_supervisor(registry, pod_id):
