@@ -17,7 +17,7 @@ class TemplateProgress(msgspec.Struct, frozen=True):
     Attributes:
         layer_index: the layer being applied.
         layer_count: how many there are.
-        done_bytes: read so far.
+        done_bytes: read so far; in the last report all of them, also of layers that were there already.
         total_bytes: of all layers.
         reference: of the image.
         replaced: in the last report, as in TemplateResult.

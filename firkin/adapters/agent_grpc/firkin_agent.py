@@ -151,7 +151,9 @@ class FirkinAgent(FirkinAgentFiles, FirkinAgentStatistics, FirkinAgentEvents, Fi
                 stall.progressed()
                 stages |= told_stages(last.stage_seconds, TEMPLATE_STAGES)
                 if progress is not None and (last.created or not last.complete):
-                    counts = (last.layer_index, len(bundle.layers), last.done_bytes, total_bytes)
+                    # Layers that were there already are done as well.
+                    done_bytes = total_bytes if last.complete else last.done_bytes
+                    counts = (last.layer_index, len(bundle.layers), done_bytes, total_bytes)
                     progress(TemplateProgress(*counts, bundle.reference, dict(last.replaced)))
         finally:
             call.cancel()

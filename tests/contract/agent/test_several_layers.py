@@ -14,6 +14,7 @@ from firkin.domain.errors import BlobCorrupt, LayerRefused
 from firkin.domain.image import ImageBundle, Layer
 from firkin.domain.process import ExitStatus
 from firkin.domain.stages import TEMPLATE_STAGES
+from firkin.ports.agent_templates import TemplateProgress
 from tests.integration.layers.archives import archive, directory, file
 
 from .roads import AGENT_V1, OUTPUT_PIPED, SANDBOX_CONTEXT, OpenAgent, Road, everything, init_of
@@ -119,6 +120,15 @@ async def test_images_that_share_layers_share_them_on_the_store(tmp_path: Path) 
         assert len(names) == 4
         it.bundle = other
         assert await said(it, "c", "cat /data/a /data/c") == b"middleother"
+
+
+async def test_progress_ends_with_all_bytes_where_lower_layers_are_there(road: Road, tmp_path: Path) -> None:
+    told: list[TemplateProgress] = []
+    async with road.opened() as it:
+        await it.agent.ensure_template(it.bundle, it.layout)
+        image = on_top(it, tmp_path, [MIDDLE])
+        assert (await it.agent.ensure_template(image, it.layout, told.append)).created
+    assert told[-1].done_bytes == told[-1].total_bytes == sum(layer.size_bytes for layer in image.layers)
 
 
 async def test_both_services_tell_the_same_stages_of_a_template(road: Road, tmp_path: Path) -> None:
