@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -99,7 +99,14 @@ def process_document(config: ImageConfig) -> Json:
     }
 
 
-@pytest.fixture(params=[StockedMemory, StockedLayouts, StockedArchives, StockedLibrary])
+_SOURCES: Mapping[str, Callable[[Path], StockedImageSource]] = {
+    "memory": StockedMemory,
+    "oci": StockedLayouts,
+    "docker-archive": StockedArchives,
+    "image": StockedLibrary,
+}
+
+
+@pytest.fixture(params=_SOURCES)
 def firkin_image_source(request: pytest.FixtureRequest, tmp_path: Path) -> StockedImageSource:
-    make: Callable[[Path], StockedImageSource] = request.param
-    return make(tmp_path)
+    return _SOURCES[str(request.param)](tmp_path)

@@ -26,7 +26,6 @@ class _Sockets:
         return SocketSink(near), SocketSource(far)
 
 
-@pytest.fixture(params=[pytest.param(_Pipes, marks=pytest.mark.virtual_time), _Sockets], ids=["memory", "sockets"])
+@pytest.fixture(params=[pytest.param("memory", marks=pytest.mark.virtual_time), "sockets"])
 def firkin_streams(request: pytest.FixtureRequest) -> StreamMaker:
-    made: StreamMaker = request.param()
-    return made
+    return _Pipes() if request.param == "memory" else _Sockets()
