@@ -116,8 +116,8 @@ def _apply_layer(
 ) -> LayerReport:
     import msgspec
 
+    from firkin.domain.layer_limits import changed_limits
     from firkin.vminitd.layers.applier import apply_layer
-    from firkin.vminitd.layers.limits import Limits
 
     done_bytes = 0
 
@@ -134,7 +134,7 @@ def _apply_layer(
             media_type=layer.media_type or "",
             digest=layer.digest,
             diff_id=layer.diff_id,
-            limits=Limits(**limits),
+            limits=changed_limits(limits),
             on_bytes=advance,
         )
     return LayerReport(result.entries, result.tar_bytes, result.diff_id, msgspec.structs.asdict(result.seconds))

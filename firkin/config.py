@@ -14,6 +14,7 @@ from msgspec.structs import force_setattr, replace
 
 from firkin.domain.errors import ConfigurationError, InvalidSize
 from firkin.domain.image import Platform
+from firkin.domain.layer_limits import changed_limits
 from firkin.domain.size import Size
 from firkin.domain.vm_config import MINIMUM_MEMORY
 from firkin.ports.agent_connector import AgentConnector
@@ -62,6 +63,8 @@ class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
         start_concurrency: how many containers of a pod are started at the same time, at least 1.
         allow_host_paths: directories and files of the host that pods may mount (hostPath), with everything below;
             none unless given.
+        layer_limits: what each layer of an image may amount to, by the names of `LayerLimits`; those that are not given
+            are generous. Agents of `grpc` keep them, or refuse the pod.
         platform: which images are chosen when an index offers several; None is this machine's.
         acceleration: of virtual machines: `kvm`, `tcg` (QEMU alone, some thirty times slower), or `auto`: KVM once it
             has been seen to run a machine here, else TCG.
@@ -86,6 +89,7 @@ class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
     oci_runtime: str = "crun"
     search_path: str | None = None
     start_concurrency: int = 8
+    layer_limits: Mapping[str, int] = {}
     platform: Platform | None = None
     allow_host_paths: tuple[Path, ...] = ()
     acceleration: str = "auto"
@@ -115,6 +119,10 @@ class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
         _check_machine(self.cpus, self.memory)
         if self.start_concurrency < 1:
             raise ConfigurationError(f"start_concurrency is {self.start_concurrency}; it must be at least 1")
+        try:
+            changed_limits(self.layer_limits)
+        except ValueError as error:
+            raise ConfigurationError(f"layer_limits: {error}") from error
         for path in self.allow_host_paths:
             if not path.is_absolute() or ".." in path.parts:
                 raise ConfigurationError(f"allow_host_paths has {str(path)!r}; give absolute paths without '..'")
@@ -157,6 +165,7 @@ class _FileSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     oci_runtime: str | None = None
     search_path: str | None = None
     start_concurrency: int | None = None
+    layer_limits: dict[str, int] | None = None
     platform: str | None = None
     allow_host_paths: tuple[str, ...] | None = None
     acceleration: str | None = None

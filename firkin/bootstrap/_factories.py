@@ -86,10 +86,10 @@ def memory_store(world: MemoryWorld) -> PodStore:
     return MemoryPodStore(world)
 
 
-def grpc_agents() -> AgentConnector:
+def grpc_agents(config: RuntimeConfig) -> AgentConnector:
     from firkin.adapters.agent_grpc import GrpcAgentConnector
 
-    return GrpcAgentConnector()
+    return GrpcAgentConnector(layer_limits=config.layer_limits)
 
 
 def memory_agents(world: MemoryWorld) -> AgentConnector:

@@ -42,7 +42,7 @@ class Wiring(containers.DeclarativeContainer):
     )
     agents: providers.Provider[AgentConnector] = providers.Selector(
         config.provided.agents,
-        grpc=providers.Singleton(_factories.grpc_agents),
+        grpc=providers.Singleton(_factories.grpc_agents, config),
         memory=providers.Singleton(_factories.memory_agents, memory_world),
     )
     logs: providers.Provider[LogKeeper | None] = providers.Selector(config.provided.logs, memory=providers.Object(None))

@@ -17,6 +17,9 @@ PROCESS_NAMESPACE = "firkin-process-namespace"
 REPLACED_KEY = "firkin-replaced-bin"
 """Trailing metadata of ApplyOciLayer: what could not be made as it is in the layer, a JSON object of counts by kind."""
 
+LAYER_LIMITS_KEY = "firkin-layer-limits-bin"
+"""Metadata of ApplyOciLayer: what the layer may amount to, a JSON object of numbers by name (`LayerLimits`)."""
+
 STAGES_KEY = "firkin-stages-bin"
 """Trailing metadata of ApplyOciLayer: what the stages of the layer took, a JSON object of seconds by name
 (`TEMPLATE_STAGES`). A call that failed has them in its details, as those of firkin.agent.v1 have."""

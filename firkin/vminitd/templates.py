@@ -9,6 +9,7 @@ import msgspec
 
 from firkin.domain.digest import Digest
 from firkin.domain.guest_path import GuestPath
+from firkin.domain.layer_limits import LayerLimits
 
 from .bulk_reader import BulkReader
 from .host_streams import HostStreams
@@ -18,12 +19,13 @@ from .process_stdio import StreamRequest
 
 
 class TemplateRequest(msgspec.Struct, frozen=True):
-    """A template: its key, its layers lowest first, and where each layer's bytes come from."""
+    """A template: its key, its layers lowest first, where each layer's bytes come from, and what each may amount to."""
 
     store_path: GuestPath
     chain_id: Digest
     layers: Sequence[TemplateLayer]
     streams: Sequence[StreamRequest]
+    limits: LayerLimits = LayerLimits()
 
 
 class TemplateJob:
@@ -32,7 +34,7 @@ class TemplateJob:
     def __init__(self, host: HostStreams, request: TemplateRequest) -> None:
         self._host = host
         self._request = request
-        self._stack = TemplateStack(request.store_path, request.chain_id, request.layers)
+        self._stack = TemplateStack(request.store_path, request.chain_id, request.layers, request.limits)
         self._readers: dict[int, BulkReader] = {}
         self._cancelled = False
 

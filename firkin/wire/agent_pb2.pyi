@@ -440,9 +440,30 @@ Global___TemplateLayer: _TypeAlias = TemplateLayer  # noqa: Y015
 class EnsureTemplateRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class LimitsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     STORE_PATH_FIELD_NUMBER: _builtins.int
     CHAIN_ID_FIELD_NUMBER: _builtins.int
     LAYERS_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
     store_path: _builtins.str
     """Mount point of the store."""
     chain_id: _builtins.str
@@ -451,16 +472,24 @@ class EnsureTemplateRequest(_message.Message):
     def layers(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplateLayer]:
         """Lowest first."""
 
+    @_builtins.property
+    def limits(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """What each layer may amount to, where it is not to be what the agent takes for large enough: counts and bytes from 1 to
+        2**62 by name: "entries", "name_bytes", "header_bytes", "depth", "tar_bytes", "expansion" (bytes of the archive for
+        each of the blob), "expansion_free_bytes", "window_bytes" (of a zstd frame). Feature "layer-limits".
+        """
+
     def __init__(
         self,
         *,
         store_path: _builtins.str = ...,
         chain_id: _builtins.str = ...,
         layers: _abc.Iterable[Global___TemplateLayer] | None = ...,
+        limits: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chain_id", b"chain_id", "layers", b"layers", "store_path", b"store_path"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chain_id", b"chain_id", "layers", b"layers", "limits", b"limits", "store_path", b"store_path"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from firkin.adapters.cli.layer_limits import LAYER_LIMITS
-from firkin.vminitd.layers.limits import Limits
+from firkin.domain.layer_limits import LayerLimits
 
 from .command import Command
 
@@ -107,7 +107,7 @@ def test_a_layer_beyond_a_limit_that_was_given_is_refused(
 
 
 def test_every_limit_of_the_engine_can_be_given() -> None:
-    assert tuple(name.replace("-", "_") for name in LAYER_LIMITS) == Limits._fields
+    assert tuple(name.replace("-", "_") for name in LAYER_LIMITS) == LayerLimits._fields
 
 
 @pytest.mark.parametrize("limit", ["entries", "colour=1", "entries=0", "entries=many", "tar-bytes=-1"])

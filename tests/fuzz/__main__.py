@@ -30,9 +30,9 @@ import hypothesis
 from hypothesis import strategies as st
 
 from firkin.domain.errors import FirkinError
+from firkin.domain.layer_limits import LayerLimits
 from firkin.vminitd.filesystem.mounts import mount
 from firkin.vminitd.layers.applier import Whiteouts, apply_layer
-from firkin.vminitd.layers.limits import Limits
 from tests.integration.layers.archives import Trickle
 from tests.integration.layers.golden.trees import ANY_TIME, Tree, read_tree
 
@@ -43,7 +43,7 @@ from .tar_grammar import OUTSIDE, Case, cases, reshuffled
 _BATCH = 100
 _RESHUFFLES = 10
 _CASE_SECONDS = 20
-_LIMITS = Limits(tar_bytes=64 * 2**20)
+_LIMITS = LayerLimits(tar_bytes=64 * 2**20)
 
 
 class Escaped(AssertionError):

@@ -9,16 +9,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from firkin.domain.errors import FirkinError
+from firkin.domain.layer_limits import LayerLimits
 from firkin.vminitd.filesystem.lower_directories import opaque_attribute, opened_merged
 from firkin.vminitd.layers.applier import Whiteouts, apply_layer
-from firkin.vminitd.layers.limits import Limits
 from tests.integration.layers.archives import Trickle
 from tests.integration.layers.golden.trees import Tree, read_tree
 
 from .tar_grammar import Case
 
 
-def stacked_tree(place: Path, case: Case, limits: Limits) -> tuple[str, Tree]:
+def stacked_tree(place: Path, case: Case, limits: LayerLimits) -> tuple[str, Tree]:
     """What becomes of the layers of a case as a stack in `place`: the outcome, and what an overlay shows."""
     with contextlib.ExitStack() as undo:
         empty = place / "empty"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 
 from firkin.ports.agent import Agent
@@ -14,7 +14,11 @@ class GrpcAgentConnector:
     """Dials the agent on the sandbox's unix socket, and keeps one channel for the sandbox's life."""
 
     def __init__(
-        self, deadline_seconds: float = 30.0, stall_seconds: float = 120.0, prefer_agent_v1: bool = True
+        self,
+        deadline_seconds: float = 30.0,
+        stall_seconds: float = 120.0,
+        prefer_agent_v1: bool = True,
+        layer_limits: Mapping[str, int] = {},
     ) -> None:
         """Set the limits of every call.
 
@@ -22,10 +26,12 @@ class GrpcAgentConnector:
             deadline_seconds: what one call may take, waits for processes excepted.
             stall_seconds: how long making a template may make no progress.
             prefer_agent_v1: False to speak SandboxContext also with an agent that offers firkin.agent.v1.
+            layer_limits: what layers may amount to, of `LayerLimits`, where the agent's own limits are not wanted.
         """
         self._deadline_seconds = deadline_seconds
         self._stall_seconds = stall_seconds
         self._prefer_agent_v1 = prefer_agent_v1
+        self._layer_limits = layer_limits
 
     def connected(self, sandbox: Sandbox, timeout_seconds: float) -> AbstractAsyncContextManager[Agent]:
         """Wait for the agent's first answer and keep one connection for the sandbox's life.
@@ -41,5 +47,5 @@ class GrpcAgentConnector:
         from .dialling import dialled_agent
         from .session import AgentSession
 
-        async with AgentSession(sandbox, self._deadline_seconds, self._stall_seconds) as session:
+        async with AgentSession(sandbox, self._deadline_seconds, self._stall_seconds, self._layer_limits) as session:
             yield await dialled_agent(session, timeout_seconds, self._prefer_agent_v1)

@@ -29,7 +29,15 @@ from firkin.wire.sandbox_context_pb2_grpc import SandboxContextStub
 from . import messages
 from .bulk_listener import BulkListener
 from .errors import CallKind
-from .features import DISK_SIZE_LIMITS, LAYER_LIMITS, SHARED_PROCESSES, VOLUME_GROUPS, VOLUME_PARTS, require_feature
+from .features import (
+    DISK_SIZE_LIMITS,
+    LAYER_LIMITS,
+    SHARED_PROCESSES,
+    VOLUME_GROUPS,
+    VOLUME_PARTS,
+    WRITABLE_LAYER_LIMITS,
+    require_feature,
+)
 from .filesystem_usage import filesystem_usage
 from .firkin_agent_events import FirkinAgentEvents
 from .firkin_agent_files import FirkinAgentFiles
@@ -99,6 +107,8 @@ class FirkinAgent(FirkinAgentFiles, FirkinAgentStatistics, FirkinAgentEvents, Fi
     ) -> TemplateResult:
         """Make the template of `bundle.chain_id`, unless it is complete already."""
         begun = time.perf_counter()
+        if self._session.layer_limits:
+            require_feature(self._info, LAYER_LIMITS, "limiting layers")
         kind = CallKind("materialize pod rootfs", self._session.stall_seconds)
         stages: dict[str, float] = {}
         with contextlib.ExitStack() as listening:
@@ -111,7 +121,7 @@ class FirkinAgent(FirkinAgentFiles, FirkinAgentStatistics, FirkinAgentEvents, Fi
             ]
             try:
                 async with stall, self._session.guarded(kind):
-                    request = messages.ensure_template_to_proto(bundle, layout, listeners)
+                    request = messages.ensure_template_to_proto(bundle, layout, listeners, self._session.layer_limits)
                     last = await self._materialised(request, bundle, progress, stall, stages)
             except TimeoutError:
                 raise (await self._session.late(kind)).after(stages) from None
@@ -186,7 +196,7 @@ class FirkinAgent(FirkinAgentFiles, FirkinAgentStatistics, FirkinAgentEvents, Fi
 
     def _require_limits(self, overlay: OverlayRequest | None) -> None:
         if overlay is not None and overlay.limit_bytes is not None:
-            require_feature(self._info, LAYER_LIMITS, LAYER_LIMIT)
+            require_feature(self._info, WRITABLE_LAYER_LIMITS, LAYER_LIMIT)
 
     async def _with_files_written(self, launch: ContainerLaunch) -> ContainerLaunch:
         # Preparing an overlay empties its directory, so an older agent has to do that first.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from firkin.domain.guest_path import GuestPath
 from firkin.domain.image import ImageBundle, Layer
@@ -190,13 +190,14 @@ def layer_to_proto(layer: Layer, listener: BulkListener) -> wire.TemplateLayer:
 
 
 def ensure_template_to_proto(
-    bundle: ImageBundle, layout: StoreLayout, listeners: Sequence[BulkListener]
+    bundle: ImageBundle, layout: StoreLayout, listeners: Sequence[BulkListener], limits: Mapping[str, int]
 ) -> wire.EnsureTemplateRequest:
     """Make EnsureTemplateRequest; `listeners` are those of the layers, in their order."""
     return wire.EnsureTemplateRequest(
         store_path=layout.mount,
         chain_id=bundle.chain_id,
         layers=[layer_to_proto(*pair) for pair in zip(bundle.layers, listeners, strict=True)],
+        limits=limits,
     )
 
 

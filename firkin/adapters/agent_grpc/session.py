@@ -54,13 +54,17 @@ class AgentSession:
         scope: owns the tasks that run beside a call.
         streams: the open streams of processes.
         stall_seconds: how long a materialisation may make no progress.
+        layer_limits: what layers may amount to, where it is not to be as the agent has it.
         copy_turns: bounds the copies under way, each of which holds a thread at both ends.
         sandbox: the agent's.
         guest_ports: numbers of ports that the guest is to listen on for the host.
     """
 
-    def __init__(self, sandbox: Sandbox, deadline_seconds: float, stall_seconds: float) -> None:
+    def __init__(
+        self, sandbox: Sandbox, deadline_seconds: float, stall_seconds: float, layer_limits: Mapping[str, int] = {}
+    ) -> None:
         self.stall_seconds = stall_seconds
+        self.layer_limits = layer_limits
         self.scope = TaskScope()
         self.streams = StreamTable()
         self._deadline_seconds = deadline_seconds

@@ -22,11 +22,11 @@ from firkin.domain.errors import (
     MediaTypeUnsupported,
 )
 from firkin.domain.image import Compression, layer_compression
+from firkin.domain.layer_limits import LayerLimits
 from firkin.vminitd.filesystem.failures import translated
 
 from .blob import ByteSource, LayerBlob, LayerTooLarge
 from .decoders import BlobDamaged
-from .limits import Limits
 from .meter import LayerMeter, StageSeconds
 from .stages import Stage, Workers
 
@@ -87,7 +87,7 @@ def apply_layer(
     diff_id: str | None = None,
     on_bytes: Callable[[int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
-    limits: Limits | None = None,
+    limits: LayerLimits | None = None,
     whiteouts: Whiteouts = Whiteouts.APPLIED,
     rootless: bool = False,
     lower: Callable[[], int] | None = None,
@@ -130,7 +130,7 @@ def apply_layer(
             it was cancelled (errno ECANCELED).
     """
     meter = meter or LayerMeter()
-    limits = limits or Limits()
+    limits = limits or LayerLimits()
 
     def on_read(count: int) -> None:
         if cancelled is not None and cancelled():
@@ -228,7 +228,7 @@ def _opened(rootfs: str | int) -> Iterator[int]:
 
 @contextlib.contextmanager
 def _writer(
-    root: int, layer_name: str, limits: Limits, whiteouts: Whiteouts, rootless: bool, lower: _Below | None
+    root: int, layer_name: str, limits: LayerLimits, whiteouts: Whiteouts, rootless: bool, lower: _Below | None
 ) -> Iterator[layer.LayerWriter]:
     try:
         writer = layer.LayerWriter(

@@ -9,10 +9,10 @@ from firkin._fast import _sha256_py, sha256
 from firkin.domain.digest import Digest
 from firkin.domain.errors.base import failing_in
 from firkin.domain.image import Compression, sniffed_compression
+from firkin.domain.layer_limits import LayerLimits
 from firkin.vminitd.filesystem.failures import translating
 
 from .decoders import PIECE_BYTES, decoded
-from .limits import Limits
 from .meter import LayerMeter
 from .stages import Workers
 
@@ -77,7 +77,12 @@ class LayerBlob:
     """
 
     def __init__(
-        self, source: ByteSource, on_read: Callable[[int], None], limits: Limits, workers: Workers, meter: LayerMeter
+        self,
+        source: ByteSource,
+        on_read: Callable[[int], None],
+        limits: LayerLimits,
+        workers: Workers,
+        meter: LayerMeter,
     ) -> None:
         self._source = source
         self._on_read = on_read

@@ -23,6 +23,7 @@ from firkin.domain.digest import Digest, chain_ids
 from firkin.domain.errors import AgentError, FirkinError
 from firkin.domain.errors.base import failing_in
 from firkin.domain.guest_path import GuestPath
+from firkin.domain.layer_limits import LayerLimits
 from firkin.domain.layout import StoreLayout
 from firkin.vminitd.filesystem.beneath import DIRECTORY, opened_directory
 from firkin.vminitd.filesystem.failures import translating
@@ -67,12 +68,19 @@ class TemplateStack:
         replaced: what could not be made as it is in the image, by kind (see `LayerResult`), with its count.
     """
 
-    def __init__(self, store_path: str, chain_id: Digest, layers: Sequence[TemplateLayer]) -> None:
+    def __init__(
+        self,
+        store_path: str,
+        chain_id: Digest,
+        layers: Sequence[TemplateLayer],
+        limits: LayerLimits | None = None,
+    ) -> None:
         self._store_path = store_path
         self._layout = StoreLayout(GuestPath(store_path))
         self._stored = StoredTemplates(self._layout)
         self._chain_id = chain_id
         self._layers = layers
+        self._limits = limits
         self._chain = (*chain_ids([layer.diff_id for layer in layers])[:-1], chain_id)
         self._undo = contextlib.ExitStack()
         self._parts: dict[int, _Part] = {}
@@ -228,6 +236,7 @@ class TemplateStack:
             applied = part.builder.apply(
                 self._layers[index],
                 source,
+                limits=self._limits,
                 lower=lower if part.is_alone else None,
                 large_window=lambda: self._wait_for_lower(part.top),
                 meter=meter,

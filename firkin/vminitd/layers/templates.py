@@ -15,6 +15,7 @@ import msgspec
 
 from firkin.domain.digest import Digest
 from firkin.domain.guest_path import GuestPath
+from firkin.domain.layer_limits import LayerLimits
 from firkin.domain.layout import StoreLayout
 from firkin.vminitd.filesystem import mounts
 from firkin.vminitd.filesystem.beneath import DIRECTORY, opened_directory
@@ -104,6 +105,7 @@ class TemplateBuilder:
         layer: TemplateLayer,
         stream: ByteSource,
         *,
+        limits: LayerLimits | None = None,
         on_bytes: Callable[[int], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
         lower: Callable[[], int] | None = None,
@@ -125,6 +127,7 @@ class TemplateBuilder:
             media_type=layer.media_type,
             digest=layer.digest,
             diff_id=layer.diff_id,
+            limits=limits,
             on_bytes=on_bytes,
             cancelled=cancelled,
             whiteouts=self._whiteouts(),

@@ -43,6 +43,7 @@ FEATURES = (
     "copies",
     "disk-size-limits",
     "events",
+    "layer-limits",
     "one-call-start",
     "own-mounts",
     "own-roots",

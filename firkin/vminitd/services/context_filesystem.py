@@ -33,6 +33,7 @@ from ..user_namespace import in_user_namespace
 from .context_mounts import mounted_by_firkin
 from .copy_streams import received, source_of, writer_to
 from .errors import answering, refuse_impossible
+from .layer_limits import limits_of_call
 
 _Context = ServicerContext[object, object]
 _DEFAULT_DIRECTORY_MODE = 0o755
@@ -150,12 +151,18 @@ class FilesystemCalls:
             from ..layers.applier import LayerResult, apply_layer
             from ..layers.meter import LayerMeter
 
-            meter = LayerMeter()
+            meter, limits = LayerMeter(), limits_of_call(context)
 
             def applied() -> LayerResult:
                 with opened_guest_file(request.archive_path) as archive:
-                    name, rootless = request.archive_path, in_user_namespace()
-                    return apply_layer(request.destination, archive, layer_name=name, rootless=rootless, meter=meter)
+                    return apply_layer(
+                        request.destination,
+                        archive,
+                        layer_name=request.archive_path,
+                        limits=limits,
+                        rootless=in_user_namespace(),
+                        meter=meter,
+                    )
 
             try:
                 result = await self._agent.template_workers.run(applied)

@@ -12,6 +12,7 @@ from firkin.wire import agent_pb2 as wire
 
 from ..agent import GuestAgent
 from .agent_messages import stream_from
+from .layer_limits import limits_from
 
 _PROGRESS_SECONDS = 0.1
 
@@ -32,7 +33,8 @@ async def template_progress(
         for layer in message.layers
     ]
     streams = [stream_from(layer.stream) for layer in message.layers]
-    request = TemplateRequest(GuestPath(message.store_path), Digest(message.chain_id), layers, streams)
+    limits = limits_from(message.limits)
+    request = TemplateRequest(GuestPath(message.store_path), Digest(message.chain_id), layers, streams, limits)
     # Images of the same lowest layer take turns, so that the layers that they share are applied once.
     async with agent.template_turns.turn(layers[0].diff_id if layers else request.chain_id):
         job = TemplateJob(agent.host, request)

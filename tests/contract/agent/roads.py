@@ -38,6 +38,7 @@ class Road(AgentPlace):
         directory: Path,
         programs: Mapping[str, Program] | None = None,
         deadline_seconds: float = 30.0,
+        layer_limits: Mapping[str, int] = {},
     ) -> None:
         """`programs` are what containers in memory can run beside the usual."""
         self.name = name
@@ -46,7 +47,7 @@ class Road(AgentPlace):
             connector = MemoryAgentConnector(world, programs)
             super().__init__(connector, MemoryVmm(world), directory / "store", _memory_image)
         else:
-            dialled = GrpcAgentConnector(deadline_seconds, prefer_agent_v1=name == AGENT_V1)
+            dialled = GrpcAgentConnector(deadline_seconds, prefer_agent_v1=name == AGENT_V1, layer_limits=layer_limits)
             super().__init__(dialled, NamespaceVmm(directory / "run"), directory / "store", busybox_bundle)
 
 

@@ -205,12 +205,13 @@ async def scripted(
     answers: Mapping[str, Message] | None = None,
     takes_files: bool = False,
     tells_state: bool = False,
+    layer_limits: Mapping[str, int] = {},
 ) -> AsyncIterator[Connected]:
     """A client that is connected to a scripted agent."""
     script = ScriptedAgent(directory, knows_agent_v1)
     for name, message in (answers or {}).items():
         script.answer(name, message)
     sandbox = (PausedSandbox if tells_state else FakeSandbox)(directory, takes_files)
-    connector = GrpcAgentConnector(deadline_seconds, stall_seconds)
+    connector = GrpcAgentConnector(deadline_seconds, stall_seconds, layer_limits=layer_limits)
     async with script.listening() as server, connector.connected(sandbox, 10) as agent:
         yield Connected(script, sandbox, agent, server)

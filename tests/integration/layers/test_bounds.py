@@ -15,8 +15,8 @@ import zstandard
 
 from firkin.domain.digest import Digest
 from firkin.domain.errors import LayerRefused
+from firkin.domain.layer_limits import LayerLimits
 from firkin.vminitd.layers.applier import apply_layer
-from firkin.vminitd.layers.limits import Limits
 
 from .archives import Trickle
 from .golden.blocks import END, directory, file, gnu_link, gnu_name, layer, old_sparse, pax, symlink
@@ -33,21 +33,29 @@ def windowed(tar: bytes, window_log: int) -> bytes:
     return compressor.compress(tar) + compressor.flush()
 
 
-LIMITS: dict[str, tuple[bytes, Limits, str]] = {
-    "entries": (layer(*(file(str(n), b"") for n in range(4))), Limits(entries=3), "more than 3 entries"),
-    "a name": (layer(gnu_name("n/" * 60), file("x")), Limits(name_bytes=100), "longer than 100 bytes"),
-    "a target": (layer(gnu_link("n" * 101), symlink("s", "x")), Limits(name_bytes=100), "longer than 100 bytes"),
-    "a pax header": (layer(pax({"comment": "c" * 600}), file("x")), Limits(header_bytes=600), "larger than 600 bytes"),
-    "a GNU header": (layer(gnu_name("n/" * 400), file("x")), Limits(header_bytes=600), "larger than 600 bytes"),
-    "nesting": (layer(directory("a/b/c"), directory("a/b/c/d")), Limits(depth=3), "more than 3 components"),
-    "all bytes": (ZEROS, Limits(tar_bytes=MIB), f"larger than {MIB} bytes"),
-    "expansion by gzip": (gzip.compress(ZEROS), Limits(expansion=100, expansion_free_bytes=MIB), "more than 100 times"),
-    "expansion by zstd": (
-        zstandard.compress(ZEROS),
-        Limits(expansion=100, expansion_free_bytes=MIB),
+LIMITS: dict[str, tuple[bytes, LayerLimits, str]] = {
+    "entries": (layer(*(file(str(n), b"") for n in range(4))), LayerLimits(entries=3), "more than 3 entries"),
+    "a name": (layer(gnu_name("n/" * 60), file("x")), LayerLimits(name_bytes=100), "longer than 100 bytes"),
+    "a target": (layer(gnu_link("n" * 101), symlink("s", "x")), LayerLimits(name_bytes=100), "longer than 100 bytes"),
+    "a pax header": (
+        layer(pax({"comment": "c" * 600}), file("x")),
+        LayerLimits(header_bytes=600),
+        "larger than 600 bytes",
+    ),
+    "a GNU header": (layer(gnu_name("n/" * 400), file("x")), LayerLimits(header_bytes=600), "larger than 600 bytes"),
+    "nesting": (layer(directory("a/b/c"), directory("a/b/c/d")), LayerLimits(depth=3), "more than 3 components"),
+    "all bytes": (ZEROS, LayerLimits(tar_bytes=MIB), f"larger than {MIB} bytes"),
+    "expansion by gzip": (
+        gzip.compress(ZEROS),
+        LayerLimits(expansion=100, expansion_free_bytes=MIB),
         "more than 100 times",
     ),
-    "a zstd window": (windowed(ZEROS, 23), Limits(window_bytes=2**22), "refers back over more than 4194304 bytes"),
+    "expansion by zstd": (
+        zstandard.compress(ZEROS),
+        LayerLimits(expansion=100, expansion_free_bytes=MIB),
+        "more than 100 times",
+    ),
+    "a zstd window": (windowed(ZEROS, 23), LayerLimits(window_bytes=2**22), "refers back over more than 4194304 bytes"),
 }
 
 

@@ -23,9 +23,9 @@ from firkin.domain.errors import (
     MediaTypeUnsupported,
     StoreFull,
 )
+from firkin.domain.layer_limits import LayerLimits
 from firkin.vminitd.filesystem.mounts import mount
 from firkin.vminitd.layers.applier import apply_layer
-from firkin.vminitd.layers.limits import Limits
 from tests.integration.filesystem.private_mounts import in_private_mounts
 
 from .archives import (
@@ -130,7 +130,7 @@ def test_a_refused_entry_is_named_with_the_reason(
     assert reason.lower() in caught.value.reason.lower()
 
 
-def unchecked(rootfs: Path, blob: bytes, media_type: str = "", limits: Limits | None = None) -> int:
+def unchecked(rootfs: Path, blob: bytes, media_type: str = "", limits: LayerLimits | None = None) -> int:
     stream = Trickle(blob)
     return apply_layer(str(rootfs), stream, layer_name="layer", media_type=media_type, limits=limits).entries
 
@@ -299,13 +299,18 @@ def test_bytes_of_another_kind_than_the_media_type_says_are_refused(rootfs: Path
 
 
 def test_limits_are_kept(rootfs: Path) -> None:
-    tight = [Limits(entries=4), Limits(name_bytes=100), Limits(header_bytes=100), Limits(tar_bytes=4096)]
+    tight = [
+        LayerLimits(entries=4),
+        LayerLimits(name_bytes=100),
+        LayerLimits(header_bytes=100),
+        LayerLimits(tar_bytes=4096),
+    ]
     for limits in tight:
         with pytest.raises(LayerRefused):
             unchecked(rootfs, SMALL, limits=limits)
     bomb = gzip.compress(header(b"zeros", size=2**33 - 1) + bytes(50 * 2**20))
     with pytest.raises(LayerRefused, match="larger than"):
-        unchecked(rootfs, bomb, limits=Limits(tar_bytes=2**20))
+        unchecked(rootfs, bomb, limits=LayerLimits(tar_bytes=2**20))
 
 
 def test_a_cancelled_application_ends_at_its_next_read(rootfs: Path) -> None:

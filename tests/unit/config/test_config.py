@@ -47,6 +47,17 @@ def test_a_user_without_a_home_is_told_so_unless_nothing_lies_there(monkeypatch:
     assert load_config({"FIRKIN_STATE_DIR": "/s", "FIRKIN_RUNTIME_DIR": "/r"}).state_dir == Path("/s")
 
 
+def test_limits_of_layers_are_taken_from_the_file_and_checked(tmp_path: Path) -> None:
+    file = tmp_path / "firkin.toml"
+    file.write_text("[layer_limits]\nentries = 1000\ntar_bytes = 1_000_000\n")
+    config = load_config({"FIRKIN_CONFIG": str(file)})
+    assert config.layer_limits == {"entries": 1000, "tar_bytes": 1_000_000}
+    with pytest.raises(ConfigurationError, match="layer_limits: no limit 'entry' of layers; there are: entries"):
+        RuntimeConfig(layer_limits={"entry": 1})
+    with pytest.raises(ConfigurationError, match="layer_limits: the limit 'depth' of layers is 0"):
+        RuntimeConfig(layer_limits={"depth": 0})
+
+
 def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
     file = tmp_path / "firkin.toml"
     file.write_text(

@@ -1,4 +1,7 @@
-"""What an agent tells of a layer beside its answer. Others tell nothing, and what cannot be read counts as that."""
+"""What is said of a layer beside the call that applies it, and its answer.
+
+Other agents tell nothing, and what cannot be read counts as that.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from firkin.domain.context_additions import REPLACED_KEY, STAGES_KEY
+from firkin.domain.context_additions import LAYER_LIMITS_KEY, REPLACED_KEY, STAGES_KEY
 from firkin.domain.json_decoding import decoded_json
 from firkin.domain.stages import TEMPLATE_STAGES, told_stages
 
@@ -15,6 +18,11 @@ Metadata = Iterable[tuple[str, str | bytes]] | None
 T = TypeVar("T")
 
 _MOST_BYTES = 4096
+
+
+def limits_metadata(limits: Mapping[str, int]) -> tuple[tuple[str, bytes], ...]:
+    """What the layer may amount to, for an agent that has the feature `layer-limits`; nothing where it is to decide."""
+    return ((LAYER_LIMITS_KEY, msgspec.json.encode(limits)),) if limits else ()
 
 
 def told_replacements(metadata: Metadata) -> Mapping[str, int]:

@@ -11,16 +11,17 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 
 from firkin.application.stages import Stages
-from firkin.domain.errors import FirkinError, ImageError
+from firkin.domain.errors import FirkinError, ImageError, Outcome, UnsupportedFeature
 from firkin.domain.guest_path import GuestPath
 from firkin.domain.image import ImageBundle, Layer, layer_compression
 from firkin.domain.layout import StoreLayout
 from firkin.ports.agent_templates import ProgressCallback, TemplateProgress, TemplateResult
 from firkin.wire import sandbox_context_pb2 as wire
 
+from ..features import LAYER_LIMITS
 from ..stall_deadline import StallDeadline
 from .calls import SandboxContextPart
-from .layer_additions import told_layer_stages, told_replacements
+from .layer_additions import limits_metadata, told_layer_stages, told_replacements
 from .layer_check import sent_and_checked
 
 _BLOB = "layer"
@@ -43,6 +44,9 @@ class SandboxContextTemplates(SandboxContextPart):
         """Make the template of `bundle.chain_id`, unless it is complete already."""
         begun = time.perf_counter()
         calls = self._calls
+        if calls.session.layer_limits and LAYER_LIMITS not in calls.features:
+            refused = UnsupportedFeature("limiting layers", "this guest agent has limits of its own, or none")
+            raise refused.during("materialize pod rootfs", outcome=Outcome.DID_NOT)
         for layer in bundle.layers:
             layer_compression(layer.media_type)
         if await calls.stat(layout.template_mark(bundle.chain_id), "look for pod template") is not None:
@@ -107,7 +111,8 @@ class SandboxContextTemplates(SandboxContextPart):
         kind = session.call_kind("apply pod template layer", extra_seconds=extra_seconds)
         request = wire.ApplyOciLayerRequest(archive_path=blob, destination=rootfs)
         async with _counting(seconds), session.guarded(kind):
-            call = stub.ApplyOciLayer(request, timeout=kind.deadline_seconds)
+            metadata = limits_metadata(session.layer_limits)
+            call = stub.ApplyOciLayer(request, timeout=kind.deadline_seconds, metadata=metadata)
             try:
                 answer = await call
                 told = await call.trailing_metadata()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from firkin.vminitd.layers.limits import Limits
+from firkin.domain.layer_limits import LayerLimits
 
 from .trees import Expected, Tree, tree
 
@@ -31,7 +31,7 @@ class Golden(NamedTuple):
 
     layers: tuple[bytes, ...]
     outcome: Tree | Refused
-    limits: Limits | None = None
+    limits: LayerLimits | None = None
     vouched: bool = True
 
 

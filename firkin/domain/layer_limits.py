@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
+_MOST = 2**62
 
-class Limits(NamedTuple):
+
+class LayerLimits(NamedTuple):
     """What a layer may amount to; generous, but finite.
 
     Attributes:
@@ -28,3 +31,17 @@ class Limits(NamedTuple):
     expansion: int = 1100
     expansion_free_bytes: int = 4 * 2**30
     window_bytes: int = 32 * 2**20
+
+
+def changed_limits(changes: Mapping[str, int]) -> LayerLimits:
+    """The limits, but for some of them.
+
+    Raises:
+        ValueError: there is no limit of a name, or it is not from 1 to 2**62.
+    """
+    for name, value in changes.items():
+        if name not in LayerLimits._fields:
+            raise ValueError(f"there is no limit {name!r} of layers; there are: {', '.join(LayerLimits._fields)}")
+        if not 1 <= value <= _MOST:
+            raise ValueError(f"the limit {name!r} of layers is {value}; it must be from 1 to {_MOST}")
+    return LayerLimits(**changes)
