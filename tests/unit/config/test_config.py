@@ -52,7 +52,7 @@ def test_limits_of_layers_are_taken_from_the_file_and_checked(tmp_path: Path) ->
     file.write_text("[layer_limits]\nentries = 1000\ntar_bytes = 1_000_000\n")
     config = load_config({"FIRKIN_CONFIG": str(file)})
     assert config.layer_limits == {"entries": 1000, "tar_bytes": 1_000_000}
-    with pytest.raises(ConfigurationError, match="layer_limits: no limit 'entry' of layers; there are: entries"):
+    with pytest.raises(ConfigurationError, match="there is no limit 'entry' of layers; there are: entries"):
         RuntimeConfig(layer_limits={"entry": 1})
     with pytest.raises(ConfigurationError, match="layer_limits: the limit 'depth' of layers is 0"):
         RuntimeConfig(layer_limits={"depth": 0})
