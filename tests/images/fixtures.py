@@ -43,5 +43,5 @@ def debian_rootfs() -> Path:
 
 @pytest.fixture(scope="session")
 def services_image() -> str:
-    """Reference of a Debian system with nginx and redis."""
+    """Reference of a Debian system with nginx, redis and other small services."""
     return f"oci:{services_layout()}/layout:latest"

@@ -1,4 +1,4 @@
-"""A Debian system with nginx and redis, as their packages install them, for pods of Kubernetes manifests."""
+"""A Debian system with small services, as their packages install them, for pods of Kubernetes manifests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from pathlib import Path
 from .cache import cached
 from .tools import run, say
 
-_PACKAGES = ("nginx-light", "redis-server")
+_PACKAGES = (
+    "beanstalkd", "dnsmasq-base", "haproxy", "lighttpd", "mosquitto", "mosquitto-clients", "nginx-light", "openssl",
+    "python3", "redis-server", "rsync", "socat", "sqlite3", "tinyproxy-bin", "wget",
+)  # fmt: skip
 # What a container does not read, and a layer would only carry along.
 _LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
 

@@ -2,141 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import os
-import re
-import textwrap
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 import firkin
-from firkin.adapters.pod_manifest import load_manifest, pod_spec
-from firkin.domain.lifecycle import ContainerPhase
-from firkin.domain.process import Stdio, StdioOptions
 from firkin.errors import InitContainerFailed, ManifestError
-from tests.machine_state import MachineState, settled_state
 
-from .pods import real_runtime
+from .manifests import manifests, manifests_directory, output_of, until_ready
+from .service_manifests import SERVICES
 
 pytestmark = pytest.mark.real_time
-
-PIPED = StdioOptions(stdout=Stdio.PIPED, stderr=Stdio.PIPED)
-
-
-class Manifests:
-    """Runs manifests in which SERVICES and BUSYBOX stand for images."""
-
-    def __init__(self, runtime: firkin.Runtime, services: str, busybox: str) -> None:
-        self._runtime = runtime
-        self._images = {"SERVICES": services, "BUSYBOX": busybox}
-
-    @contextlib.asynccontextmanager
-    async def running(self, text: str) -> AsyncIterator[firkin.Pod]:
-        """The manifest's pod."""
-        text = _affordable(textwrap.dedent(text))
-        for word, image in self._images.items():
-            text = text.replace(word, image)
-        spec = await pod_spec(load_manifest(text, "pod.yaml"), self._runtime.images.resolve, stdio=PIPED)
-        async with self._runtime.spawn(spec) as pod, asyncio.timeout(60):
-            yield pod
-
-
-def _affordable(text: str) -> str:
-    """The manifest for an ordinary user, who has neither control groups nor loop devices."""
-    if os.geteuid() == 0:
-        return text
-    without_limits = re.sub(r"(?m)^ *resources: .*\n", "", text)
-    return without_limits.replace("emptyDir: {sizeLimit", "emptyDir: {medium: Memory, sizeLimit")
 
 
 @pytest.fixture
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One store for all tests, so that the images are unpacked once."""
-    base = tmp_path_factory.getbasetemp() / "manifests"
-    base.mkdir(exist_ok=True)
-    return base
-
-
-@contextlib.asynccontextmanager
-async def manifests(directory: Path, services: str, busybox: str) -> AsyncIterator[Manifests]:
-    before = await settled_state()
-    async with real_runtime(directory) as runtime:
-        yield Manifests(runtime, services, busybox)
-    assert MachineState.now().beyond(before) == {}
-
-
-async def output_of(pod: firkin.Pod, name: str, *command: str) -> str:
-    process = await pod.container(name).exec(*command)
-    output = await process.wait_with_output()
-    assert output.status.success, output
-    return output.stdout.decode()
-
-
-async def until_ready(container: firkin.Container) -> None:
-    while not container.ready:
-        assert container.state is ContainerPhase.RUNNING, container
-        await asyncio.sleep(0.05)
-
-
-NGINX = """
-    apiVersion: v1
-    kind: ConfigMap
-    metadata: {name: site}
-    data:
-      nginx.conf: |
-        daemon off;
-        pid /tmp/nginx.pid;
-        error_log stderr;
-        events {}
-        http {
-          access_log off;
-          client_body_temp_path /tmp/body; proxy_temp_path /tmp/proxy; fastcgi_temp_path /tmp/fastcgi;
-          uwsgi_temp_path /tmp/uwsgi; scgi_temp_path /tmp/scgi;
-          server { listen 8080; root /srv; }
-        }
-      index.html: |
-        it works
-    ---
-    apiVersion: v1
-    kind: Pod
-    metadata: {name: web, labels: {app: web}}
-    spec:
-      securityContext: {runAsUser: 33, runAsGroup: 33, runAsNonRoot: true}
-      volumes:
-      - {name: site, configMap: {name: site}}
-      - {name: scratch, emptyDir: {medium: Memory, sizeLimit: 8Mi}}
-      containers:
-      - name: nginx
-        image: SERVICES
-        command: [nginx, -c, /etc/nginx/nginx.conf]
-        ports: [{containerPort: 8080, name: http}]
-        securityContext: {readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}
-        resources: {limits: {memory: 64Mi, cpu: 500m}, requests: {cpu: 10m}}
-        startupProbe: {tcpSocket: {port: http}, periodSeconds: 1, failureThreshold: 30}
-        readinessProbe: {httpGet: {port: http, path: /index.html}, periodSeconds: 1}
-        livenessProbe: {httpGet: {port: 8080, path: /, httpHeaders: [{name: Host, value: web}]}, periodSeconds: 1}
-        lifecycle: {preStop: {exec: {command: [nginx, -s, quit, -c, /etc/nginx/nginx.conf]}}}
-        volumeMounts:
-        - {name: site, mountPath: /etc/nginx/nginx.conf, subPath: nginx.conf}
-        - {name: site, mountPath: /srv}
-        - {name: scratch, mountPath: /tmp}
-      - name: client
-        image: BUSYBOX
-        command: [sh, -c, "trap 'exit 0' TERM; sleep 1000 & wait"]
-"""
+    return manifests_directory(tmp_path_factory)
 
 
 @pytest.mark.needs_ids
 async def test_nginx_with_its_configuration_in_a_config_map(
     directory: Path, services_image: str, busybox_image: str
 ) -> None:
-    async with (
-        manifests(directory, services_image, busybox_image) as it,
-        it.running(NGINX) as pod,
-    ):
+    text = SERVICES["nginx"].manifest
+    async with manifests(directory, services_image, busybox_image) as it, it.running(text) as pod:
         await until_ready(pod.container("nginx"))
         page = await output_of(pod, "client", "wget", "-qO-", "http://127.0.0.1:8080/index.html")
         assert page == "it works\n"
@@ -149,29 +39,7 @@ async def test_nginx_with_its_configuration_in_a_config_map(
 
 @pytest.mark.needs_ids
 async def test_redis_with_its_password_in_a_secret(directory: Path, services_image: str, busybox_image: str) -> None:
-    text = """
-    apiVersion: v1
-    kind: Secret
-    metadata: {name: redis}
-    stringData: {password: hunter2}
-    ---
-    apiVersion: v1
-    kind: Pod
-    metadata: {name: redis}
-    spec:
-      terminationGracePeriodSeconds: 5
-      volumes: [{name: data, emptyDir: {sizeLimit: 16Mi}}]
-      securityContext: {fsGroup: 4242}
-      containers:
-      - name: redis
-        image: SERVICES
-        command: [redis-server]
-        args: [--requirepass, $(PASSWORD), --dir, /data, --save, "", --appendonly, "yes"]
-        env: [{name: PASSWORD, valueFrom: {secretKeyRef: {name: redis, key: password}}}]
-        startupProbe: {exec: {command: [bash, -c, redis-cli -a $PASSWORD ping | grep PONG]}, periodSeconds: 1}
-        livenessProbe: {exec: {command: [bash, -c, redis-cli -a $PASSWORD ping]}, periodSeconds: 2}
-        volumeMounts: [{name: data, mountPath: /data}]
-    """
+    text = SERVICES["redis"].manifest
     async with manifests(directory, services_image, busybox_image) as it, it.running(text) as pod:
         await until_ready(pod.container("redis"))
         assert await output_of(pod, "redis", "redis-cli", "-a", "hunter2", "set", "key", "value") == "OK\n"
