@@ -30,8 +30,11 @@ WORST = {
     "zombies": f"mkfifo /gate; for i in $(seq {ZOMBIES}); do (read line < /gate) & done; exec sleep 1000",
 }
 _CPUS = {"zombies": 0.5}
+# What an ordinary user without control groups can let run: these take no more than their own time.
+WORST_WITHOUT_LIMITS = ("floods", "ignores", "plants", "zombies")
 
 
+@pytest.mark.needs_root
 async def test_the_worst_containers_hurt_nobody_but_themselves(tmp_path: Path, busybox_image: str) -> None:
     before = await settled_state()
     async with real_runtime(tmp_path) as runtime, asyncio.timeout(120):
@@ -44,19 +47,39 @@ async def test_the_worst_containers_hurt_nobody_but_themselves(tmp_path: Path, b
         async with runtime.spawn(builder.container(neighbour).build()) as pod:
             await until_out_of_memory(pod)
             await until_zombies(pod.container("zombies"))
-            for number in range(10):
-                output = await (await pod.container("neighbour").exec("echo", str(number))).wait_with_output()
-                assert output.stdout == f"{number}\n".encode()
-            await refuse_planted_links(pod, shell("victim", bundle, "true"))
-            kept = [entry async for entry in pod.container("floods").logs()]
-            assert 0 < sum(len(entry.data) for entry in kept) <= LOG_BYTES
-            assert zombies_of_agents() == []
-            report = await pod.stop(grace_seconds=1)
-        assert report.clean, report
-        killed = {one.container_id for one in report.containers if one.killed}
-        assert "ignores" in killed
+            report = await goes_on(pod, shell("victim", bundle, "true"))
         assert all(one.status is not None for one in report.containers)
     assert MachineState.now().beyond(before) == {}
+
+
+@pytest.mark.needs_user
+async def test_those_that_need_no_limit_hurt_nobody_but_themselves(tmp_path: Path, busybox_image: str) -> None:
+    before = await settled_state()
+    async with real_runtime(tmp_path) as runtime, asyncio.timeout(120):
+        bundle = await runtime.images.resolve(busybox_image)
+        builder = firkin.PodBuilder("pod-1").empty_dir(firkin.EmptyDirVolume.memory("v", MIB))
+        for name in WORST_WITHOUT_LIMITS:
+            builder = builder.container(shell(name, bundle, WORST[name]).log(LOG_BYTES).empty_dir_mount("v", "/v"))
+        neighbour = shell("neighbour", bundle, "sleep 1000").empty_dir_mount("v", "/v", sub_path="mine")
+        async with runtime.spawn(builder.container(neighbour).build()) as pod:
+            await until_zombies(pod.container("zombies"))
+            await goes_on(pod, shell("victim", bundle, "true"))
+    assert MachineState.now().beyond(before) == {}
+
+
+async def goes_on(pod: firkin.Pod, victim: firkin.PodContainerSpec) -> firkin.StopReport:
+    """The neighbour answers, nothing leads out of the volume, and the pod stops within its grace."""
+    for number in range(10):
+        output = await (await pod.container("neighbour").exec("echo", str(number))).wait_with_output()
+        assert output.stdout == f"{number}\n".encode()
+    await refuse_planted_links(pod, victim)
+    kept = [entry async for entry in pod.container("floods").logs()]
+    assert 0 < sum(len(entry.data) for entry in kept) <= LOG_BYTES
+    assert zombies_of_agents() == []
+    report = await pod.stop(grace_seconds=1)
+    assert report.clean, report
+    assert "ignores" in {one.container_id for one in report.containers if one.killed}
+    return report
 
 
 async def until_out_of_memory(pod: firkin.Pod) -> None:

@@ -24,6 +24,7 @@ _KEPT_BY_ALL = (
     "expectations", "files_and_statistics", "host_paths", "init", "limits", "manifests", "output", "pod",
     "shared_processes", "surroundings", "sync_pod", "volume_limits", "volume_parts",
 )  # fmt: skip
+_KEPT_BY_MANY_AT_ONCE = ("hostile_containers", "services", "sharing")
 _KEPT_WITH_ONE_ID = ("expectations", "pod")
 _FOR_USERS = "tests/integration/unprivileged/test_what_users_meet.py"
 _SECONDS = 120
@@ -45,6 +46,10 @@ def user_of_one_id() -> Iterator[UnprivilegedUser]:
 
 def test_pods_of_a_user_keep_what_those_of_root_keep(user: UnprivilegedUser) -> None:
     assert " passed" in run_tests(user, [f"{_PODS}/test_{name}.py" for name in _KEPT_BY_ALL])
+
+
+def test_many_programs_of_a_user_get_on_as_those_of_root(user: UnprivilegedUser) -> None:
+    assert " passed" in run_tests(user, [f"{_PODS}/test_{name}.py" for name in _KEPT_BY_MANY_AT_ONCE])
 
 
 def test_pods_of_a_user_with_one_id_keep_what_takes_no_other(user_of_one_id: UnprivilegedUser) -> None:
