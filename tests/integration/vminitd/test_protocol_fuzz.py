@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 
 import grpc
@@ -22,6 +22,8 @@ from tests.machine_state import MachineState
 
 from .agent_process import RunningAgent, detail_of, make_rootfs, running_agent, runtime_spec
 from .random_messages import RandomMessages
+
+Note = Callable[[str, object], None]
 
 pytestmark = pytest.mark.real_time
 
@@ -123,7 +125,7 @@ class _Caller:
             await self._channel.unary_unary(name, _same, _same)(data, timeout=_CALL_SECONDS)
 
 
-async def test_no_message_stops_the_agent_or_leaves_its_sandbox(tmp_path: Path) -> None:
+async def test_no_message_stops_the_agent_or_leaves_its_sandbox(tmp_path: Path, record_property: Note) -> None:
     root, scratch = tmp_path / "root", tmp_path / "scratch"
     rootfs, kept = make_rootfs(tmp_path / "rootfs"), make_rootfs(tmp_path / "kept")
     root.mkdir()
@@ -138,10 +140,8 @@ async def test_no_message_stops_the_agent_or_leaves_its_sandbox(tmp_path: Path) 
             caller = _Caller(agent, channel, messages)
             deadline = time.monotonic() + _SECONDS
             await asyncio.gather(*(caller.run(deadline) for _ in range(_CALLERS)))
-        told = (
-            f"{caller.calls.total()} messages, at least {min(caller.calls.values())} to each of {len(_METHODS)} calls"
-        )
-        print(told)
+        told = f"at least {min(caller.calls.values())} to each of {len(_METHODS)} calls, seed {_SEED}"
+        record_property("firkin cases", ["random messages to the agent", caller.calls.total(), told])
         assert caller.defects == []
         assert agent.process.poll() is None
         assert set(caller.calls) == {method.name for method in _METHODS}
