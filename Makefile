@@ -9,6 +9,8 @@
 # make bench   measure, beside peers
 # make bench-layers         measure how layers are applied, beside GNU tar, bsdtar, umoci and podman (half an hour)
 # make bench-layers-short   a part of it; fails when firkin got slower beside GNU tar
+# make bench-pods-short     execs, output and attaching beside podman, crun and a plain socket, in a minute; fails when
+#                           something does not work or takes many times as long as its peer
 # make bench-vsock          measure the vsock device in a machine, beside one in Python and QEMU's user network
 # make bench-boot           measure the boot of machines until their agents answer, beside a bare busybox
 # make fuzz    apply random layers for FIRKIN_FUZZ_SECONDS, 1200 unless set; then random guests drive the vsock device
@@ -20,7 +22,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: demo test check build wire sync bench bench-layers bench-layers-short bench-vsock bench-boot fuzz asan clean packages-demo packages-test dev \
+.PHONY: demo test check build wire sync bench bench-layers bench-layers-short bench-pods-short bench-vsock bench-boot fuzz asan clean \
+	packages-demo packages-test dev \
 	check-style check-types check-kernels check-contracts check-wire check-sync check-kernel-tests
 .PHONY: sessions check-sessions docs
 export DEBIAN_FRONTEND := noninteractive
@@ -110,6 +113,11 @@ bench-layers: packages-test dev
 
 bench-layers-short: packages-test dev
 	$(SUDO) $(BIN)/python -m benchmarks.layers --short
+
+# What hangs is interrupted, so that it is tidied up.
+bench-pods-short: packages-test dev
+	$(SUDO) timeout --foreground --signal=INT --kill-after=60 900 \
+		$(BIN)/python -m pytest -q benchmarks/test_exec.py benchmarks/test_streams.py --short
 
 bench-vsock: packages-test dev
 	mkdir -p build

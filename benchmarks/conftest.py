@@ -14,11 +14,17 @@ import pytest
 import firkin
 from firkin.domain.image import ImageBundle
 
-from .percentiles import percentile_lines
+from .bounds import BOUNDS, exceeded_bounds
+from .peer import FLOOD_BYTES
+from .percentiles import Measured, percentile_lines, throughput_lines
 
 pytest_plugins = ["tests.images.fixtures"]
 
 T = TypeVar("T")
+
+FLOOD_GROUP = f"{FLOOD_BYTES >> 20} MiB of standard output, to its last byte"
+GOAL_MEGABYTES_PER_SECOND = 500
+"""What standard output through the agent should exceed, on a machine with nothing else to do."""
 
 
 class Firkin:
@@ -53,6 +59,16 @@ class Firkin:
         self._runner.close()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--short", action="store_true", help="few rounds; nothing is skipped, and `bounds.py` is judged")
+
+
+@pytest.fixture(scope="session")
+def short(pytestconfig: pytest.Config) -> bool:
+    """Whether few rounds are wanted, which tell whether anything is badly wrong."""
+    return bool(pytestconfig.getoption("--short"))
+
+
 @pytest.fixture(scope="module")
 def runtime(tmp_path_factory: pytest.TempPathFactory, busybox_image: str) -> Generator[Firkin, None, None]:
     """A runtime with a directory store whose template of busybox exists already."""
@@ -66,8 +82,10 @@ def runtime(tmp_path_factory: pytest.TempPathFactory, busybox_image: str) -> Gen
 class Peer:
     """A program in a mount namespace where crun takes the machine for one with plain cgroups (see `peer.py`)."""
 
-    def __init__(self, bundle: Path) -> None:
+    def __init__(self, bundle: Path, *, skips: bool) -> None:
+        """`skips` is whether a benchmark is skipped when the peer it needs does not work on this machine."""
         self.bundle = bundle
+        self._skips = skips
         command = ["unshare", "--mount", "--", sys.executable, str(Path(__file__).with_name("peer.py")), str(bundle)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.settle()
@@ -79,11 +97,11 @@ class Peer:
             pytest.fail(f"the peer could not {what}: {answer or 'it ended'}")
 
     def require(self, what: str) -> None:
-        """Skip the benchmark, with the reason, when the peer cannot do something on this machine."""
+        """Skip the benchmark (or fail it), with the reason, when the peer cannot do something on this machine."""
         answer = self._answer(what)
         self.settle()
         if answer != "ok":
-            pytest.skip(f"unavailable on this machine: {what} {answer}")
+            (pytest.skip if self._skips else pytest.fail)(f"unavailable on this machine: {what} {answer}")
 
     def _answer(self, what: str) -> str:
         assert self._process.stdin is not None
@@ -101,20 +119,38 @@ class Peer:
 
 
 @pytest.fixture(scope="module")
-def peer(tmp_path_factory: pytest.TempPathFactory, busybox_image: str) -> Generator[Peer, None, None]:
+def peer(tmp_path_factory: pytest.TempPathFactory, busybox_image: str, short: bool) -> Generator[Peer, None, None]:
     """crun, and podman where it works, on the rootfs that umoci unpacks from the same image."""
     bundle = tmp_path_factory.mktemp("peer") / "bundle"
     image = busybox_image.removeprefix("oci:")
     subprocess.run(["umoci", "unpack", "--image", image, str(bundle)], check=True, capture_output=True)
-    started = Peer(bundle)
+    started = Peer(bundle, skips=not short)
     yield started
     started.close()
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Tell the median and the 95th percentile of each benchmark, as multiples of its group's peer too."""
+def _measured(config: pytest.Config) -> list[Measured]:
     session = getattr(config, "_benchmarksession", None)
     measured: Sequence[Any] = [] if session is None else session.benchmarks
+    return [(one.group, one.name, sorted(one.stats.data)) for one in measured if one.stats.data]
+
+
+def _exceeded(config: pytest.Config) -> list[str]:
+    return exceeded_bounds(BOUNDS, _measured(config)) if config.getoption("--short") else []
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A bound that is exceeded fails the run, as a failed test does."""
+    if session.exitstatus == pytest.ExitCode.OK and _exceeded(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Tell the median and the 95th percentile of each benchmark, as multiples of its group's peer too."""
     terminalreporter.write_sep("-", "p50 and p95, and how often the peer's")
-    for line in percentile_lines([(one.group, one.name, sorted(one.stats.data)) for one in measured if one.stats.data]):
+    measured = _measured(config)
+    throughput = throughput_lines(measured, FLOOD_GROUP, FLOOD_BYTES, GOAL_MEGABYTES_PER_SECOND)
+    for line in [*percentile_lines(measured), *throughput]:
         terminalreporter.write_line(line)
+    for line in _exceeded(config):
+        terminalreporter.write_line(line, red=True)

@@ -16,9 +16,12 @@ from pathlib import Path
 from typing import Any
 
 MOUNTS = Path("/proc/self/mounts")
-FLOOD = ["/bin/dd", "if=/dev/zero", "bs=1M", "count=1000"]
+FLOOD_BYTES = 1000 << 20
+FLOOD = ["/bin/dd", "if=/dev/zero", "bs=1M", f"count={FLOOD_BYTES >> 20}"]
 PODMAN = ["podman", "run", "--rm", "--network", "none", "--rootfs"]
-PODMAN_DETACHED = ["podman", "run", "--rm", "--detach", "--name", "bench-podman", "--network", "none", "--rootfs"]
+# Containers have names of their own, for runs beside each other and for what a killed one left.
+RUN = f"bench-{os.getpid()}"
+PODMAN_DETACHED = ["podman", "run", "--rm", "--detach", "--name", f"{RUN}-podman", "--network", "none", "--rootfs"]
 _READ_BYTES = 1 << 20
 
 
@@ -30,18 +33,18 @@ def main(bundle: Path) -> None:
     for name, args in (("sleeper", ["/bin/sleep", "100000"]), ("flood", FLOOD)):
         write_config(bundle, args, bundle.with_name(name))
     sleeper = bundle.with_name("sleeper")
-    subprocess.run(["crun", "run", "--detach", "--bundle", sleeper, "bench-sleeper"], check=True)
+    subprocess.run(["crun", "run", "--detach", "--bundle", sleeper, f"{RUN}-sleeper"], check=True)
     run = ["crun", "run", "--bundle"]
-    execute = ["crun", "exec", "bench-sleeper", "/bin/echo", "x"]
+    execute = ["crun", "exec", f"{RUN}-sleeper", "/bin/echo", "x"]
     requests: dict[str, Callable[[], None]] = {
-        "run": lambda: answer([*run, str(bundle), "bench-run"]),
-        "run same": lambda: answer([*run, str(bundle.with_name("same")), "bench-same"]),
+        "run": lambda: answer([*run, str(bundle), f"{RUN}-run"]),
+        "run same": lambda: answer([*run, str(bundle.with_name("same")), f"{RUN}-same"]),
         "exec": lambda: answer(execute),
         "100 execs": lambda: answer_all([execute] * 100),
-        "flood": lambda: answer([*run, str(bundle.with_name("flood")), "bench-flood"], whole=True),
+        "flood": lambda: answer([*run, str(bundle.with_name("flood")), f"{RUN}-flood"], whole=True),
         "podman run": lambda: answer([*PODMAN, str(bundle / "rootfs"), "/bin/echo", "x"]),
         "podman sleeper": lambda: answer([*PODMAN_DETACHED, str(bundle / "rootfs"), "/bin/sleep", "100000"]),
-        "podman exec": lambda: answer(["podman", "exec", "bench-podman", "/bin/echo", "x"]),
+        "podman exec": lambda: answer(["podman", "exec", f"{RUN}-podman", "/bin/echo", "x"]),
     }
     has_podman_sleeper = False
     try:
@@ -49,9 +52,9 @@ def main(bundle: Path) -> None:
             has_podman_sleeper |= line.strip() == "podman sleeper"
             requests.get(line.strip(), lambda: print("ok", flush=True))()
     finally:
-        subprocess.run(["crun", "delete", "--force", "bench-sleeper"], check=False)
+        subprocess.run(["crun", "delete", "--force", f"{RUN}-sleeper"], check=False)
         if has_podman_sleeper:
-            subprocess.run(["podman", "rm", "--force", "--time", "0", "bench-podman"], check=False)
+            subprocess.run(["podman", "rm", "--force", "--time", "0", f"{RUN}-podman"], check=False)
 
 
 def answer(command: list[str], *, whole: bool = False) -> None:

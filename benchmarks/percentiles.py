@@ -28,6 +28,17 @@ def percentile_lines(measured: Sequence[Measured]) -> list[str]:
     return lines
 
 
+def throughput_lines(measured: Sequence[Measured], group: str, byte_count: int, goal: int) -> list[str]:
+    """One line per benchmark of `group`, whose rounds moved `byte_count` bytes each: MB/s of its median."""
+    lines = [
+        f"  {name:<44} {byte_count / percentile(seconds, 50) / 1e6:9.0f} MB/s"
+        + ("" if name.startswith(PEERS) else f"  goal: over {goal} MB/s")
+        for of, name, seconds in measured
+        if of == group
+    ]
+    return [f"{group}:", *lines] if lines else []
+
+
 def percentile(ordered: Sequence[float], percent: int) -> float:
     """By the nearest rank: the smallest that at least `percent` of them do not exceed."""
     rank = -(-len(ordered) * percent // 100)

@@ -5,24 +5,27 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import socket
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 import firkin
 
-from .conftest import Firkin, Peer
-from .peer import FLOOD
+from .conftest import FLOOD_GROUP, Firkin, Peer
+from .peer import FLOOD, FLOOD_BYTES
 
-BYTES = 1000 << 20
 READ_BYTES = 1 << 20
 ROUNDS = 5
+SHORT_ROUNDS = 3
+LINE_ROUNDS = 100
+SHORT_LINE_ROUNDS = 40
 
 
-@pytest.mark.benchmark(group="1000 MiB of standard output, to its last byte")
-def test_output(benchmark: BenchmarkFixture, runtime: Firkin) -> None:
+@pytest.mark.benchmark(group=FLOOD_GROUP)
+def test_output(benchmark: BenchmarkFixture, runtime: Firkin, short: bool) -> None:
     """From the container's pipe through the agent and a unix socket to a reader in Python."""
     pod = runtime.run(runtime.spawned())
     numbers = itertools.count()
@@ -33,59 +36,86 @@ def test_output(benchmark: BenchmarkFixture, runtime: Firkin) -> None:
         count = 0
         while data := await container.stdout.read(READ_BYTES):
             count += len(data)
-        assert count == BYTES
+        assert count == FLOOD_BYTES
 
-    benchmark.pedantic(lambda: runtime.run(read_to_the_end()), rounds=ROUNDS, warmup_rounds=1)
-    benchmark.extra_info["MB/s"] = _megabytes_per_second(benchmark)
+    _measure_flood(benchmark, lambda: runtime.run(read_to_the_end()), short)
     runtime.run(pod.stop(0))
 
 
-@pytest.mark.benchmark(group="1000 MiB of standard output, to its last byte")
-def test_crun_output(benchmark: BenchmarkFixture, peer: Peer) -> None:
+@pytest.mark.benchmark(group=FLOOD_GROUP)
+def test_crun_output(benchmark: BenchmarkFixture, peer: Peer, short: bool) -> None:
     """The same program with its pipe in the reader's hand: nobody is in between."""
-    benchmark.pedantic(lambda: peer.ask("flood"), setup=peer.settle, rounds=ROUNDS, warmup_rounds=1)
+    rounds = SHORT_ROUNDS if short else ROUNDS
+    benchmark.pedantic(lambda: peer.ask("flood"), setup=peer.settle, rounds=rounds, warmup_rounds=1)
     benchmark.extra_info["MB/s"] = _megabytes_per_second(benchmark)
 
 
-@pytest.mark.benchmark(group="1000 MiB of standard output, to its last byte")
-def test_plain_pipe(benchmark: BenchmarkFixture) -> None:
+@pytest.mark.benchmark(group=FLOOD_GROUP)
+def test_plain_pipe(benchmark: BenchmarkFixture, short: bool) -> None:
     """The same program without a container."""
 
     def read_to_the_end() -> None:
-        command = ["busybox", *FLOOD]
-        command[1] = os.path.basename(command[1])
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0) as process:
-            assert process.stdout is not None
-            while os.read(process.stdout.fileno(), READ_BYTES):
-                pass
+        reader, writer = os.pipe()
+        _flood_to_its_end(writer, reader)
 
-    benchmark.pedantic(read_to_the_end, rounds=ROUNDS, warmup_rounds=1)
+    _measure_flood(benchmark, read_to_the_end, short)
+
+
+@pytest.mark.benchmark(group=FLOOD_GROUP)
+def test_plain_socket(benchmark: BenchmarkFixture, short: bool) -> None:
+    """The same program without a container and without an agent, through a unix socket."""
+
+    def read_to_the_end() -> None:
+        reader, writer = socket.socketpair()
+        _flood_to_its_end(writer.detach(), reader.detach())
+
+    _measure_flood(benchmark, read_to_the_end, short)
+
+
+def _flood_to_its_end(writer: int, reader: int) -> None:
+    """Read what the program writes; owns both descriptors."""
+    command = ["busybox", os.path.basename(FLOOD[0]), *FLOOD[1:]]
+    try:
+        with subprocess.Popen(command, stdout=writer, stderr=subprocess.DEVNULL):
+            os.close(writer)
+            count = 0
+            while data := os.read(reader, READ_BYTES):
+                count += len(data)
+            assert count == FLOOD_BYTES
+    finally:
+        os.close(reader)
+
+
+def _measure_flood(benchmark: BenchmarkFixture, flood: Callable[[], None], short: bool) -> None:
+    benchmark.pedantic(flood, rounds=SHORT_ROUNDS if short else ROUNDS, warmup_rounds=1)
     benchmark.extra_info["MB/s"] = _megabytes_per_second(benchmark)
 
 
 def _megabytes_per_second(benchmark: BenchmarkFixture) -> int:
     assert benchmark.stats is not None
     seconds: float = benchmark.stats.stats.median
-    return round(BYTES / seconds / 1e6)
+    return round(FLOOD_BYTES / seconds / 1e6)
 
 
 @pytest.mark.benchmark(group="a line, there and back")
-def test_attach(benchmark: BenchmarkFixture, runtime: Firkin) -> None:
+def test_attach(benchmark: BenchmarkFixture, runtime: Firkin, short: bool) -> None:
     """Attaching to a running container's logged output, then a line into its input and out of its output again."""
     pod, container = _running_cat(runtime)
 
+    rounds = SHORT_LINE_ROUNDS if short else LINE_ROUNDS
     benchmark.pedantic(
-        lambda: runtime.run(_line_there_and_back(container, container.attach())), rounds=100, warmup_rounds=2
+        lambda: runtime.run(_line_there_and_back(container, container.attach())), rounds=rounds, warmup_rounds=2
     )
     runtime.run(pod.stop(0))
 
 
 @pytest.mark.benchmark(group="a line, there and back")
-def test_line_of_one_that_is_attached(benchmark: BenchmarkFixture, runtime: Firkin) -> None:
+def test_line_of_one_that_is_attached(benchmark: BenchmarkFixture, runtime: Firkin, short: bool) -> None:
     """What of it is the line's own way."""
     pod, container = _running_cat(runtime)
     entries = container.attach()
-    benchmark.pedantic(lambda: runtime.run(_line_there_and_back(container, entries)), rounds=100, warmup_rounds=2)
+    rounds = SHORT_LINE_ROUNDS if short else LINE_ROUNDS
+    benchmark.pedantic(lambda: runtime.run(_line_there_and_back(container, entries)), rounds=rounds, warmup_rounds=2)
     runtime.run(pod.stop(0))
 
 
