@@ -17,7 +17,13 @@ _AGENT_PORT = 1024
 
 
 class HostStreams:
-    """Connects to ports of a host that shares a directory of unix sockets with the sandbox."""
+    """Connects to ports of a host that shares a directory of unix sockets with the sandbox.
+
+    Attributes:
+        underway_seconds: how long bytes that the host wrote into a stream may be on their way before any arrives.
+    """
+
+    underway_seconds = 0.0
 
     def __init__(self, directory: str) -> None:
         self._directory = directory

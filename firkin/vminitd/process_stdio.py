@@ -11,6 +11,7 @@ from firkin.domain.errors import InvalidArgument
 from firkin.domain.terminal import TerminalSize
 
 from .host_streams import HostStreams
+from .input_end import close_behind_queued
 from .reaper import ChildStdio
 from .relays import Relay, input_relay, output_relay
 from .terminal import Terminal
@@ -58,7 +59,9 @@ class _Pipe:
 class ProcessStdio:
     """The streams of a process, from before its start until it is forgotten."""
 
-    def __init__(self) -> None:
+    def __init__(self, underway_seconds: float = 0.0) -> None:
+        self._underway_seconds = underway_seconds
+        self._input_is_to_end = False
         self._peers: dict[str, socket.socket] = {}
         self._pipes: dict[str, _Pipe] = {}
         self._relays: dict[str, Relay] = {}
@@ -71,7 +74,7 @@ class ProcessStdio:
         Raises:
             AgentError: the host does not accept one; none is left open.
         """
-        stdio = cls()
+        stdio = cls(host.underway_seconds)
         try:
             for name, wanted in request._asdict().items():
                 if wanted is not None:
@@ -121,6 +124,8 @@ class ProcessStdio:
             )
             self._relays[name] = relay
         self._pipes.clear()
+        if self._input_is_to_end:
+            self._end_input_behind_queued()
 
     def output_bytes(self, name: str) -> int:
         """Bytes that left the sandbox on `stdout` or `stderr`."""
@@ -142,12 +147,19 @@ class ProcessStdio:
             if relay is not None:
                 await _settled(relay, relay.ended if until_end else relay.drained())
 
-    async def end_input(self) -> None:
-        """Hand on what the host has sent by now, then end the process's input."""
+    def end_input(self) -> None:
+        """End the process's input behind what the host has sent by now, from its start on; twice is fine.
+
+        Nothing of it is dropped: a process that reads slowly has its end late.
+        """
+        if not self._input_is_to_end:
+            self._input_is_to_end = True
+            self._end_input_behind_queued()
+
+    def _end_input_behind_queued(self) -> None:
         relay = self._relays.get("stdin")
         if relay is not None:
-            await _settled(relay, relay.drained())
-            relay.close()
+            close_behind_queued(relay, self._underway_seconds)
 
     def close_input(self) -> None:
         """Nobody reads the input any more."""

@@ -66,7 +66,7 @@ class Relay:
         """Done once what the source holds now was handed on, or the relay has ended."""
         if self.ended.done():
             return self.ended
-        if self._draining is None:
+        if self._draining is None or self._draining.done():
             self._draining = self._loop.create_future()
             self._settle_drain()
         return self._draining
@@ -153,7 +153,9 @@ def input_relay(peer: socket.socket, sink: int, *, splices: bool = True) -> Rela
         os.close(sink)
         peer.close()
 
-    return Relay(peer.fileno(), sink, close, None if splices else TerminalTransfer(peer.fileno(), sink))
+    transfer = None if splices else TerminalTransfer(peer.fileno(), sink)
+    # By poll(2): vsock sockets do not tell how much they hold (FIONREAD).
+    return Relay(peer.fileno(), sink, close, transfer, is_readable)
 
 
 def _shut_down_writing(peer: socket.socket) -> None:

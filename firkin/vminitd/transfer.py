@@ -146,7 +146,10 @@ def readable_bytes(descriptor: int) -> int:
 
 
 def is_readable(descriptor: int) -> bool:
-    """Whether a terminal has output, also such as the kernel has not put into its reading buffer yet."""
+    """Whether a terminal or socket has anything, its end included.
+
+    Of a terminal also what the kernel has not put into its reading buffer yet.
+    """
     poller = select.poll()
     poller.register(descriptor, select.POLLIN)
     return any(events & select.POLLIN for _, events in poller.poll(0))

@@ -22,6 +22,9 @@ _BACKLOG = 128
 class VsockStreams(HostStreams):
     """Connects to ports of the host that runs this machine."""
 
+    # The machine's buffer holds only so much of a stream: the host's device sends the rest when there is room again.
+    underway_seconds = 1.0
+
     def name(self, port: int) -> str:
         """A port of the host, for messages."""
         return f"vsock:{HOST_CID}:{port}"

@@ -85,7 +85,7 @@ class ProcessCalls:
         self, request: wire.CloseProcessStdinRequest, context: _Context
     ) -> wire.CloseProcessStdinResponse:
         async with answering(context, "close stdin"):
-            await self._agent.containers.process(_ref(request.containerID, request.id)).stdio.end_input()
+            self._agent.containers.process(_ref(request.containerID, request.id)).stdio.end_input()
         return wire.CloseProcessStdinResponse()
 
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from firkin.testkit.opened_agent import same_bytes
 from firkin.wire import sandbox_context_pb2 as context
 
 from .agent_process import CALL_SECONDS, running_agent, runtime_spec
+from .full_streams import filled
 
 pytestmark = pytest.mark.real_time
 
 _MEBIBYTE = 1 << 20
+_PIECE_BYTES = 1 << 16
 
 
 async def test_input_comes_back_from_cat_and_its_end_ends_it(rootfs: Path) -> None:
@@ -110,3 +114,50 @@ async def test_the_first_contract_runs_a_container_without_tokens(rootfs: Path) 
     assert started.pid > 0
     assert (end.exitCode, out) == (0, b"tokenless")
     assert end.exited_at.seconds > 0
+
+
+async def test_a_close_of_the_input_comes_behind_its_bytes_however_late_they_are_read(rootfs: Path) -> None:
+    async with running_agent() as agent:
+        stdin, stdout = await agent.listen(), await agent.listen()
+        await agent.start("one", runtime_spec(rootfs, "cat"), stdin=stdin, stdout=stdout)
+        _, writer = await stdin.ends()
+        reader, _ = await stdout.ends()
+        sent, received = await filled(partial(_send, writer), partial(reader.read, _PIECE_BYTES))
+        # Answered while nobody reads: `cat` has no room for its output, hence takes no input.
+        for _ in range(2):
+            await agent.context.CloseProcessStdin(_close_of("one"), timeout=CALL_SECONDS)
+        received += await stdout.read()
+        end = await agent.wait("one")
+    assert (end.code, end.stdout_bytes) == (0, len(sent))
+    assert same_bytes(received, sent)
+
+
+async def test_a_close_of_the_input_before_the_start_is_remembered(rootfs: Path) -> None:
+    async with running_agent() as agent:
+        stdin, stdout = await agent.listen(token=False), await agent.listen(token=False)
+        create = context.CreateProcessRequest(
+            id="one",
+            containerID="one",
+            stdin=stdin.message.port,
+            stdout=stdout.message.port,
+            configuration=runtime_spec(rootfs, "cat"),
+        )
+        await agent.context.CreateProcess(create, timeout=CALL_SECONDS)
+        _, writer = await stdin.ends()
+        await _send(writer, b"before the start")
+        await agent.context.CloseProcessStdin(_close_of("one"), timeout=CALL_SECONDS)
+        await agent.context.StartProcess(context.StartProcessRequest(id="one", containerID="one"), timeout=CALL_SECONDS)
+        out = await stdout.read()
+        end = await agent.wait("one")
+    assert (end.code, out) == (0, b"before the start")
+
+
+async def _send(writer: asyncio.StreamWriter, data: bytes) -> None:
+    """Write until the kernel has all of it."""
+    writer.transport.set_write_buffer_limits(0)
+    writer.write(data)
+    await writer.drain()
+
+
+def _close_of(container_id: str) -> context.CloseProcessStdinRequest:
+    return context.CloseProcessStdinRequest(id=container_id, containerID=container_id)
