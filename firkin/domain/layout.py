@@ -15,6 +15,8 @@ POD_PROCESS_NAMESPACE = GuestPath("/run/firkin/pod-process-namespace")
 CONTAINER_BUNDLES = GuestPath("/run/container")
 CONTAINER_INIT_PROGRAM = GuestPath("/usr/bin/catatonit")
 """What is the first process of containers that want an init."""
+KERNEL_MODULES = GuestPath("/lib/modules")
+"""Modules of a machine's kernel that are loaded when they are wanted, each as NAME.ko."""
 CONTAINER_INIT = GuestPath("/dev/init")
 """Where they see it."""
 

@@ -20,6 +20,7 @@ from firkin.domain.errors import CommandNotExecutable, CommandNotFound, Unsuppor
 from firkin.domain.layout import CONTAINER_INIT_PROGRAM
 
 from .filesystem.beneath import Resolution, open_beneath, opened_directory
+from .kernel import BINARY_FORMATS
 
 _HEAD_BYTES = 256
 _INIT_REMEDY = "apt-get install catatonit, and machines take it from their host"
@@ -37,7 +38,6 @@ _ELF_MACHINES = {
     "armv7l": (40,),
     "i686": (3,),
 }
-_EMULATORS = "/proc/sys/fs/binfmt_misc"
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -151,6 +151,6 @@ def _exists(root: int, path: str, command: Command) -> bool:
 
 def _has_emulators() -> bool:
     try:
-        return bool(set(os.listdir(_EMULATORS)) - {"register", "status"})
+        return bool(set(os.listdir(BINARY_FORMATS)) - {"register", "status"})
     except OSError:
         return False

@@ -6,9 +6,8 @@ import errno
 import os
 import time
 
-from firkin.domain.errors import AgentError, InvalidArgument, UnsupportedFeature
+from firkin.domain.errors import AgentError, InvalidArgument
 from firkin.domain.sysctls import is_namespaced_sysctl, is_sysctl_name, sysctl_path
-from firkin.wire.sandbox_context_pb2 import SetupEmulatorRequest
 
 from .filesystem.beneath import Resolution, open_beneath, opened_directory, refusing
 
@@ -17,7 +16,6 @@ _FIRST_PID_NAMESPACE = 0xEFFFFFFC
 _SETTINGS = "/proc/sys"
 BINARY_FORMATS = "/proc/sys/fs/binfmt_misc"
 _MICROSECONDS = 1_000_000
-_EMULATOR_BYTES = 1920  # binfmt_misc.rst
 
 
 def owns_kernel() -> bool:
@@ -73,56 +71,6 @@ def _write_setting(path: str, value: str) -> None:
     except OSError as error:
         reason = f"the kernel refuses {value!r}" if error.errno == errno.EINVAL else os.strerror(error.errno or 0)
         raise AgentError("set sysctl", reason, path=where, errno=error.errno or 0) from error
-
-
-def set_up_emulator(request: SetupEmulatorRequest, directory: str = BINARY_FORMATS) -> None:
-    """Let the kernel run a kind of binary by an emulator (binfmt_misc.rst); the same one twice is fine.
-
-    Raises:
-        InvalidArgument: it is no rule that the kernel could read.
-        UnsupportedFeature: the kernel has no binfmt_misc, or it is the host's.
-        AgentError: the kernel refuses; EEXIST: another rule has this name.
-    """
-    fields = [request.name, request.type, request.offset, request.magic, request.mask, request.binary_path]
-    fields.append(request.flags)
-    rule = "".join(f":{field}" for field in fields)
-    if not request.name or request.name in (".", "..", "register", "status") or "/" in request.name:
-        raise InvalidArgument(f"{request.name!r} cannot be the name of an emulator")
-    if request.type not in ("M", "E") or not request.magic or not request.binary_path.startswith("/"):
-        raise InvalidArgument("an emulator needs the type M or E, a magic and an absolute path")
-    if rule.count(":") != len(fields) or not rule.isascii() or not rule.isprintable() or len(rule) > _EMULATOR_BYTES:
-        raise InvalidArgument(
-            f"the emulator {request.name!r} has a colon, a character that is not ASCII, or is too long"
-        )
-    if directory == BINARY_FORMATS and not owns_kernel():
-        raise UnsupportedFeature("an emulator", "the sandbox shares its kernel with the host, which would have it too")
-    if not os.path.exists(f"{directory}/register"):
-        raise UnsupportedFeature("an emulator", "this kernel has no binfmt_misc")
-    path = f"{directory}/{request.name}"
-    if os.path.lexists(path):
-        if not _is_same_emulator(path, request):
-            raise AgentError("set up emulator", "another rule has this name", path=path, errno=errno.EEXIST)
-        return
-    try:
-        with open(f"{directory}/register", "wb", buffering=0) as register:
-            register.write(rule.encode())
-    except OSError as error:
-        raise AgentError("set up emulator", "the kernel refuses", path=path, errno=error.errno or 0) from error
-
-
-def _is_same_emulator(path: str, request: SetupEmulatorRequest) -> bool:
-    with open(path, encoding="ascii", errors="replace") as file:
-        lines = file.read().splitlines()
-    kind, _, magic = next((line for line in lines if line.startswith(("magic ", "extension "))), "").partition(" ")
-    if f"interpreter {request.binary_path}" not in lines:
-        return False
-    if kind == "extension":
-        return request.type == "E" and magic == f".{request.magic}"
-    return request.type == "M" and magic == _unescaped(request.magic).hex()
-
-
-def _unescaped(text: str) -> bytes:
-    return text.encode("ascii").decode("unicode_escape").encode("latin-1")
 
 
 def send_signal(pid: int, number: int, *, is_init: bool) -> None:

@@ -24,7 +24,7 @@ from .initramfs import initramfs
 from .interpreter import add_interpreter
 from .kept_images import removed_unless_locked
 from .kernel import Kernel, debian_kernel, own_kernel
-from .kernel_modules import KernelModules
+from .kernel_modules import KernelModules, add_modules
 from .places import BUILDING, IMAGES, INITRAMFS, KERNEL, KERNELS, RECIPES, ROOT
 from .programs import add_programs, add_shared_libraries
 from .root_filesystem import write_root_filesystem
@@ -131,6 +131,7 @@ class HostGuestImages:
         add_interpreter(root)
         add_programs(root, self._search_path)
         add_shared_libraries(root, self._search_path)
+        add_modules(root, modules)
         return root, initramfs(modules, self._search_path)
 
     def _build(

@@ -10,6 +10,13 @@ from pathlib import Path
 
 import zstandard
 
+from firkin.domain.layout import KERNEL_MODULES
+
+from .tree import GuestFile, GuestTree
+
+# What the agent loads when it is asked for: it costs no time at boot, and needs no other module.
+_LOADED_LATER = ("binfmt_misc",)
+
 # The .modinfo section of a module: NUL-terminated "key=value" (modinfo(8)).
 _DEPENDS = re.compile(rb"\0depends=([^\0]*)\0")
 
@@ -48,6 +55,12 @@ class KernelModules:
         for needed in found[1].decode().split(",") if found else ():
             self._append(needed.replace("-", "_"), ordered)
         ordered[name] = path
+
+
+def add_modules(tree: GuestTree, modules: KernelModules) -> None:
+    """Put the modules that the agent loads into the root filesystem; what the kernel does not have is left out."""
+    for name, path in modules.in_load_order(_LOADED_LATER).items():
+        tree.add(str(KERNEL_MODULES.below(f"{name}.ko")), GuestFile(content=module_bytes(path)))
 
 
 def module_bytes(path: Path) -> bytes:

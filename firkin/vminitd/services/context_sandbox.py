@@ -46,7 +46,10 @@ class SandboxCalls:
 
     async def SetupEmulator(self, request: wire.SetupEmulatorRequest, context: _Context) -> wire.SetupEmulatorResponse:
         async with answering(context, "set up emulator"):
-            await self._agent.workers.run(kernel.set_up_emulator, request)
+            # Loaded by who wants one: few do, and a machine's boot is mostly imports.
+            from ..emulators import set_up_emulator
+
+            await self._agent.workers.run(set_up_emulator, request)
         return wire.SetupEmulatorResponse()
 
     async def Kill(self, request: wire.KillRequest, context: _Context) -> wire.KillResponse:

@@ -16,7 +16,8 @@ import pytest
 from grpc.aio import AioRpcError
 
 from firkin.domain.errors import AgentError, InvalidArgument, UnsupportedFeature
-from firkin.vminitd.kernel import send_signal, set_up_emulator
+from firkin.vminitd.emulators import set_up_emulator
+from firkin.vminitd.kernel import send_signal
 from firkin.wire import agent_pb2 as wire
 from firkin.wire import sandbox_context_pb2 as context
 
