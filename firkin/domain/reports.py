@@ -75,6 +75,13 @@ class Promise(enum.StrEnum):
     UNAVAILABLE = "not here"
 
 
+OOM_REPORTS = "OOM reports"
+"""The promise to tell a kill for want of memory from others."""
+
+STATISTICS = "statistics"
+"""The promise to tell what all processes of a container use, and used."""
+
+
 class Capability(msgspec.Struct, frozen=True):
     """One promise: its name, how far it is kept, and why when not in full."""
 

@@ -31,7 +31,7 @@ TRIED_PORTS = {
     "agent_processes": ("AgentProcesses",),
     "agent_statistics": ("AgentStatistics",),
     "agent_terminals": ("AgentProcesses",),
-    "control_processes": ("PodControl", "AttachedProcess"),
+    "control_processes": ("PodControl", "AttachedProcess", "ExecutedProcess"),
     "guest_agent": ("AgentContainers", "AgentProcesses", "AgentTemplates", "AgentPods"),
     "guest_deadlines": ("AgentConnector", "AgentNetwork"),
     "guest_images": ("GuestImages",),

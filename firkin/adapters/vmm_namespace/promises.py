@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from firkin.domain.host_paths import HOST_PATHS
-from firkin.domain.reports import Capabilities, Capability, Promise
+from firkin.domain.reports import OOM_REPORTS, STATISTICS, Capabilities, Capability, Promise
 from firkin.user_namespace import id_map_of_user
 
 from .cgroups import WANTED, hierarchies, missing_controller
@@ -18,7 +18,8 @@ _DISK_LIMIT, _LAYER_LIMIT = "disk emptyDir size limit", "writable layer size lim
 
 def capabilities(search_path: str) -> Capabilities:
     """Every promise, in the order of a report; programs are looked up on `search_path`."""
-    controllers = frozenset().union(*(tree.usable_controllers() for tree in hierarchies()))
+    trees = hierarchies()
+    controllers = frozenset().union(*(tree.usable_controllers() for tree in trees))
     isolation = [
         Capability("process isolation", Promise.ENFORCED),
         Capability("network isolation", Promise.ENFORCED, "loopback only"),
@@ -27,13 +28,14 @@ def capabilities(search_path: str) -> Capabilities:
         _seccomp(),
     ]
     limits = [_limit(controller, controllers) for controller in WANTED]
+    told = [_out_of_memory(controllers), _statistics(controllers, 1 in {tree.version for tree in trees})]
     shown = [Capability(HOST_PATHS, Promise.ENFORCED, "those that the configuration allows, and nothing beside them")]
     stores = [
         Capability("memory emptyDir size limit", Promise.ENFORCED, "by its tmpfs"),
         *_disk_limits(search_path),
         *_stores(),
     ]
-    return Capabilities("namespace", (*isolation, *limits, *stores, *shown))
+    return Capabilities("namespace", (*isolation, *limits, *told, *stores, *shown))
 
 
 def _stores() -> list[Capability]:
@@ -52,6 +54,22 @@ def _limit(controller: str, controllers: frozenset[str]) -> Capability:
     if controller not in controllers:
         return Capability(name, Promise.UNAVAILABLE, missing_controller(controller))
     return Capability(name, Promise.ENFORCED)
+
+
+def _out_of_memory(controllers: frozenset[str]) -> Capability:
+    if "memory" in controllers:
+        return Capability(OOM_REPORTS, Promise.ENFORCED, "counted by the container's control group")
+    reason = f"such a kill is told as one by SIGKILL: {missing_controller('memory')}"
+    return Capability(OOM_REPORTS, Promise.UNAVAILABLE, reason)
+
+
+def _statistics(controllers: frozenset[str], is_version1: bool) -> Capability:
+    """Version 1 accounts for processor time by a controller of its own."""
+    missing = [each for each in ("cpuacct" if is_version1 else "cpu", "memory", "pids") if each not in controllers]
+    if not missing:
+        return Capability(STATISTICS, Promise.ENFORCED, "of the container's control group")
+    reason = f"in part added up over the processes that live: {missing_controller(missing[0])}"
+    return Capability(STATISTICS, Promise.BEST_EFFORT, reason)
 
 
 def _users(search_path: str) -> list[Capability]:

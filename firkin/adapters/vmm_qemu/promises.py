@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from firkin.domain.host_paths import HOST_PATHS
-from firkin.domain.reports import Capabilities, Capability, Promise
+from firkin.domain.reports import OOM_REPORTS, STATISTICS, Capabilities, Capability, Promise
 
 
 def capabilities() -> Capabilities:
@@ -16,6 +16,8 @@ def capabilities() -> Capabilities:
         ("memory limit", ""),
         ("cpu limit", ""),
         ("pids limit", ""),
+        (OOM_REPORTS, "counted by the container's control group"),
+        (STATISTICS, "of the container's control group"),
         ("memory emptyDir size limit", "by its tmpfs"),
         ("disk emptyDir size limit", "by a filesystem image of its own"),
         ("writable layer size limit", "by a project quota, or by a filesystem image for who could leave one"),

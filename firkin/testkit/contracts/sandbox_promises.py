@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from firkin.domain.errors import HostPathRefused, UnsupportedFeature, UserNotMap
 from firkin.domain.host_paths import HostPathVolume
 from firkin.domain.ids import VolumeName
 from firkin.domain.pod_spec import PodBuilder
-from firkin.domain.process import ExitReason
+from firkin.domain.process import ExitReason, ExitStatus
+from firkin.domain.reports import OOM_REPORTS, STATISTICS
 from firkin.domain.store_spec import PodStoreSpec
 from firkin.domain.volumes import EmptyDirVolume
 from firkin.ports.sandbox import TakesFiles, TellsState, TimedBoot
@@ -36,6 +38,33 @@ async def test_a_memory_limit_ends_who_goes_beyond_it_and_nobody_else(firkin_pod
         outputs = await firkin_pods.outputs(PodBuilder("pod-1"), eater, neighbour)
         assert outputs["eater"].status.reason is ExitReason.OOM_KILLED
         assert outputs["neighbour"].stdout == b"fine\n"
+
+
+async def test_a_kill_for_want_of_memory_is_told_as_such_and_no_other_kill(firkin_pods: SandboxPods) -> None:
+    if not firkin_pods.enforces(OOM_REPORTS):
+        return not_claimed(OOM_REPORTS)
+    eater = firkin_pods.shell("eater", "exec tail /dev/zero").limits(memory=16 * MIB)
+    async with firkin_pods.running(eater) as pod:
+        assert (await pod.wait_container("eater")).status.reason is ExitReason.OOM_KILLED
+        await pod.add_container(firkin_pods.shell("killed", "exec sleep 1000").limits(memory=16 * MIB))
+        await pod.container("killed").kill(signal.SIGKILL)
+        assert (await pod.wait_container("killed")).status == ExitStatus.from_signal(signal.SIGKILL)
+
+
+async def test_statistics_count_what_processes_used_that_have_ended(firkin_pods: SandboxPods) -> None:
+    if not firkin_pods.enforces(STATISTICS):
+        return not_claimed(STATISTICS)
+    script = "(i=0; while [ $i -lt 100000 ]; do i=$((i + 1)); done); times; exec sleep 1000"
+    async with firkin_pods.running(firkin_pods.shell("one", script)) as pod:
+        container = pod.container("one")
+        assert container.stdout is not None
+        # The shell's own times, and those of its child that ended.
+        _, of_child = [await container.stdout.read_line() for _ in range(2)]
+        ended = sum(map(_seconds, of_child.decode().split()))
+        statistics = await container.stats()
+    assert (statistics.cpu.usage_usec or 0) / 1e6 > 0.8 * ended > 0
+    assert (statistics.memory.usage_bytes or 0) > 0
+    assert statistics.processes.current == 1
 
 
 async def test_a_limit_of_processes_holds(firkin_pods: SandboxPods) -> None:

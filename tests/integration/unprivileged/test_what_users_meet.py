@@ -93,6 +93,9 @@ async def test_what_is_not_promised_is_refused_with_the_reason(tmp_path: Path, b
                 await runtime.spawn(builder.build())
             assert caught.value.reason, name
             assert lost[name].reason, name
+        assert "told as one by SIGKILL" in lost["OOM reports"].reason
+        assert promises["statistics"].promise is Promise.BEST_EFFORT
+        assert "processes that live" in promises["statistics"].reason
 
 
 async def test_an_ext4_store_is_refused_with_what_to_take_instead(tmp_path: Path) -> None:
