@@ -7,6 +7,7 @@ answered; any other word is answered once the last one is done.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -18,10 +19,12 @@ from typing import Any
 MOUNTS = Path("/proc/self/mounts")
 FLOOD_BYTES = 1000 << 20
 FLOOD = ["/bin/dd", "if=/dev/zero", "bs=1M", f"count={FLOOD_BYTES >> 20}"]
-PODMAN = ["podman", "run", "--rm", "--network", "none", "--rootfs"]
+# By itself podman raises limits to its own defaults, which takes CAP_SYS_RESOURCE.
+PODMAN_LIMITS = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
+PODMAN = ["podman", "run", "--rm", *PODMAN_LIMITS, "--network", "none"]
 # Containers have names of their own, for runs beside each other and for what a killed one left.
 RUN = f"bench-{os.getpid()}"
-PODMAN_DETACHED = ["podman", "run", "--rm", "--detach", "--name", f"{RUN}-podman", "--network", "none", "--rootfs"]
+PODMAN_DETACHED = [*PODMAN, "--detach", "--name", f"{RUN}-podman"]
 _READ_BYTES = 1 << 20
 
 
@@ -42,8 +45,10 @@ def main(bundle: Path) -> None:
         "exec": lambda: answer(execute),
         "100 execs": lambda: answer_all([execute] * 100),
         "flood": lambda: answer([*run, str(bundle.with_name("flood")), f"{RUN}-flood"], whole=True),
-        "podman run": lambda: answer([*PODMAN, str(bundle / "rootfs"), "/bin/echo", "x"]),
-        "podman sleeper": lambda: answer([*PODMAN_DETACHED, str(bundle / "rootfs"), "/bin/sleep", "100000"]),
+        "podman run": lambda: answer([*PODMAN, "--rootfs", str(bundle / "rootfs"), "/bin/echo", "x"]),
+        "podman sleeper": lambda: answer(
+            [*PODMAN_DETACHED, "--rootfs", str(bundle / "rootfs"), "/bin/sleep", "100000"]
+        ),
         "podman exec": lambda: answer(["podman", "exec", f"{RUN}-podman", "/bin/echo", "x"]),
     }
     has_podman_sleeper = False
@@ -55,6 +60,15 @@ def main(bundle: Path) -> None:
         subprocess.run(["crun", "delete", "--force", f"{RUN}-sleeper"], check=False)
         if has_podman_sleeper:
             subprocess.run(["podman", "rm", "--force", "--time", "0", f"{RUN}-podman"], check=False)
+            remove_control_groups()
+
+
+def remove_control_groups() -> None:
+    """Remove what podman leaves, as far as nobody else uses it."""
+    for hierarchy in Path("/sys/fs/cgroup").iterdir():
+        for path, _, _ in os.walk(hierarchy / "libpod_parent", topdown=False):
+            with contextlib.suppress(OSError):
+                Path(path).rmdir()
 
 
 def answer(command: list[str], *, whole: bool = False) -> None:
