@@ -21,6 +21,7 @@ def main() -> None:
         print(f"vminitd: cannot start: {error}", file=sys.stderr, flush=True)
     except BaseException:
         sys.excepthook(*sys.exc_info())
+    _leave_store()
     _power_off()
 
 
@@ -54,6 +55,16 @@ def _phases_so_far() -> dict[str, float]:
 
 def _uptime() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _leave_store() -> None:
+    """Unmount the pod store if anybody left it mounted; whatever stands in the way is told, and holds nothing up."""
+    try:
+        from .machine_end import leave_store
+
+        leave_store()
+    except Exception as error:
+        print(f"vminitd: the pod store stays mounted: {error}", file=sys.stderr, flush=True)
 
 
 def _power_off() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from hashlib import sha256
@@ -19,48 +20,72 @@ from firkin.domain.ids import PodId
 from firkin.domain.image import ImageBundle, LayerBlob, chained_layers
 from firkin.domain.store_spec import PodStoreSpec
 from firkin.ports.agent_templates import TemplateProgress
+from firkin.vminitd.filesystem.removal import TRASH_PREFIX
+from firkin.vminitd.filesystem.store import STAGING_PREFIX
 from tests.integration.layers.archives import archive, directory, file
 from tests.integration.pod.pods import shell
+from tests.machine_state import MachineState, settled_state
 
-from .machines import SEARCH_PATH, machine_runtime, small_machine
+from .kept_image import is_left_clean, template_names
+from .machines import BOOT_SECONDS, SEARCH_PATH, machine_runtime, small_machine
 
 pytestmark = pytest.mark.real_time
 
 _FILES, _FILE_BYTES = 32, 2**19
+_HANG_UP_SECONDS = 60.0
+SOON = 60.0
 
 
 def _builder(pod_id: str, store: PodStoreSpec) -> firkin.PodBuilder:
     return firkin.PodBuilder(pod_id, small_machine(), store)
 
 
-async def test_trimming_gives_blocks_back_and_a_full_store_is_told_and_can_be_used_again(
+async def test_a_full_store_is_told_and_can_be_used_again_and_trimming_gives_its_blocks_back(
     tmp_path: Path, busybox_image: str, debian_image: str
 ) -> None:
     image = tmp_path / "kept.ext4"
-    async with machine_runtime(tmp_path) as runtime:
+    store = PodStoreSpec.at(image, firkin.Size.mib(96))
+    before = await settled_state()
+    async with asyncio.timeout(BOOT_SECONDS), machine_runtime(tmp_path) as runtime:
         bundle = await runtime.images.resolve(busybox_image)
-        pod = await runtime.spawn(_builder("pod-1", PodStoreSpec.at(image, firkin.Size.mib(96))).build())
+        writes = shell("writes", bundle, "exec 3> /open; while :; do echo x >&3; sleep 0.1; done")
+        pod = await runtime.spawn(_builder("pod-1", store).container(writes).build())
         fill = "dd if=/dev/zero of=/file bs=1M count=200; echo $?; sync"
         await pod.add_container(shell("fills", bundle, fill))
         output = await pod.wait_container("fills")
         assert (output.stdout, b"No space left on device" in output.stderr) == (b"1\n", True)
-        with pytest.raises(StoreFull):
-            await pod.add_container(shell("late", await runtime.images.resolve(debian_image), "true"))
+        async with asyncio.timeout(SOON):
+            with pytest.raises(StoreFull):
+                await pod.add_container(shell("late", await runtime.images.resolve(debian_image), "true"))
+        # Only hung up on, with a container that writes, the machine unmounts its store all the same.
+        assert not is_left_clean(image)
+        assert (await pod.vm.stop(_HANG_UP_SECONDS)).exit_status == 0
+        # At once: when the pod ends, the host looks after a kept image itself.
+        assert is_left_clean(image)
+        await pod.stop()
         full = _allocated_bytes(image)
-        await pod.remove_container("fills")
-        report = await pod.shutdown_trimming_store()
-        assert report.clean, report
+        async with runtime.spawn(_builder("pod-1", store).build()) as pod:
+            await pod.add_container(shell("again", bundle, "head -c 32000000 /dev/zero > /file && echo fits"))
+            assert (await pod.wait_container("again")).stdout == b"fits\n"
+            await pod.remove_container("again")
+            report = await pod.shutdown_trimming_store()
+            assert report.clean, report
     assert full > 64 * 2**20
     assert (report.trimmed_bytes or 0) > 64 * 2**20
     assert _allocated_bytes(image) < full - 64 * 2**20
+    assert is_left_clean(image)
+    assert MachineState.now().beyond(before) == {}
+    assert not list((tmp_path / "run").iterdir())
 
 
 async def test_a_machine_that_is_killed_leaves_whole_templates_and_no_half_ones(
     tmp_path: Path, busybox_image: str
 ) -> None:
-    store = PodStoreSpec.at(tmp_path / "kept.ext4", firkin.Size.gib(2))
+    image = tmp_path / "kept.ext4"
+    store = PodStoreSpec.at(image, firkin.Size.gib(2))
     data = os.urandom(_FILES * _FILE_BYTES)
-    async with machine_runtime(tmp_path) as runtime:
+    before = await settled_state()
+    async with asyncio.timeout(BOOT_SECONDS), machine_runtime(tmp_path) as runtime:
         small = await runtime.images.resolve(busybox_image)
         large = _with_layer(small, tmp_path, data)
         above = large.layers[-1].size_bytes
@@ -88,6 +113,11 @@ async def test_a_machine_that_is_killed_leaves_whole_templates_and_no_half_ones(
             # The half one was read from its beginning, and the whole one below it was not read again.
             assert seen[-1].done_bytes == above
             assert (await pod.stop()).clean
+    assert is_left_clean(image)
+    assert not {name for name in template_names(image) if name.startswith((STAGING_PREFIX, TRASH_PREFIX))}
+    assert len(template_names(image)) >= 2
+    assert MachineState.now().beyond(before) == {}
+    assert not list((tmp_path / "run").iterdir())
 
 
 def _with_layer(bundle: ImageBundle, where: Path, data: bytes) -> ImageBundle:
