@@ -20,12 +20,14 @@ def test_streams_and_exit_code_are_the_commands_and_the_kernel_is_the_machines(
     tmp_path: Path, busybox_image: str
 ) -> None:
     firkin = _command(tmp_path)
-    script = "cat; uname -r; nproc; echo to-stderr >&2; exit 7"
+    script = "cat; uname -r; nproc; grep MemTotal: /proc/meminfo; echo to-stderr >&2; exit 7"
     machine = ("--vmm", "qemu", "--cpus", "2", "--memory", "256MiB")
     done = firkin.run("run", *machine, busybox_image, "--", "sh", "-c", script, stdin=b"from-stdin\n")
     assert done.code == 7, done.stderr
-    given, kernel, processors = done.stdout.decode().splitlines()
+    given, kernel, processors, memory = done.stdout.decode().splitlines()
     assert (given, kernel.endswith("-cloud-amd64"), processors) == ("from-stdin", True, "2")
+    # The kernel keeps some for itself.
+    assert 160 * 1024 < int(memory.split()[1]) < 256 * 1024, memory
     assert done.stderr == "to-stderr\n"
     assert firkin.leftovers() == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from tests.machine_state import MachineState, settled_state
 from .machines import machine_runtime, small_machine
 
 pytestmark = pytest.mark.real_time
+
+_CLOCK_SECONDS = 3.0
 
 
 async def _answered(port: firkin.ForwardedPort, question: bytes) -> bytes:
@@ -50,6 +53,11 @@ async def test_containers_share_volumes_and_network_on_a_kernel_of_their_own_and
             .build()
         )
         async with runtime.spawn(spec) as pod:
+            begun = time.time()
+            await pod.add_container(shell("clock", bundle, "date +%s"))
+            assert (
+                begun - _CLOCK_SECONDS < int((await pod.wait_container("clock")).stdout) < time.time() + _CLOCK_SECONDS
+            )
             output = (await pod.wait_container("client")).stdout
             passwords = await _answered(pod.forwarded_ports()[0], b"GET /passwd HTTP/1.0\r\n\r\n")
             assert b"root:" in passwords
