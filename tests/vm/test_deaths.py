@@ -19,6 +19,7 @@ import firkin
 from firkin.adapters.agent_grpc import GrpcAgentConnector
 from firkin.adapters.vmm_qemu.sandbox import QemuSandbox
 from firkin.domain.errors import AgentUnreachable, BootFailed, DeadlineExceeded, SandboxDied
+from firkin.domain.store_spec import PodStoreSpec
 from firkin.domain.vm_config import VmConfig
 from firkin.ports.agent_templates import TemplateProgress
 from tests.integration.pod.pods import shell
@@ -44,6 +45,14 @@ async def _nothing_left(directory: Path) -> AsyncIterator[None]:
     assert MachineState.now().beyond(before) == {}
     assert not list((directory / "run").iterdir())
     assert not list((directory / "state").glob("pod-stores/*"))
+
+
+async def _serves_again(runtime: firkin.Runtime, store: PodStoreSpec, bundle: firkin.ImageBundle) -> None:
+    """The store, which nobody unmounted, has a place for the next pod."""
+    again = firkin.PodBuilder("pod-2", small_machine(), store).container(shell("again", bundle, "echo again"))
+    async with asyncio.timeout(BOOT_SECONDS), runtime.spawn(again.build()) as pod:
+        assert (await pod.wait_container("again")).stdout == b"again\n"
+        assert (await pod.stop()).clean
 
 
 def _machine(pod: firkin.Pod) -> QemuSandbox:
@@ -138,9 +147,10 @@ async def test_a_frozen_machine_misses_a_deadline_and_is_ended_all_the_same(tmp_
 
 
 async def test_a_machine_that_freezes_amid_a_layer_is_unreachable_long_before_the_layers_own_deadline(
-    tmp_path: Path, debian_image: str
+    tmp_path: Path, debian_image: str, busybox_image: str
 ) -> None:
     connector = GrpcAgentConnector(deadline_seconds=5)
+    store = PodStoreSpec.at(tmp_path / "kept.ext4", firkin.Size.gib(2))
     async with _nothing_left(tmp_path), machine_runtime(tmp_path, connector) as runtime:
         bundle = await runtime.images.resolve(debian_image)
         frozen = False
@@ -151,19 +161,24 @@ async def test_a_machine_that_freezes_amid_a_layer_is_unreachable_long_before_th
                 frozen = True
                 os.kill(_machine(pod).qemu_pid, signal.SIGSTOP)
 
-        pod = await runtime.spawn(firkin.PodBuilder("pod-1", small_machine()).build(), progress=freeze)
+        pod = await runtime.spawn(firkin.PodBuilder("pod-1", small_machine(), store).build(), progress=freeze)
         async with asyncio.timeout(SOON):
             with pytest.raises(AgentUnreachable, match="answered nothing for 5 s; its QEMU was stopped"):
                 await pod.add_container(shell("a", bundle, "true"))
         async with asyncio.timeout(FEW_SECONDS):
             await pod.stop()
+        await _serves_again(runtime, store, await runtime.images.resolve(busybox_image))
 
 
-async def test_a_paused_machine_is_ended_without_waiting_for_it(tmp_path: Path) -> None:
-    async with _nothing_left(tmp_path), machine_runtime(tmp_path) as runtime:
+async def test_a_paused_machine_misses_a_deadline_and_is_ended_without_waiting_for_it(tmp_path: Path) -> None:
+    connector = GrpcAgentConnector(deadline_seconds=5)
+    async with _nothing_left(tmp_path), machine_runtime(tmp_path, connector) as runtime:
         pod = await runtime.spawn(firkin.PodBuilder("pod-1", small_machine()).build())
         await _machine(pod)._parts.monitor._client.execute("stop")
         assert (await _machine(pod).state()).condition == "its machine is paused in the phase 'running'"
+        async with asyncio.timeout(SOON):
+            with pytest.raises(DeadlineExceeded, match="its machine is paused"):
+                await pod.store_used_bytes()
         begun = time.monotonic()
         end = await _machine(pod).stop(60)
         assert time.monotonic() - begun < FEW_SECONDS
@@ -171,7 +186,10 @@ async def test_a_paused_machine_is_ended_without_waiting_for_it(tmp_path: Path) 
         await pod.stop()
 
 
-async def test_a_vsock_device_that_ends_amid_a_layer_ends_the_machine(tmp_path: Path, debian_image: str) -> None:
+async def test_a_vsock_device_that_ends_amid_a_layer_ends_the_machine(
+    tmp_path: Path, debian_image: str, busybox_image: str
+) -> None:
+    store = PodStoreSpec.at(tmp_path / "kept.ext4", firkin.Size.gib(2))
     async with _nothing_left(tmp_path), machine_runtime(tmp_path) as runtime:
         bundle = await runtime.images.resolve(debian_image)
 
@@ -179,10 +197,12 @@ async def test_a_vsock_device_that_ends_amid_a_layer_ends_the_machine(tmp_path: 
             if progress.done_bytes:
                 _cut_connection(_machine(pod).qemu_pid, "vsock.sock")
 
-        pod = await runtime.spawn(firkin.PodBuilder("pod-1", small_machine()).build(), progress=cut)
-        with pytest.raises(SandboxDied, match="vsock device"):
-            await pod.add_container(shell("a", bundle, "true"))
-        await pod.stop()
+        pod = await runtime.spawn(firkin.PodBuilder("pod-1", small_machine(), store).build(), progress=cut)
+        async with asyncio.timeout(SOON):
+            with pytest.raises(SandboxDied, match="vsock device"):
+                await pod.add_container(shell("a", bundle, "true"))
+            await pod.stop()
+        await _serves_again(runtime, store, await runtime.images.resolve(busybox_image))
 
 
 async def test_a_kernel_that_is_none_fails_the_boot_with_qemus_words(tmp_path: Path) -> None:
