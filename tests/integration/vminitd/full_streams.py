@@ -1,4 +1,4 @@
-"""Streams through a process that are full: nobody reads what it writes, so nothing takes what it is sent."""
+"""Streams into a process that are full: nobody reads what it writes, so nothing takes what it is sent."""
 
 from __future__ import annotations
 
@@ -6,28 +6,26 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 
-_PIECE_BYTES = 1 << 16
+_PIECE_BYTES = 1 << 14
 _STALLED_SECONDS = 1.0
 
 
-async def filled(
-    write: Callable[[bytes], Awaitable[None]], read: Callable[[], Awaitable[bytes]]
-) -> tuple[bytes, bytes]:
-    """Write until nothing is taken any more, then read as little as lets the last piece in; what was sent and read.
+async def filled(write: Callable[[bytes], Awaitable[None]]) -> tuple[bytes, bytes]:
+    """Write until nothing is taken any more; what was sent, and the last piece, of which a part may have been.
 
     `write` returns once its bytes have left this process.
     """
     pieces = random.Random(1)
-    sent, received = bytearray(), bytearray()
-    while not received:
+    sent = bytearray()
+    while True:
         piece = pieces.randbytes(_PIECE_BYTES)
         writing = asyncio.ensure_future(write(piece))
         try:
-            await asyncio.wait({writing}, timeout=_STALLED_SECONDS)
-            while not writing.done():
-                received += await read()
-            await writing
+            done, _ = await asyncio.wait({writing}, timeout=_STALLED_SECONDS)
         finally:
             writing.cancel()
+        if not done:
+            await asyncio.wait({writing})
+            return bytes(sent), piece
+        await writing
         sent += piece
-    return bytes(sent), bytes(received)
