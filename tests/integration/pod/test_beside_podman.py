@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,8 @@ import pytest
 import firkin
 from firkin.adapters.pod_manifest import load_manifest, pod_spec
 from firkin.domain.process import Stdio, StdioOptions
+
+from .service_manifests import SERVICES
 
 pytestmark = pytest.mark.real_time
 
@@ -34,6 +37,27 @@ class Answer(msgspec.Struct, frozen=True):
 Answers = Mapping[str, Answer]
 
 
+@pytest.fixture(scope="module")
+def play(tmp_path_factory: pytest.TempPathFactory, busybox_image: str, services_image: str) -> Callable[[Path], None]:
+    """Plays the manifests of a directory by podman."""
+    # Skipped by name, which CI takes for a failure.
+    if shutil.which("podman") is None:
+        pytest.skip("podman is missing: run `apt-get install podman catatonit`")
+    images = {"busybox": busybox_image, "services": services_image}
+
+    def played(directory: Path) -> None:
+        (directory / "images").mkdir()
+        for name, image in images.items():
+            if f"localhost/{name}:1" in "".join(path.read_text() for path in directory.glob("*.yaml")):
+                archive = f"docker-archive:{directory}/images/{name}.tar:localhost/{name}:1"
+                subprocess.run(("skopeo", "copy", "-q", image, archive), check=True, timeout=120)
+        command = (str(_HERE / "beside_podman.bash"), str(directory))
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_PODMAN_SECONDS, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    return played
+
+
 def manifest(name: str, image: str, host: Path) -> str:
     return (_HERE / "compared" / f"{name}.yaml").read_text().replace("IMAGE", image).replace("HOST", str(host))
 
@@ -46,19 +70,32 @@ def host_directory(base: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def podman(tmp_path_factory: pytest.TempPathFactory, busybox_image: str) -> Mapping[str, Answers]:
+def podman(tmp_path_factory: pytest.TempPathFactory, play: Callable[[Path], None]) -> Mapping[str, Answers]:
     """What podman answers, by pod and container."""
-    assert shutil.which("podman") is not None, "podman is missing: run `apt-get install podman catatonit`"
     base = tmp_path_factory.mktemp("podman")
-    archive, host = base / "image.tar", host_directory(base)
-    copy = ("skopeo", "copy", "-q", busybox_image, f"docker-archive:{archive}:localhost/image:1")
-    subprocess.run(copy, check=True, timeout=60)
+    host = host_directory(base)
     for name in _COMPARED:
-        (base / f"{name}.yaml").write_text(manifest(name, "localhost/image:1", host))
-    command = (str(_HERE / "beside_podman.bash"), str(base), str(archive))
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_PODMAN_SECONDS)
-    assert done.returncode == 0, done.stdout + done.stderr
+        (base / f"{name}.yaml").write_text(manifest(name, "localhost/busybox:1", host))
+    play(base)
     return {name: _answers(base, name) for name in _COMPARED}
+
+
+@pytest.fixture(scope="module")
+def services_of_podman(tmp_path_factory: pytest.TempPathFactory, play: Callable[[Path], None]) -> Mapping[str, str]:
+    """What the services that podman runs answer there, by name."""
+    base = tmp_path_factory.mktemp("services")
+    for name, service in SERVICES.items():
+        if not service.not_by_podman:
+            text = service.manifest.replace("SERVICES", "localhost/services:1").replace(
+                "BUSYBOX", "localhost/busybox:1"
+            )
+            # Without a network podman refuses ports, which for a pod by itself are words alone.
+            (base / f"{name}.yaml").write_text(re.sub(r"(?m)^ *ports: .*\n", "", text))
+            (base / f"{name}.container").write_text(f"{name}-{service.container}")
+            (base / f"{name}.awaited").write_text(service.awaited)
+            (base / f"{name}.question").write_text(service.question)
+    play(base)
+    return {path.stem: path.read_text() for path in base.glob("*.answer")}
 
 
 def _answers(base: Path, name: str) -> Answers:
@@ -110,3 +147,11 @@ async def test_where_podman_differs_firkin_answers_as_kubernetes_does(
     }
     # Podman runs it, and differs in one way or the other, depending on its version.
     assert podman["kubernetes_only"].keys() == answers.keys()
+
+
+@pytest.mark.parametrize("name", [name for name, service in SERVICES.items() if not service.not_by_podman])
+def test_a_service_answers_by_podman_what_it_answers_by_firkin(
+    name: str, services_of_podman: Mapping[str, str]
+) -> None:
+    """Each of them is asked by `test_services.py` as well, and gives the same answer there."""
+    assert services_of_podman[name] == SERVICES[name].answer
