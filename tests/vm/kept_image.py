@@ -22,8 +22,19 @@ def is_left_clean(image: Path) -> bool:
 
 def template_names(image: Path) -> set[str]:
     """What lies in the directory of templates, of an image that is left clean."""
+    return _names(image, "/templates")
+
+
+def pods_in(image: Path) -> set[str]:
+    """Whose directories lie in an image that is left clean."""
+    return _names(image, "/pods")
+
+
+def _names(image: Path, directory: str) -> set[str]:
     # Each line is /inode/mode/user/group/name/size/.
-    names = {line.split("/")[5] for line in _said("debugfs", "-R", "ls -p /templates", str(image)).splitlines() if line}
+    names = {
+        line.split("/")[5] for line in _said("debugfs", "-R", f"ls -p {directory}", str(image)).splitlines() if line
+    }
     return names - {".", ".."}
 
 

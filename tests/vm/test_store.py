@@ -26,7 +26,7 @@ from tests.integration.layers.archives import archive, directory, file
 from tests.integration.pod.pods import shell
 from tests.machine_state import MachineState, settled_state
 
-from .kept_image import is_left_clean, template_names
+from .kept_image import is_left_clean, pods_in, template_names
 from .machines import BOOT_SECONDS, SEARCH_PATH, machine_runtime, small_machine
 
 pytestmark = pytest.mark.real_time
@@ -60,7 +60,6 @@ async def test_a_full_store_is_told_and_can_be_used_again_and_trimming_gives_its
         # Only hung up on, with a container that writes, the machine unmounts its store all the same.
         assert not is_left_clean(image)
         assert (await pod.vm.stop(_HANG_UP_SECONDS)).exit_status == 0
-        # At once: when the pod ends, the host looks after a kept image itself.
         assert is_left_clean(image)
         await pod.stop()
         full = _allocated_bytes(image)
@@ -115,6 +114,7 @@ async def test_a_machine_that_is_killed_leaves_whole_templates_and_no_half_ones(
             assert all(one.done_bytes <= above for one in seen[:-1])
             assert (await pod.stop()).clean
     assert is_left_clean(image)
+    assert pods_in(image) == set()
     assert not {name for name in template_names(image) if name.startswith((STAGING_PREFIX, TRASH_PREFIX))}
     assert len(template_names(image)) >= 2
     assert MachineState.now().beyond(before) == {}

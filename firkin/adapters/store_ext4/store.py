@@ -80,7 +80,13 @@ class Ext4PodStore:
                 await self._remove_pods(path)
 
     async def _remove_pods(self, path: Path) -> None:
-        """Remove what pods left, which is all gone already when the sandbox ended in order."""
+        """Remove what pods left, which is all gone already when the sandbox ended in order.
+
+        What a machine wrote is left to the next machine: its guest may be hostile, and what it made of the filesystem
+        is not for this host's kernel to mount.
+        """
+        if self._for_machines:
+            return
         work = remove_pods(path, self._search_path)
         await finished(TaskScope().start(work, "remove what pods left in the store"))
 

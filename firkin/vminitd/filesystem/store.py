@@ -35,8 +35,9 @@ _NOT_A_FILESYSTEM = (errno.EINVAL, errno.EUCLEAN, errno.EIO, errno.EBADMSG)
 def prepare_pod(pod_id: PodId, store: Mount, volumes: Sequence[EmptyDirVolume], run: RunProgram) -> None:
     """Mount the store, clean it of what is abandoned, and make the pod's directories and emptyDirs.
 
-    A store that is mounted already is used as it is. What an earlier pod of this id left is removed. A failure
-    undoes what this call did. `run` is how programs are run.
+    A store that is mounted already is used as it is. What an earlier pod of this id left is removed, and what any pod
+    left in a filesystem that is mounted for this one alone. A failure undoes what this call did. `run` is how
+    programs are run.
 
     Raises:
         MissingTool, UnsupportedFeature: the size limit of an emptyDir on disk cannot be enforced.
@@ -45,15 +46,20 @@ def prepare_pod(pod_id: PodId, store: Mount, volumes: Sequence[EmptyDirVolume], 
         AgentError: anything else that stands in the way.
     """
     layout = StoreLayout(GuestPath(store.destination))
+    # A filesystem of its own is one pod's at a time; a directory may be several sandboxes'.
+    is_alone = False
     with contextlib.ExitStack() as undo:
         if not mounts.is_mount_point(layout.mount):
             _mount_store(store)
             undo.callback(release_mount, layout.mount)
+            is_alone = store.type == "ext4"
         with translating("prepare pod", layout.mount):
             for directory in (layout.templates, layout.pods):
                 os.makedirs(directory, 0o755, exist_ok=True)
             _remove_abandoned_templates(layout)
             _remove_trash(layout.pods)
+        if is_alone:
+            _remove_all_pods(layout)
         leftovers = _remove_pod(layout, pod_id)
         if leftovers:
             raise AgentError("remove what an earlier pod left", "; ".join(leftovers), path=layout.pod(pod_id))
@@ -123,6 +129,13 @@ def _remove_pod(layout: StoreLayout, pod_id: PodId) -> list[str]:
     except FirkinError as error:
         problems.append(str(error))
     return problems
+
+
+def _remove_all_pods(layout: StoreLayout) -> None:
+    with translating("remove what earlier pods left", layout.pods), opened_directory(layout.pods) as pods:
+        for name in os.listdir(pods):
+            if (trash := move_to_trash(pods, name)) is not None:
+                remove_tree(pods, trash)
 
 
 def _remove_abandoned_templates(layout: StoreLayout) -> None:

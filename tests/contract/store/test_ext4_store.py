@@ -24,6 +24,7 @@ from firkin.domain.ids import PodId
 from firkin.domain.size import Size
 from firkin.domain.store_spec import PodStoreSpec
 from firkin.ports.store import StoreMedium
+from firkin.testkit.opened_agent import same_bytes
 
 pytestmark = pytest.mark.real_time
 
@@ -96,6 +97,18 @@ async def test_an_existing_store_keeps_its_size_and_content(tmp_path: Path) -> N
     await _open_and_leave(tmp_path, PodStoreSpec.at(path, Size.gib(1)))
     assert path.stat().st_size == Size.mib(64)
     assert "Type: directory" in await _run("debugfs", "-R", "stat /templates", str(path))
+
+
+async def test_what_a_machine_left_in_a_kept_store_is_for_the_next_machine_and_never_mounted_here(
+    tmp_path: Path,
+) -> None:
+    path = (await _open_and_leave(tmp_path, _kept(tmp_path))).path
+    for directory in ("pods", "pods/pod-1"):
+        await _run("debugfs", "-w", "-R", f"mkdir {directory}", str(path))
+    before = path.read_bytes()
+    async with Ext4PodStore(tmp_path, for_machines=True).opened(_kept(tmp_path), _POD):
+        pass
+    assert same_bytes(path.read_bytes(), before)
 
 
 async def test_what_pods_left_in_a_kept_store_is_removed_and_templates_stay(tmp_path: Path) -> None:

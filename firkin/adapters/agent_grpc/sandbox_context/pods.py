@@ -71,7 +71,9 @@ class SandboxContextPods(SandboxContextPart):
         for volume in preparation.volumes:
             # A memory emptyDir of an earlier pod that was not unmounted must not be emptied through its mount.
             await calls.unmounted(layout.empty_dir(preparation.pod_id, volume.name), "remove existing pod directory")
-        await calls.remove_path(pod, "remove existing pod directory")
+        # A filesystem of its own is one pod's at a time; a directory may be several sandboxes'.
+        earlier = layout.pods if preparation.store_mount.type == "ext4" else pod
+        await calls.remove_path(earlier, "remove existing pod directory")
         await calls.mkdir(layout.templates, "mkdir pod directory")
         await calls.mkdir(pod.below("containers"), "mkdir pod directory")
         await calls.mkdir(pod.below("emptydir"), "mkdir pod directory")
