@@ -10,7 +10,7 @@ import pytest
 
 import firkin
 from firkin.adapters.agent_grpc import GrpcAgentConnector
-from tests.integration.pod import test_manifests, test_surroundings
+from tests.integration.pod import manifests, test_surroundings
 from tests.integration.pod.test_manifests import (
     test_a_container_that_fails_is_started_again_and_one_that_succeeds_is_not,
     test_a_container_that_hangs_is_found_by_its_liveness_probe,
@@ -81,5 +81,5 @@ def in_a_machine(monkeypatch: pytest.MonkeyPatch, shared_machine: SharedMachine)
         async with lent_runtime(shared_machine, directory, agents) as runtime:
             yield runtime
 
-    use_machine(monkeypatch, shared_machine, (test_manifests,))
+    use_machine(monkeypatch, shared_machine, (manifests,))
     monkeypatch.setattr(test_surroundings, "_runtime", surrounded)

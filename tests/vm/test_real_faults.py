@@ -32,6 +32,7 @@ pytestmark = pytest.mark.real_time
 _DAY_SECONDS = 86400
 _MOUNTS = 300
 _NEXT_PIDS = 64
+_ATTEMPTS = 5
 """How far the numbers of the processes that the agent starts next may be from the last one."""
 
 
@@ -100,17 +101,22 @@ async def test_a_killed_container_runtime_is_told_and_poisons_nothing(
     tmp_path: Path, shared_machine: SharedMachine, busybox_image: str
 ) -> None:
     async with _place(tmp_path, shared_machine, busybox_image, "exec sleep 4321") as it:
-        # The kernel counts: what is started next is the container runtime, and what that starts.
-        last = await it.pod.container("old").exec("true")
-        await last.wait_with_output()
-        # Many mounts: it is busy for a while.
+        # Many mounts: the container runtime is busy for a while.
         slow = shell("new", it.bundle, "exec sleep 4321")
         for number in range(_MOUNTS):
             slow = slow.mount(firkin.Mount(f"/tmp/{number}", "tmpfs", "tmpfs"))
-        adding = asyncio.ensure_future(it.pod.add_container(slow))
-        killed = 0
-        while not adding.done():
-            killed += sum(await asyncio.gather(*(it.kill(last.pid + number) for number in range(1, _NEXT_PIDS))))
+        for _ in range(_ATTEMPTS):
+            # The kernel counts: what is started next is the container runtime, and what that starts.
+            last = await it.pod.container("old").exec("true")
+            await last.wait_with_output()
+            adding = asyncio.ensure_future(it.pod.add_container(slow))
+            killed = 0
+            while not adding.done():
+                killed += sum(await asyncio.gather(*(it.kill(last.pid + number) for number in range(1, _NEXT_PIDS))))
+            if killed:
+                break
+            # It was through before the first signal came, on a machine that was slow to send it.
+            await it.pod.remove_container("new", 0)
         assert killed
         failure = adding.exception()
         assert failure is None or isinstance(failure, StartFailed), repr(failure)

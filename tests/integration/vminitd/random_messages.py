@@ -54,8 +54,9 @@ class RandomMessages:
         if field.message_type is not None and depth >= _DEPTH:
             return
         if field.message_type is not None and field.message_type.GetOptions().map_entry:
+            key, value = (field.message_type.fields_by_name[name] for name in ("key", "value"))
             for _ in range(self.random.randrange(4)):
-                getattr(message, field.name)[self.text("key")] = self.text("value")
+                getattr(message, field.name)[self._scalar(key)] = self._scalar(value)
         elif field.is_repeated:
             for _ in range(self.random.randrange(4)):
                 if field.message_type is not None:
