@@ -262,12 +262,16 @@ async def test_templates_of_other_ids_are_made_again(tmp_path: Path, busybox_ima
         bundle = await runtime.images.resolve(busybox_image)
         spec = spec.container(shell("main", bundle, "true"))
         made = []
-        for ids in (None, None, "users\n0 4242 1\ngroups\n0 4242 1\n"):
-            if ids is not None:
-                (tmp_path / "state/store/.ids").write_text(ids)
-            async with runtime.spawn(spec.build()):
-                (template,) = found(tmp_path, "state/store/templates/sha256-*")
-                made.append(template.stat().st_ino)
+        with contextlib.ExitStack() as kept:
+            for ids in (None, None, "users\n0 4242 1\ngroups\n0 4242 1\n"):
+                if ids is not None:
+                    (tmp_path / "state/store/.ids").write_text(ids)
+                async with runtime.spawn(spec.build()):
+                    (template,) = found(tmp_path, "state/store/templates/sha256-*")
+                    # What is open keeps its inode: the next template cannot be given the same number.
+                    opened = os.open(template, os.O_RDONLY | os.O_DIRECTORY)
+                    kept.callback(os.close, opened)
+                    made.append(os.fstat(opened).st_ino)
         assert made[0] == made[1]
         assert made[2] != made[0]
 
