@@ -32,9 +32,9 @@ from .oci_runtime import (
     RuntimeSpec,
     User,
 )
+from .process_validation import process_problems
 from .rootfs_source import OciBundleRootfs
 from .seccomp import default_seccomp
-from .validation import process_problems
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CPU_PERIOD_USEC = 100_000

@@ -6,14 +6,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from .container_spec import PodContainerSpec, ProcessOptions, ResourceLimits
+from .container_spec import PodContainerSpec, ResourceLimits
 from .errors import InvalidGuestPath, InvalidRelativePath, SpecProblem
 from .guest_path import GuestPath, checked_relative_path
 from .host_paths import HostPathVolume, host_path_problems
-from .linux_capabilities import normalised_capability
 from .mounts import Mount, normalised_destination
 from .probes import Hooks, Probe, Probes, action_problem
 from .process import Stdio
+from .process_validation import group_problems, process_problems, text_problems
 from .rootfs_source import Ext4ImageRootfs, GuestPathRootfs, OciBundleRootfs
 from .surroundings import surroundings_problems
 from .vm_config import MINIMUM_MEMORY, VmConfig
@@ -21,16 +21,7 @@ from .volumes import MAXIMUM_LIMIT, MINIMUM_DISK_LIMIT, EmptyDirVolume
 
 RESERVED_DESTINATIONS = ("/proc", "/sys", "/dev")
 _REPLACEABLE_DESTINATIONS = ("/dev/shm",)
-_RLIM_INFINITY = 2**64 - 1
 _LIMIT_MAXIMUM = 2**63
-_GID_MAXIMUM = 2**32 - 2
-_RLIMIT_TYPES = frozenset(
-    "RLIMIT_" + name
-    for name in (
-        "AS", "CORE", "CPU", "DATA", "FSIZE", "LOCKS", "MEMLOCK", "MSGQUEUE", "NICE", "NOFILE", "NPROC", "RSS",
-        "RTPRIO", "RTTIME", "SIGPENDING", "STACK",
-    )
-)  # fmt: skip
 _HOST_NAME = re.compile(
     r"(?=.{1,64}\Z)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
 )
@@ -64,7 +55,7 @@ def pod_problems(
         yield from _size_limit_problems(volume, f"emptyDirs[{index}].sizeLimit")
         yield from _file_problems(volume, f"emptyDirs[{index}].files")
         if volume.group_id is not None:
-            yield from _group_problems(volume.group_id, f"emptyDirs[{index}].groupId")
+            yield from group_problems(volume.group_id, f"emptyDirs[{index}].groupId")
     for name, specs in (("initContainers", init_containers), ("containers", containers)):
         for index, container in enumerate(specs):
             yield from container_problems(container, volumes, f"{name}[{index}]", resources)
@@ -84,11 +75,6 @@ def _file_problems(volume: EmptyDirVolume, where: str) -> Iterator[SpecProblem]:
             yield SpecProblem(where, "file-path", f"volume {volume.name!r}: {error}")
         if not 0 <= file.mode <= 0o777:
             yield SpecProblem(where, "file-mode", f"mode {file.mode:o} of {file.path!r} is not within 0 and 777")
-
-
-def _group_problems(gid: int, where: str) -> Iterator[SpecProblem]:
-    if not 0 <= gid <= _GID_MAXIMUM:
-        yield SpecProblem(where, "group", f"{gid} is not a group id")
 
 
 def _size_limit_problems(volume: EmptyDirVolume, where: str) -> Iterator[SpecProblem]:
@@ -169,53 +155,6 @@ def _rootfs_problems(spec: PodContainerSpec, where: str) -> Iterator[SpecProblem
                 yield SpecProblem(f"{where}.command", "command-missing", message)
 
 
-def process_problems(process: ProcessOptions, where: str) -> Iterator[SpecProblem]:
-    """Yield every problem of how a process, init or exec, is to be run; it may leave its command to the image."""
-    for index, argument in enumerate(process.args):
-        yield from _text_problems(f"{where}.command[{index}]", argument)
-    if process.args and not process.args[0]:
-        yield SpecProblem(f"{where}.command[0]", "command-missing", "the command is empty")
-    for index, (key, value) in enumerate(process.environment):
-        at = f"{where}.env[{index}]"
-        if not key or "=" in key:
-            yield SpecProblem(at, "env-key", f"environment variable {key!r} is empty or contains '='")
-        yield from _text_problems(at, key)
-        yield from _text_problems(at, value)
-    if process.working_dir is not None:
-        yield from _text_problems(f"{where}.workingDir", process.working_dir)
-        if not process.working_dir.startswith("/"):
-            message = f"working directory {process.working_dir!r} is not absolute"
-            yield SpecProblem(f"{where}.workingDir", "working-dir", message)
-    if process.user is not None:
-        yield from _text_problems(f"{where}.user", process.user)
-        if not process.user or process.user.count(":") > 1:
-            message = f"user {process.user!r} is not `user` or `user:group`"
-            yield SpecProblem(f"{where}.user", "user", message)
-    for name in (*process.capabilities_add, *process.capabilities_drop):
-        try:
-            if name.upper() != "ALL":
-                normalised_capability(name)
-        except ValueError as error:
-            yield SpecProblem(f"{where}.capabilities", "capability", str(error))
-    for gid in process.additional_gids:
-        yield from _group_problems(gid, f"{where}.additionalGids")
-    for limit in process.rlimits:
-        if limit.type not in _RLIMIT_TYPES:
-            yield SpecProblem(f"{where}.rlimits", "rlimit", f"{limit.type!r} is not a limit of setrlimit(2)")
-        elif not 0 <= limit.soft <= limit.hard <= _RLIM_INFINITY:
-            message = f"{limit.type}: soft limit {limit.soft} must lie between 0 and the hard limit {limit.hard}"
-            yield SpecProblem(f"{where}.rlimits", "rlimit", message)
-
-
-def _text_problems(where: str, text: str) -> Iterator[SpecProblem]:
-    if "\0" in text:
-        yield SpecProblem(where, "nul", f"{text!r} contains NUL")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        yield SpecProblem(where, "not-utf-8", f"{text!r} cannot be written as UTF-8")
-
-
 def _mount_problems(spec: PodContainerSpec, volumes: Mapping[str, Volume], where: str) -> Iterator[SpecProblem]:
     places: list[tuple[str, str]] = []
     for index, mount in enumerate(spec.mounts):
@@ -258,7 +197,7 @@ def _one_mount_problems(where: str, mount: Mount) -> Iterator[SpecProblem]:
     if mount.type == "bind" and not mount.source.startswith("/"):
         yield SpecProblem(where, "mount-source", f"bind source {mount.source!r} is not an absolute path of the sandbox")
     for text in (mount.source, mount.type, *mount.options):
-        yield from _text_problems(where, text)
+        yield from text_problems(where, text)
 
 
 def _covers(path: str, roots: tuple[str, ...]) -> bool:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
 import yaml
 
-from firkin.domain.errors import ManifestError, SpecProblem
+from .problems import Problems
 
 # Above how like `valueFrom` and `value` are, which are two fields of Kubernetes.
 _ALIKE = 0.8
-_MAX_DEPTH = 32
-_MAX_NODES = 20_000
 _TAG = "tag:yaml.org,2002:"
 # PyYAML takes a date for a timestamp and `=` for a "value"; Kubernetes takes both for strings.
 _TEXT_TAGS = frozenset(_TAG + name for name in ("str", "timestamp", "value"))
@@ -24,52 +22,6 @@ _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 
 Value = TypeVar("Value")
-
-
-class FieldReport(NamedTuple):
-    """What becomes of one field: `honoured`, `without effect` (with the reason) or `refused` (with the problem)."""
-
-    line: int
-    where: str
-    verdict: str
-    detail: str = ""
-
-
-class Problems:
-    """Collects what is wrong with one manifest, and what becomes of each of its fields."""
-
-    def __init__(self, source: str) -> None:
-        self._source = source
-        # A place may be read several times: what is wrong there is told once, in the order in which it was found.
-        self._found: dict[tuple[int, SpecProblem], None] = {}
-        self._reports: list[FieldReport] = []
-
-    def report(self, line: int, where: str, verdict: str, detail: str = "") -> None:
-        """Note what becomes of a field that is in order."""
-        self._reports.append(FieldReport(line, where, verdict, detail))
-
-    def reports(self) -> tuple[FieldReport, ...]:
-        """What becomes of every field, from the manifest's top to its end."""
-        wrong = [
-            FieldReport(line, one.where, "refused", one.message.partition(": ")[2] or one.message)
-            for line, one in self._found
-        ]
-        refused = {one.where for one in wrong}
-        # What is said of a value goes before what is said of the field.
-        kept = {(one.line, one.where): one for one in self._reports if one.where not in refused}
-        return tuple(sorted([*kept.values(), *wrong], key=lambda one: (one.line, one.where)))
-
-    def add(self, line: int, where: str, code: str, message: str) -> None:
-        """Note a problem; `line` counts from 1."""
-        self._found[line, SpecProblem(where, code, f"line {line}: {message}")] = None
-
-    def error(self) -> ManifestError:
-        """The error that tells all of them, from the manifest's top to its end."""
-        ordered = sorted(self._found, key=lambda found: found[0])
-        return ManifestError(self._source, tuple(problem for _, problem in ordered))
-
-    def __bool__(self) -> bool:
-        return bool(self._found)
 
 
 class Field:
@@ -302,57 +254,3 @@ def _kind(node: yaml.Node) -> str:
     if isinstance(node, yaml.ScalarNode) and name in ("str", "int", "float", "bool", "timestamp", "value"):
         return f"{node.value!r}"
     return known.get(name, f"a value of the tag {name}")
-
-
-def _bounds_problem(text: str) -> tuple[int, str] | None:
-    """The line and reason of aliases, and of more or deeper nodes than a pod can need.
-
-    Parsing events is not recursive, composing nodes is.
-    """
-    depth = count = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        line = event.start_mark.line + 1 if event.start_mark else 1
-        if isinstance(event, yaml.AliasEvent):
-            return line, "aliases (*name) are not read: write the value out"
-        if isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        elif isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        count += isinstance(event, yaml.NodeEvent)
-        if depth > _MAX_DEPTH:
-            return line, f"it is nested more than {_MAX_DEPTH} deep"
-        if count > _MAX_NODES:
-            return line, f"it has more than {_MAX_NODES} values"
-    return None
-
-
-def composed(text: str, problems: Problems) -> list[Field]:
-    """Parse YAML; one field for each document that is not empty, none after noting what is wrong with it."""
-    try:
-        excess = _bounds_problem(text)
-        if excess is not None:
-            problems.add(excess[0], "manifest", "too-long", excess[1])
-            return []
-        nodes = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        reasons = tuple(_reasons(error))
-        problems.add(mark.line + 1 if mark else 1, "manifest", "yaml", ", ".join(reasons))
-        return []
-    except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        problems.add(line, "manifest", "yaml", f"{chr(error.character)!r} may not occur in YAML")
-        return []
-    # A document of comments alone, as between two `---`, is null.
-    documents = [Field(node, "", problems) for node in nodes if node is not None]
-    stated = [document for document in documents if not document.is_null]
-    if not stated:
-        problems.add(1, "manifest", "yaml", "it is empty")
-    return stated
-
-
-def _reasons(error: yaml.MarkedYAMLError) -> Iterator[str]:
-    if error.context:
-        yield error.context
-    if error.problem:
-        yield error.problem

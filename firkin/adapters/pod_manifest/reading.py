@@ -13,11 +13,13 @@ from .containers import PodContext, read_container
 from .documents import DataDocument, Documents, read_config_map, read_secret
 from .environment import PodFacts
 from .manifest import DEFAULT_GRACE_SECONDS, ManifestContainer, PodManifest
-from .nodes import Field, FieldReport, Problems, composed, made
+from .nodes import Field, made
 from .pod_fields import POD_INERT, POD_METADATA_INERT, POD_SWITCHES, check_switches
+from .problems import FieldReport, Problems
 from .security import read_pod_security
 from .surroundings import read_surroundings
 from .volumes import read_volumes
+from .yaml_documents import composed
 
 MANIFEST_MAX_BYTES = 2**20
 _HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)

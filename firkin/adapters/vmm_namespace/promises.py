@@ -10,7 +10,7 @@ from firkin.domain.host_paths import HOST_PATHS
 from firkin.domain.reports import OOM_REPORTS, STATISTICS, Capabilities, Capability, Promise
 from firkin.user_namespace import id_map_of_user
 
-from .cgroups import WANTED, hierarchies, missing_controller
+from .hierarchies import WANTED, hierarchies, missing_controller
 
 _LOOP_CONTROL = Path("/dev/loop-control")
 _DISK_LIMIT, _LAYER_LIMIT = "disk emptyDir size limit", "writable layer size limit"

@@ -13,7 +13,8 @@ from pathlib import Path
 from firkin.host_side.socket_directory import abandoned, abandoned_now
 from firkin.ports.leftovers import Leftover
 
-from .cgroups import group_directories, group_name, kill_groups, remove_abandoned, unescaped
+from .cgroups import group_directories, group_name, kill_groups, remove_abandoned
+from .hierarchies import unescaped
 
 KIND = "sandbox"
 _ENDING_SECONDS = 5.0

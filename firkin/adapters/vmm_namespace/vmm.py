@@ -26,7 +26,8 @@ from firkin.ports.store import StoreMedium
 from firkin.ports.vmm import SandboxRequest
 from firkin.user_namespace import id_map_of_user, namespace_obstacle
 
-from .cgroups import SandboxCgroups, group_name, hierarchies, remove_abandoned
+from .cgroups import SandboxCgroups, group_name, remove_abandoned
+from .hierarchies import hierarchies
 from .host_paths import located
 from .id_map_gate import IdMapGate
 from .init_command import GUEST_STORE_MEDIUM, InitCommand, environment

@@ -19,7 +19,7 @@ from firkin import (
     Stdio,
     VmConfig,
 )
-from firkin.domain import validation
+from firkin.domain import process_validation, validation
 from firkin.domain.host_paths import HostPathVolume
 from firkin.domain.probes import ExecAction, GrpcAction, HttpGetAction, Probe, SleepAction
 from firkin.domain.volumes import VolumeFile
@@ -170,8 +170,9 @@ def test_a_problem_of_a_pod_is_found_once(code: str, where: str, builder: PodBui
 
 
 def written_codes() -> set[str]:
-    """Every code that the module gives to a SpecProblem, read from its source."""
-    calls = [node for node in ast.walk(ast.parse(inspect.getsource(validation))) if isinstance(node, ast.Call)]
+    """Every code that the modules give to a SpecProblem, read from their source."""
+    trees = [ast.parse(inspect.getsource(module)) for module in (validation, process_validation)]
+    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
     makers = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id in MAKERS]
     codes = [call.args[1] for call in makers]
     return {str(code.value) for code in codes if isinstance(code, ast.Constant)}
