@@ -42,6 +42,6 @@ def changed_limits(changes: Mapping[str, int]) -> LayerLimits:
     for name, value in changes.items():
         if name not in LayerLimits._fields:
             raise ValueError(f"there is no limit {name!r} of layers; there are: {', '.join(LayerLimits._fields)}")
-        if not 1 <= value <= _MOST:
-            raise ValueError(f"the limit {name!r} of layers is {value}; it must be from 1 to {_MOST}")
+        if not isinstance(value, int) or not 1 <= value <= _MOST:
+            raise ValueError(f"the limit {name!r} of layers is {value!r}; it must be a whole number from 1 to {_MOST}")
     return LayerLimits(**changes)

@@ -188,22 +188,18 @@ class Containers:
         """
         container = self._container(ref.container_id)
         ProcessId(ref.process_id)
-        if container.init.phase != "running":
-            raise ContainerNotRunning(ref.container_id, container.init.phase)
-        if ref.process_id in container.processes:
-            raise AgentError("create process", f"process id {ref.process_id!r} is in use", errno=errno.EEXIST)
+        _require_place(container, ref)
         bundle = container.bundle
         config = await self._workers.run(_checked_process, spec, bundle)
         opened = await ProcessStdio.opened(self._host, stdio)
-        if ref.process_id in container.processes or container.init.phase != "running":
-            opened.close()
-            raise ContainerNotRunning(ref.container_id, container.init.phase)
         try:
+            # Another request may have come meanwhile, or the container's end.
+            _require_place(container, ref)
             opened.lead_to_process(config.has_terminal)
+            launch = bundle.write_process(ref.process_id, config)
         except BaseException:
             opened.close()
             raise
-        launch = bundle.write_process(ref.process_id, config)
         container.processes[ref.process_id] = GuestProcess(ref, launch, opened, container.oom, self._events)
 
     async def start_process(self, ref: ProcessRef) -> Launched:
@@ -345,6 +341,13 @@ class Containers:
         if container is None:
             raise ContainerNotRunning(container_id, "being created")
         return container
+
+
+def _require_place(container: Container, ref: ProcessRef) -> None:
+    if container.init.phase != "running":
+        raise ContainerNotRunning(ref.container_id, container.init.phase)
+    if ref.process_id in container.processes:
+        raise AgentError("create process", f"process id {ref.process_id!r} is in use", errno=errno.EEXIST)
 
 
 def _end_processes(bundle: Bundle, _: asyncio.Future[int]) -> None:

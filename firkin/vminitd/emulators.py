@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import threading
 
 from firkin.domain.errors import AgentError, InvalidArgument, UnsupportedFeature
@@ -15,6 +16,7 @@ from .sandbox_init import SECURE, mount
 
 _MODULE = "binfmt_misc"
 _RULE_BYTES = 1920
+_HEXADECIMAL = re.compile(rb"\\x([0-9a-fA-F]{1,2})")
 _showing = threading.Lock()
 
 
@@ -69,7 +71,8 @@ def _is_same_emulator(path: str, request: SetupEmulatorRequest) -> bool:
 
 
 def _unescaped(text: str) -> bytes:
-    return text.encode("ascii").decode("unicode_escape").encode("latin-1")
+    """As the kernel reads a magic: it knows no other escape than this one, and takes the rest as it is written."""
+    return _HEXADECIMAL.sub(lambda found: bytes([int(found[1], 16)]), text.encode("ascii"))
 
 
 def _show_binary_formats() -> None:

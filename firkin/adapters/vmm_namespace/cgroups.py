@@ -190,6 +190,7 @@ def _kill_all(group: Path) -> None:
         (group / "cgroup.kill").write_text("1")
     for directory, _, _ in os.walk(group):
         with contextlib.suppress(OSError):
-            for pid in Path(directory, "cgroup.procs").read_text().split():
+            # 0 stands for a process of a namespace that cannot be seen from here; to kill(2) it is the caller's group.
+            for pid in {*Path(directory, "cgroup.procs").read_text().split()} - {"0"}:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(int(pid), signal.SIGKILL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal
 from pathlib import Path
 
@@ -101,6 +102,19 @@ async def test_an_id_is_taken_once(rootfs: Path) -> None:
         assert await agent.remove("one") == []
     assert [failure.code() for failure in failures] == [grpc.StatusCode.ALREADY_EXISTS] * 3
     assert {detail_of(failure).code for failure in failures} == {"container-exists"}
+
+
+async def test_of_execs_of_one_id_at_once_one_starts_and_the_others_are_told_that_it_is_in_use(rootfs: Path) -> None:
+    async with running_agent() as agent:
+        await agent.start("one", runtime_spec(rootfs, "sleep", "3600"))
+        spec = runtime_spec(rootfs, "sleep", "3600")
+        starting = [agent.execute("one", "job", spec, stdout=await agent.listen()) for _ in range(4)]
+        outcomes = await asyncio.gather(*starting, return_exceptions=True)
+        failures = [outcome for outcome in outcomes if isinstance(outcome, AioRpcError)]
+        assert [failure.code() for failure in failures] == [grpc.StatusCode.ALREADY_EXISTS] * 3
+        assert {detail_of(failure).errno for failure in failures} == {errno.EEXIST}
+        await agent.kill("one", signal.SIGKILL, "job")
+        assert (await agent.wait("one", "job")).signal == signal.SIGKILL
 
 
 async def test_removing_a_running_container_kills_it_and_twice_is_fine(rootfs: Path) -> None:

@@ -104,11 +104,18 @@ def test_an_emulator_is_registered_once_and_the_same_one_again_is_fine(tmp_path:
     (tmp_path / "register").write_bytes(b"")
     set_up_emulator(request, str(tmp_path))
     assert (tmp_path / "register").read_bytes() == b""
-    with pytest.raises(AgentError) as failure:
-        set_up_emulator(
-            context.SetupEmulatorRequest(name="x86", type="M", magic="\\x7fELF", binary_path="/other"), str(tmp_path)
-        )
-    assert failure.value.errno == errno.EEXIST
+    # Another path, another magic, and magics that say nothing as an escape.
+    for magic, path in (
+        ("\\x7fELF\\x02", "/other"),
+        ("\\x7fELF", "/run/emulator"),
+        ("\\x", "/run/emulator"),
+        ("\\u1234\\N{DOT}\\", "/run/emulator"),
+    ):
+        with pytest.raises(AgentError) as failure:
+            set_up_emulator(
+                context.SetupEmulatorRequest(name="x86", type="M", magic=magic, binary_path=path), str(tmp_path)
+            )
+        assert failure.value.errno == errno.EEXIST
     for name, magic, path in (
         ("a/b", "x", "/e"),
         ("", "x", "/e"),

@@ -56,6 +56,10 @@ def test_limits_of_layers_are_taken_from_the_file_and_checked(tmp_path: Path) ->
         RuntimeConfig(layer_limits={"entry": 1})
     with pytest.raises(ConfigurationError, match="layer_limits: the limit 'depth' of layers is 0"):
         RuntimeConfig(layer_limits={"depth": 0})
+    wrong: Any
+    for wrong in ("many", 1.5, None):
+        with pytest.raises(ConfigurationError, match="it must be a whole number"):
+            RuntimeConfig(layer_limits={"depth": wrong})
 
 
 def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
