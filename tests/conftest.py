@@ -12,7 +12,12 @@ import signal
 import sys
 from collections.abc import Generator, Iterator
 
+import hypothesis
 import pytest
+
+# How long an example takes is a matter of what else the machine does.
+hypothesis.settings.register_profile("firkin", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("firkin")
 
 pytest_plugins = ["firkin.testkit", "tests.images.fixtures"]
 

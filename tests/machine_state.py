@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
+import threading
 from collections import Counter
 from pathlib import Path
 
 import grpc.aio
 import msgspec
+
+# gRPC closes its sockets in threads of its own; the kernel unmounts what a killed process had mounted, and frees the
+# loop devices below, after the process has gone.
+_GIVEN_BACK_LATER = {"descriptors", "loop_devices"}
+_LOOKS = 500
+_LOOK_SECONDS = 0.02
 
 
 class MachineState(msgspec.Struct, frozen=True):
@@ -27,7 +35,19 @@ class MachineState(msgspec.Struct, frozen=True):
         return cls(_mounts(), _loop_devices(), _processes(), _cgroups(), _descriptors())
 
     def beyond(self, earlier: MachineState) -> dict[str, frozenset[str]]:
-        """What exists now and did not exist earlier; empty when nothing was left."""
+        """What exists now and did not exist earlier; empty when nothing was left.
+
+        What is given back by others, in their own time, is looked at again until it is gone.
+        """
+        left = self._added_to(earlier)
+        for _ in range(_LOOKS):
+            if not left or left.keys() - _GIVEN_BACK_LATER:
+                break
+            threading.Event().wait(_LOOK_SECONDS)
+            left = MachineState.now()._added_to(earlier)
+        return left
+
+    def _added_to(self, earlier: MachineState) -> dict[str, frozenset[str]]:
         added = {name: getattr(self, name) - getattr(earlier, name) for name in self.__struct_fields__}
         return {name: left for name, left in added.items() if left}
 
@@ -40,10 +60,17 @@ def _loop_devices() -> frozenset[str]:
     if os.geteuid() != 0:
         # An ordinary user has none: those that there are belong to somebody else.
         return frozenset()
-    return frozenset(
-        f"{path.parent.parent.name}: {path.read_text().strip()}"
-        for path in Path("/sys/block").glob("loop*/loop/backing_file")
-    )
+    return frozenset(f"{device}: {file}" for device, file in backing_files().items())
+
+
+def backing_files() -> dict[str, str]:
+    """The file behind each loop device that has one."""
+    found = {}
+    for path in Path("/sys/block").glob("loop*/loop/backing_file"):
+        # The kernel gives a device back in its own time: it may be gone by now.
+        with contextlib.suppress(OSError):
+            found[path.parent.parent.name] = path.read_text().strip()
+    return found
 
 
 def _processes() -> frozenset[str]:

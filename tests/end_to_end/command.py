@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import NamedTuple
 
 from firkin.adapters.pod_registry_files import FilePodRegistry
+from tests.machine_state import backing_files
 
 _DEADLINE_SECONDS = 120
 _GRACE_SECONDS = 10
@@ -112,8 +113,7 @@ class Command:
         """What pods left of mounts, loop devices, processes and files; templates and locks are meant to stay."""
         top = str(self.state_dir.parent)
         found = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if top in line]
-        backing = [path.read_text().strip() for path in Path("/sys/block").glob("loop*/loop/backing_file")]
-        found += [path for path in backing if top in path]
+        found += [path for path in backing_files().values() if top in path]
         found += [command for command in _process_commands() if top in command]
         found += [f"supervisor of {record.id}" for record in self.registry.records() if not record.phase.is_over]
         return found + self._files()

@@ -65,7 +65,7 @@ def _cut_connection(pid: int, name: str) -> None:
     process = os.pidfd_open(pid)
     try:
         for number in os.listdir(f"/proc/{pid}/fd"):
-            if not os.readlink(f"/proc/{pid}/fd/{number}").startswith("socket:"):
+            if not _leads_to(f"/proc/{pid}/fd/{number}").startswith("socket:"):
                 continue
             copy = ctypes.CDLL(None, use_errno=True).syscall(_PIDFD_GETFD, process, int(number), 0)
             with socket.socket(fileno=copy) as connection, contextlib.suppress(OSError):
@@ -73,6 +73,14 @@ def _cut_connection(pid: int, name: str) -> None:
                     connection.shutdown(socket.SHUT_RDWR)
     finally:
         os.close(process)
+
+
+def _leads_to(descriptor: str) -> str:
+    """Nothing when it was closed meanwhile."""
+    try:
+        return os.readlink(descriptor)
+    except FileNotFoundError:
+        return ""
 
 
 async def _qemu_below(directory: Path) -> int:

@@ -175,6 +175,7 @@ async def test_a_reader_that_takes_nothing_holds_the_sender_up(road: str, opened
 
     async with opened() as place, place.server(floods), place.agent.forwarded(PortForward(PORT)) as forward:
         reader, writer = await connected(forward)
+        await goes_on.wait()
         # Nobody reads, so the reader's buffer and the sockets fill up: it has stalled once nothing is sent for a while.
         with contextlib.suppress(TimeoutError):
             while True:

@@ -27,6 +27,9 @@ from .roads import AGENT_V1, ALL_PIPED, OUTPUT_PIPED, SANDBOX_CONTEXT, OpenAgent
 
 pytestmark = pytest.mark.real_time
 
+SECONDS = 60.0
+"""Far less than the processes of these tests sleep, and far more than what is waited for takes."""
+
 GZIP_TAR = "application/vnd.oci.image.layer.v1.tar+gzip"
 PLAIN_TAR = "application/vnd.oci.image.layer.v1.tar"
 ZEROS = Digest("sha256:" + "0" * 64)
@@ -67,7 +70,7 @@ async def test_inherited_output_does_not_wait_for_a_child_that_keeps_the_stream(
         await it.started("c", "/bin/sleep", "3600")
         launch = it.exec("c", "e", "/bin/sh", "-c", "echo before; sleep 3600 & exit 0", stdio=INHERITED)
         await it.agent.start_process(launch)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(SECONDS):
             assert await it.agent.wait_process(launch.ref) == ExitStatus(0)
         assert capfd.readouterr().out == "before\n"
 
@@ -171,7 +174,7 @@ async def test_an_agent_that_is_killed_ends_pending_waits_with_the_death_of_its_
         for pid in processes_naming(str(it.sandbox.socket_directory)):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SECONDS):
             for wait in waiting:
                 with pytest.raises(SandboxDied):
                     await wait

@@ -33,6 +33,9 @@ from .guests import (
 
 pytestmark = pytest.mark.real_time
 
+SECONDS = 60.0
+"""Far less than the processes of these tests sleep, and far more than what is waited for takes."""
+
 _REPORT = """
 print(json.dumps({report}))
 sys.exit(0)
@@ -278,7 +281,7 @@ async def test_an_init_that_ignores_its_lifeline_is_killed_after_the_grace(tmp_p
     vmm, fifo = _lingering(tmp_path)
     async with vmm.booted(request_for(tmp_path)) as sandbox:
         await _ready(fifo)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SECONDS):
             end = await sandbox.stop(0.05)
         assert "SIGKILL" in end.reason
     assert leftovers(tmp_path) == []
@@ -305,7 +308,7 @@ async def test_killing_its_init_from_outside_completes_every_waiter_at_once(tmp_
     async with vmm.booted(request_for(tmp_path)) as sandbox:
         await _ready(fifo)
         (init,) = [pid for pid in processes_naming("--lifeline-fd") if _is_init_of(pid, sandbox.id)]
-        async with asyncio.timeout(2), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(SECONDS), asyncio.TaskGroup() as group:
             waiters = [group.create_task(sandbox.wait_ended()) for _ in range(3)]
             os.kill(init, signal.SIGKILL)
         assert all("SIGKILL" in waiter.result().reason for waiter in waiters)
@@ -430,7 +433,7 @@ async def test_what_a_crashed_host_left_goes_with_the_next_boot(tmp_path: Path) 
     sandbox_id = crashed.stdout.strip()
     assert crashed.returncode == -signal.SIGKILL, crashed.stderr
     vmm = NamespaceVmm(tmp_path / "run", python="/bin/true")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(SECONDS):
         # The lifeline ends the orphaned sandbox; until then its control groups cannot be removed.
         while leftovers(tmp_path) or cgroups_of(sandbox_id):
             await _early_end(vmm, tmp_path)

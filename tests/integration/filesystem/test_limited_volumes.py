@@ -18,6 +18,7 @@ from firkin.vminitd.filesystem.files import write_file
 from firkin.vminitd.filesystem.limited_volumes import BLOCK_BYTES, geometry
 from firkin.vminitd.filesystem.mounts import mount, mount_points
 from firkin.vminitd.filesystem.store import prepare_pod, tear_down_pod, usage
+from tests.machine_state import backing_files
 
 from .private_mounts import in_private_mounts
 from .programs import run_program
@@ -39,8 +40,7 @@ def volume_path(store: Mount, name: str) -> GuestPath:
 
 def loop_devices_of(pod_id: str) -> list[str]:
     """The files behind loop devices that are limited volumes of this pod."""
-    files = [path.read_text() for path in Path("/sys/block").glob("loop*/loop/backing_file")]
-    return [file for file in files if f"/pods/{pod_id}/emptydir-images/v" in file]
+    return [file for file in backing_files().values() if f"/pods/{pod_id}/emptydir-images/v" in file]
 
 
 @pytest.mark.parametrize("mib", [1, 2, 3, 7, 64, 117, 118, 128, 1000, 70_000, 8 * MIB])

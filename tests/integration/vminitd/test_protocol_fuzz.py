@@ -20,7 +20,7 @@ from firkin.wire import agent_pb2 as wire
 from firkin.wire import sandbox_context_pb2 as context
 from tests.machine_state import MachineState
 
-from .agent_process import RunningAgent, detail_of, make_rootfs, running_agent, runtime_spec
+from .agent_process import CALL_SECONDS, RunningAgent, detail_of, make_rootfs, running_agent, runtime_spec
 from .random_messages import RandomMessages
 
 Note = Callable[[str, object], None]
@@ -145,7 +145,7 @@ async def test_no_message_stops_the_agent_or_leaves_its_sandbox(tmp_path: Path, 
         assert caller.defects == []
         assert agent.process.poll() is None
         assert set(caller.calls) == {method.name for method in _METHODS}
-        await agent.v1.GetInfo(wire.GetInfoRequest(), timeout=5)
+        await agent.v1.GetInfo(wire.GetInfoRequest(), timeout=CALL_SECONDS)
         end, out, _ = await agent.output("afterwards", runtime_spec(kept, "echo", "still here"))
     assert (end.code, out) == (0, b"still here\n")
     assert (_listing(tmp_path), _kernel_settings()) == (files_before, kernel_before)

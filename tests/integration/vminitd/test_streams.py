@@ -81,9 +81,9 @@ async def test_an_exec_runs_beside_the_init_and_its_background_child_delays_noth
     async with running_agent() as agent:
         await agent.start("one", runtime_spec(rootfs, "sleep", "60"))
         stdout = await agent.listen()
-        spec = runtime_spec(rootfs, "sh", "-c", "sleep 50 & echo done; exit 4")
+        spec = runtime_spec(rootfs, "sh", "-c", "sleep 3600 & echo done; exit 4")
         await agent.execute("one", "job", spec, stdout=stdout)
-        end = await asyncio.wait_for(agent.wait("one", "job"), 5)
+        end = await asyncio.wait_for(agent.wait("one", "job"), CALL_SECONDS)
         reader, _ = await stdout.ends()
         line = await reader.readline()
         assert await agent.remove("one") == []
