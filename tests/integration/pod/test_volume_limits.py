@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -112,11 +113,11 @@ async def test_when_the_agent_dies_its_volumes_go_with_it(tmp_path: Path, busybo
 def _agents(socket_directory: Path) -> list[int]:
     """The agents that serve a sandbox: its PID 1, as the host numbers it."""
     found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            command = (entry / "cmdline").read_bytes() if (entry / "cmdline").exists() else b""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            command = path.read_bytes()
             if b"firkin.vminitd" in command and bytes(socket_directory) in command and b"--kill-child" not in command:
-                found.append(int(entry.name))
+                found.append(int(path.parent.name))
     return found
 
 

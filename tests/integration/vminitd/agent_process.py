@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from firkin.wire.agent_pb2_grpc import AgentAsyncStub
     from firkin.wire.sandbox_context_pb2_grpc import SandboxContextAsyncStub
 
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 CALL_SECONDS = 30.0
 _NAMESPACES = ("--pid", "--mount", "--net", "--ipc", "--uts", "--cgroup")
 _RECONNECT_SOON = (("grpc.initial_reconnect_backoff_ms", 20), ("grpc.min_reconnect_backoff_ms", 20))
