@@ -203,7 +203,7 @@ async def test_a_container_that_hangs_is_found_by_its_liveness_probe(
           exec: {command: [test, -e, /healthy]}
           initialDelaySeconds: 1
           periodSeconds: 1
-          failureThreshold: 1
+          failureThreshold: 3
     """
     async with manifests(directory, services_image, busybox_image) as it, it.running(text) as pod:
         container = pod.container("main")
