@@ -17,7 +17,7 @@ import firkin
 from firkin.domain.events import Event, ProcessExited
 from firkin.domain.lifecycle import ContainerPhase
 from firkin.domain.process import ExitReason
-from firkin.errors import FirkinError, StartFailed
+from firkin.errors import StartFailed
 from firkin.wire import sandbox_context_pb2 as wire
 from firkin.wire.sandbox_context_pb2_grpc import SandboxContextStub
 
@@ -25,15 +25,12 @@ if TYPE_CHECKING:
     from firkin.wire.sandbox_context_pb2_grpc import SandboxContextAsyncStub
 from tests.integration.pod.pods import shell
 
+from .killed_runtime import STAGES, arm, has_met_its_end, runtime_that_can_be_killed
 from .shared_machine import SharedMachine
 
 pytestmark = pytest.mark.real_time
 
 _DAY_SECONDS = 86400
-_MOUNTS = 300
-_NEXT_PIDS = 64
-_ATTEMPTS = 5
-"""How far the numbers of the processes that the agent starts next may be from the last one."""
 
 
 class Place:
@@ -97,31 +94,18 @@ async def test_a_killed_init_of_a_container_is_an_exit_like_any_other(
         await it.works()
 
 
+@pytest.mark.parametrize("stage", STAGES)
 async def test_a_killed_container_runtime_is_told_and_poisons_nothing(
-    tmp_path: Path, shared_machine: SharedMachine, busybox_image: str
+    tmp_path: Path, shared_machine: SharedMachine, busybox_image: str, stage: str
 ) -> None:
-    async with _place(tmp_path, shared_machine, busybox_image, "exec sleep 4321") as it:
-        # Many mounts: the container runtime is busy for a while.
-        slow = shell("new", it.bundle, "exec sleep 4321")
-        for number in range(_MOUNTS):
-            slow = slow.mount(firkin.Mount(f"/tmp/{number}", "tmpfs", "tmpfs"))
-        for _ in range(_ATTEMPTS):
-            # The kernel counts: what is started next is the container runtime, and what that starts.
-            last = await it.pod.container("old").exec("true")
-            await last.wait_with_output()
-            adding = asyncio.ensure_future(it.pod.add_container(slow))
-            killed = 0
-            while not adding.done():
-                killed += sum(await asyncio.gather(*(it.kill(last.pid + number) for number in range(1, _NEXT_PIDS))))
-            if killed:
-                break
-            # It was through before the first signal came, on a machine that was slow to send it.
-            await it.pod.remove_container("new", 0)
-        assert killed
-        failure = adding.exception()
-        assert failure is None or isinstance(failure, StartFailed), repr(failure)
-        with contextlib.suppress(FirkinError):
-            await it.pod.remove_container("new", 0)
+    async with (
+        _place(tmp_path, shared_machine, busybox_image, "exec sleep 4321") as it,
+        runtime_that_can_be_killed(it.kernel),
+    ):
+        await arm(it.kernel, stage)
+        with pytest.raises(StartFailed):
+            await it.pod.add_container(shell("new", it.bundle, "exec sleep 4321"))
+        assert await has_met_its_end(it.kernel)
         assert not it.pod.contains_container("new")
         await it.works()
 
