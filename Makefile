@@ -30,7 +30,7 @@ export DEBIAN_FRONTEND := noninteractive
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 PACKAGES_DEMO := crun e2fsprogs umoci skopeo mmdebstrap busybox-static util-linux mount
-PACKAGES_TEST := $(PACKAGES_DEMO) buildah catatonit erofs-utils iproute2 libarchive-tools passwd perl podman procps \
+PACKAGES_TEST := $(PACKAGES_DEMO) buildah catatonit erofs-utils git iproute2 libarchive-tools passwd perl podman procps \
 	qemu-system-x86 slirp4netns uidmap zstd
 
 # Packages are installed by root, and tests of loop devices and of other users are run by root.

@@ -4,6 +4,7 @@ from posix.types cimport gid_t, mode_t, uid_t
 
 from .byte_buffer cimport ByteBuffer
 from .failure cimport Failure
+from .global_pax cimport GlobalPax
 from .pax cimport PaxRecords
 from .syscalls cimport timespec
 from .tar_header cimport ExtentList, Span
@@ -36,7 +37,6 @@ cdef enum Event:
 cdef enum State:
     AT_HEADER
     IN_EXTENSION
-    IN_IGNORED_EXTENSION
     IN_OLD_SPARSE_MAP
     IN_SPARSE_MAP
     IN_DATA
@@ -70,6 +70,7 @@ cdef struct Archive:
     bint has_long_name
     bint has_long_link
     PaxRecords records
+    GlobalPax globals
     # A sparse map that is within the data: numbers read, numbers there are, and the one that is being read.
     long long map_index
     long long map_size

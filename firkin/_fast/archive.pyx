@@ -10,6 +10,7 @@ from .failure cimport (
     GOES_ON_AFTER_ZEROS, HEADER_TOO_LARGE, ID_NOT_POSSIBLE, MTIME_FIELD, NAME_TOO_LONG, PAX_NOT_A_NUMBER, SIZE_FIELD,
     UID_FIELD, failed, field_refused, number_refused, refused,
 )
+from .global_pax cimport end_global_header, free_global_pax, inherit_pax
 from .pax cimport PaxRecords, clear_pax, free_pax, parse_pax, pax_number, pax_time
 from .sparse_maps cimport MAP_IS_WHOLE, begin_old_map, begin_pax_map, check_extents, map_block, old_map_block
 from .tar_header cimport BLOCK_SIZE, Span, TarHeader, is_header_only, is_zero_block, parse_header
@@ -29,15 +30,12 @@ cdef int next_event(Archive *archive, const char **data, size_t *size) noexcept 
             if _end_extension(archive) < 0:
                 return -1
             continue
-        if archive.state == IN_IGNORED_EXTENSION and archive.data_left == 0:
-            archive.state = IN_PADDING
-            continue
         if size[0] == 0:
             return NEEDS_BYTES
         if archive.state == IN_PADDING:
             archive.padding_begun = True
             archive.padding_left -= <int>_taken(archive, data, size, archive.padding_left).size
-        elif archive.state == IN_EXTENSION or archive.state == IN_IGNORED_EXTENSION:
+        elif archive.state == IN_EXTENSION:
             event = _extension_bytes(archive, data, size)
         elif archive.state == AFTER_END:
             event = _zeros(archive, data, size)
@@ -50,7 +48,7 @@ cdef int end_archive(Archive *archive) noexcept nogil:
     # Some writers (umoci 0.4) leave the last padding out together with the end mark: then it is not closed.
     if archive.state == IN_PADDING and archive.padding_begun and archive.padding_left:
         return refused(archive.failure, ENDS_IN_PADDING)
-    if archive.state in (IN_DATA, IN_EXTENSION, IN_IGNORED_EXTENSION):
+    if archive.state in (IN_DATA, IN_EXTENSION):
         return refused(archive.failure, ENDS_IN_DATA)
     if archive.state in (IN_OLD_SPARSE_MAP, IN_SPARSE_MAP):
         return refused(archive.failure, ENDS_IN_SPARSE_MAP)
@@ -67,6 +65,7 @@ cdef void free_archive(Archive *archive) noexcept nogil:
     release(&archive.long_name)
     release(&archive.long_link)
     free_pax(&archive.records)
+    free_global_pax(&archive.globals)
     free(archive.extents.items)
     archive.extents.items = NULL
 
@@ -101,7 +100,7 @@ cdef int _data_event(Archive *archive, const char **data, size_t *size) noexcept
 cdef int _extension_bytes(Archive *archive, const char **data, size_t *size) noexcept nogil:
     cdef Span taken = _taken(archive, data, size, archive.data_left)
     archive.data_left -= <long long>taken.size
-    if archive.state == IN_EXTENSION and append(archive.extension, taken.data, taken.size) < 0:
+    if append(archive.extension, taken.data, taken.size) < 0:
         return failed(archive.failure, ENOMEM)
     return NEEDS_BYTES
 
@@ -110,6 +109,8 @@ cdef int _end_extension(Archive *archive) noexcept nogil:
     archive.state = IN_PADDING
     if archive.extension == &archive.pax_text:
         return parse_pax(archive.pax_text.data, archive.pax_text.size, &archive.records, archive.failure)
+    if archive.extension == &archive.globals.header_text:
+        return end_global_header(&archive.globals, archive.header_limit, archive.failure)
     return _cut_at_nul(archive.extension)
 
 
@@ -160,16 +161,15 @@ cdef int _header(Archive *archive, const char *block) noexcept nogil:
         return -1
     _begin_data(archive, header.size)
     if header.kind == b"x":
-        return _begin_extension(archive, &archive.pax_text, IN_EXTENSION)
+        return _begin_extension(archive, &archive.pax_text)
     if header.kind == b"g":
-        # Like containerd, umoci and docker: what it says of all entries does not count.
-        return _begin_extension(archive, NULL, IN_IGNORED_EXTENSION)
+        return _begin_extension(archive, &archive.globals.header_text)
     if header.kind == b"L":
         archive.has_long_name = True
-        return _begin_extension(archive, &archive.long_name, IN_EXTENSION)
+        return _begin_extension(archive, &archive.long_name)
     if header.kind == b"K":
         archive.has_long_link = True
-        return _begin_extension(archive, &archive.long_link, IN_EXTENSION)
+        return _begin_extension(archive, &archive.long_link)
     return _entry(archive, &header, block)
 
 
@@ -179,13 +179,12 @@ cdef void _begin_data(Archive *archive, long long size) noexcept nogil:
     archive.padding_begun = False
 
 
-cdef int _begin_extension(Archive *archive, ByteBuffer *extension, State state) noexcept nogil:
+cdef int _begin_extension(Archive *archive, ByteBuffer *extension) noexcept nogil:
     if archive.data_left > archive.header_limit:
         return number_refused(archive.failure, HEADER_TOO_LARGE, archive.header_limit)
     archive.extension = extension
-    if extension != NULL:
-        extension.size = 0
-    archive.state = state
+    extension.size = 0
+    archive.state = IN_EXTENSION
     return NEEDS_BYTES
 
 
@@ -195,6 +194,8 @@ cdef int _entry(Archive *archive, const TarHeader *header, const char *block) no
     cdef long long size = 0
     if archive.pax_text.size == 0:
         clear_pax(records)
+    if archive.globals.has_records and _inherit(archive) < 0:
+        return -1
     if _name(archive, header) < 0:
         return failed(archive.failure, ENOMEM)
     if <long long>archive.name.size > archive.name_limit or <long long>archive.link_name.size > archive.name_limit:
@@ -222,6 +223,17 @@ cdef int _entry(Archive *archive, const TarHeader *header, const char *block) no
         return _map_event(archive, begin_pax_map(archive))
     entry.size = archive.data_left
     return _entry_event(archive)
+
+
+cdef int _inherit(Archive *archive) noexcept nogil:
+    # What holds of an entry is no more than its own header may say.
+    if <long long>(archive.pax_text.size + archive.globals.text.size) > archive.header_limit:
+        return number_refused(archive.failure, HEADER_TOO_LARGE, archive.header_limit)
+    if archive.has_long_name and archive.records.path.data == NULL:
+        archive.records.path = Span(archive.long_name.data, archive.long_name.size)
+    if archive.has_long_link and archive.records.link_path.data == NULL:
+        archive.records.link_path = Span(archive.long_link.data, archive.long_link.size)
+    return inherit_pax(&archive.records, &archive.globals.records, archive.failure)
 
 
 cdef int _name(Archive *archive, const TarHeader *header) noexcept nogil:

@@ -158,15 +158,25 @@ cdef int _put_varint(unsigned char *note, int size, unsigned int number) noexcep
 
 
 cdef int _set_attributes(Rootfs *rootfs, int file, const char *path, const PaxRecords *records) noexcept nogil:
-    # Of an open file, or of the node at a path; libarchive's form first, so that the plain one has the last word.
+    # Of an open file, or of the node at a path; those of global headers first, so that its own have the last word.
+    cdef size_t own = records.own_attribute_count
+    if _set_each(rootfs, file, path, records.attributes + own, records.attribute_count - own) < 0:
+        return -1
+    return _set_each(rootfs, file, path, records.attributes, own)
+
+
+cdef int _set_each(
+    Rootfs *rootfs, int file, const char *path, const Attribute *attributes, size_t count
+) noexcept nogil:
+    # Libarchive's form first, so that the plain one has the last word.
     cdef const Attribute *attribute
     cdef size_t index
-    for index in range(records.attribute_count):
-        attribute = &records.attributes[index]
+    for index in range(count):
+        attribute = &attributes[index]
         if attribute.encoded and _set_encoded(rootfs, file, path, attribute) < 0:
             return -1
-    for index in range(records.attribute_count):
-        attribute = &records.attributes[index]
+    for index in range(count):
+        attribute = &attributes[index]
         if not attribute.encoded and _set_plain(rootfs, file, path, attribute) < 0:
             return -1
     return 0

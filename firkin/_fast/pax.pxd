@@ -23,7 +23,9 @@ cdef struct PaxRecords:
     Span sparse_map
     Span sparse_size
     Span sparse_real_size
+    # Those of the entry's own header, and after them those that it has from global headers.
     Attribute *attributes
+    size_t own_attribute_count
     size_t attribute_count
     size_t attribute_capacity
     Span *sparse_numbers
@@ -34,6 +36,8 @@ cdef struct PaxRecords:
 cdef int parse_pax(const char *text, size_t size, PaxRecords *records, Failure *failure) noexcept nogil
 cdef void clear_pax(PaxRecords *records) noexcept nogil
 cdef void free_pax(PaxRecords *records) noexcept nogil
+# One more attribute, as it is.
+cdef int add_attribute(PaxRecords *records, Span name, Span value, bint encoded, Failure *failure) noexcept nogil
 
 # A natural number, and a time; -1 when it is none.
 cdef int pax_number(Span text, long long *value) noexcept nogil

@@ -51,6 +51,7 @@ cdef int parse_pax(const char *text, size_t size, PaxRecords *records, Failure *
             return -1
         text += length
         size -= length
+    records.own_attribute_count = records.attribute_count
     return 0
 
 
@@ -64,9 +65,9 @@ cdef int _take(Span record, PaxRecords *records, Failure *failure) noexcept nogi
     keyword = Span(record.data, <size_t>(equals - record.data))
     value = Span(equals + 1, record.size - keyword.size - 1)
     if _starts(keyword, SCHILY_XATTR):
-        return _add_attribute(keyword, strlen(SCHILY_XATTR), value, False, records, failure)
+        return _take_attribute(keyword, strlen(SCHILY_XATTR), value, False, records, failure)
     if _starts(keyword, LIBARCHIVE_XATTR):
-        return _add_attribute(keyword, strlen(LIBARCHIVE_XATTR), value, True, records, failure)
+        return _take_attribute(keyword, strlen(LIBARCHIVE_XATTR), value, True, records, failure)
     if _is(keyword, b"GNU.sparse.offset") or _is(keyword, b"GNU.sparse.numbytes"):
         return _add_sparse_number(value, records, failure)
     known = _known(keyword, records)
@@ -111,16 +112,20 @@ cdef inline bint _starts(Span keyword, const char *name) noexcept nogil:
     return keyword.size >= strlen(name) and memcmp(keyword.data, name, strlen(name)) == 0
 
 
-cdef int _add_attribute(
+cdef int _take_attribute(
     Span keyword, size_t prefix, Span value, bint encoded, PaxRecords *records, Failure *failure
 ) noexcept nogil:
     cdef Span name = Span(keyword.data + prefix, keyword.size - prefix)
-    cdef size_t capacity
-    cdef Attribute *attributes
     if name.size == 0:
         return 0
     if memchr(name.data, 0, name.size) != NULL:
         return refused(failure, PAX_BAD_ATTRIBUTE)
+    return add_attribute(records, name, value, encoded, failure)
+
+
+cdef int add_attribute(PaxRecords *records, Span name, Span value, bint encoded, Failure *failure) noexcept nogil:
+    cdef size_t capacity
+    cdef Attribute *attributes
     if records.attribute_count == records.attribute_capacity:
         capacity = records.attribute_capacity * 2 if records.attribute_capacity else 8
         attributes = <Attribute *>realloc(records.attributes, capacity * sizeof(Attribute))

@@ -4,8 +4,9 @@ import os
 
 from .failure cimport (
     BAD_CHECKSUM, BAD_DEVICE, BAD_SYMLINK, CHECKSUM_FIELD, DEVICE_FIELD, ENDS_AFTER_EXTENSION, ENDS_IN_DATA,
-    ENDS_IN_HEADER, ENDS_IN_PADDING, ENDS_IN_SPARSE_MAP, Failure, GARBAGE_AFTER_END, GID_FIELD, GOES_ON_AFTER_ZEROS,
-    HEADER_TOO_LARGE, ID_NOT_POSSIBLE, IS_NEGATIVE, IS_THE_ROOTFS, LINK_TO_DIRECTORY, LINK_TO_MISSING,
+    ENDS_IN_HEADER, ENDS_IN_PADDING, ENDS_IN_SPARSE_MAP, Failure, GARBAGE_AFTER_END, GID_FIELD,
+    GLOBAL_ATTRIBUTES_TOO_LARGE, GLOBAL_SPARSE_MAP, GOES_ON_AFTER_ZEROS, HEADER_TOO_LARGE, ID_NOT_POSSIBLE,
+    IS_NEGATIVE, IS_THE_ROOTFS, LINK_TO_DIRECTORY, LINK_TO_MISSING,
     LINK_TO_REPLACED, LINK_TO_ROOTFS, MODE_FIELD, MTIME_FIELD, NAME_CLIMBS, NAME_HAS_NUL, NAME_IS_EMPTY,
     NAME_TOO_LONG, NOT_A_DIRECTORY, NOT_A_NUMBER, NOT_OCTAL, NO_PROBLEM, PAX_BAD_ATTRIBUTE, PAX_MALFORMED,
     PAX_NOT_A_NUMBER, PAX_NO_EQUALS, SIZE_FIELD, SPARSE_FIELD, SPARSE_MAP_DISORDERED, SPARSE_MAP_INCOMPLETE,
@@ -23,6 +24,7 @@ cdef dict _SENTENCES = {
     <int>PAX_MALFORMED: "its pax header has a malformed record",
     <int>PAX_NO_EQUALS: "its pax header has a record without '='",
     <int>PAX_BAD_ATTRIBUTE: "its pax header has a malformed extended attribute",
+    <int>GLOBAL_SPARSE_MAP: "a global pax header has a sparse map, which can be of one file only",
     <int>ID_NOT_POSSIBLE: "its uid or gid is not possible",
     <int>SPARSE_MAP_INCOMPLETE: "its sparse map is incomplete",
     <int>SPARSE_MAP_DISORDERED: "its sparse map is not in order",
@@ -38,6 +40,9 @@ cdef dict _SENTENCES = {
     <int>TOO_MANY_ENTRIES: "the layer has more than {number} entries",
     <int>NAME_TOO_LONG: "its name is longer than {number} bytes",
     <int>HEADER_TOO_LARGE: "its extended header is larger than {number} bytes",
+    <int>GLOBAL_ATTRIBUTES_TOO_LARGE: (
+        "its global pax headers give every entry more than {number} bytes of extended attributes"
+    ),
     <int>TOO_DEEP: "its name has more than {number} components",
     <int>NAME_IS_EMPTY: "its name is empty",
     <int>NAME_HAS_NUL: "its name contains NUL",

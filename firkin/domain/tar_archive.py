@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from . import tar_header
+from .global_records import GlobalRecords
 from .tar_header import BLOCK, Extent, Header, Records, TarError
 
 _ZERO_BLOCK = bytes(BLOCK)
@@ -21,7 +22,7 @@ class Limits(NamedTuple):
     Attributes:
         entries: in one layer.
         name_bytes: of a name or a link's target (PATH_MAX is 4096).
-        header_bytes: of one pax or GNU header's contents.
+        header_bytes: of one pax or GNU header's contents, and of an entry's pax header together with global ones.
         tar_bytes: of the whole archive, decompressed.
     """
 
@@ -69,6 +70,7 @@ class TarReader:
     def __init__(self, next_piece: Callable[[], bytes], limits: Limits) -> None:
         self._next_piece = next_piece
         self._limits = limits
+        self._globals = GlobalRecords(limits.header_bytes)
         self._piece = memoryview(b"")
         self._total = 0
         self._data_left = 0
@@ -162,14 +164,14 @@ class TarReader:
             if header.kind == tar_header.PAX:
                 records = tar_header.parse_pax(self._small_data(header))
             elif header.kind == tar_header.PAX_GLOBAL:
-                # Like containerd, umoci and docker: what it says of all entries does not count.
-                self._small_data(header)
+                self._globals.take(self._small_data(header))
             elif header.kind == tar_header.GNU_LONG_NAME:
                 long_name = self._small_data(header).partition(b"\0")[0]
             elif header.kind == tar_header.GNU_LONG_LINK:
                 long_link = self._small_data(header).partition(b"\0")[0]
             else:
                 self.current = long_name or header.name
+                records = self._globals.of_entry(records, long_name, long_link)
                 return self._entry(header, records, long_name, long_link)
         return None
 

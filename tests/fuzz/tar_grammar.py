@@ -112,6 +112,15 @@ _values = st.one_of(
     st.binary(max_size=30),
 )
 _records = st.lists(st.builds(blocks.record, _keywords, _values), max_size=4)
+_global_keywords = st.sampled_from(
+    b"path linkpath size uid gid mtime comment SCHILY.xattr.user.x SCHILY.xattr.trusted.y LIBARCHIVE.xattr.trusted.y"
+    b" SCHILY.xattr.security.capability SCHILY.xattr.trusted.overlay.opaque GNU.sparse.size".split()
+)
+_global_records = st.one_of(
+    _records,
+    *[st.lists(st.builds(blocks.record, _global_keywords, _values), max_size=4)] * 2,
+    st.integers(0, 60).map(lambda count: [blocks.record(f"SCHILY.xattr.user.{n}", "v" * 50) for n in range(count)]),
+)
 _lying_records = st.builds(
     lambda length, rest: b"%d " % length + rest,
     st.sampled_from([0, 1, 3, 9, 12, 100, 2**32, 2**64 + 12]),
@@ -119,8 +128,9 @@ _lying_records = st.builds(
 )
 _pax = st.one_of(
     _records.map(lambda records: blocks.pax_data(b"".join(records))),
-    _records.map(lambda records: blocks.entry("g", b"g", b"".join(records))),
+    _global_records.map(lambda records: blocks.global_pax_data(b"".join(records))),
     st.builds(lambda records, lie: blocks.pax_data(b"".join(records) + lie), _records, _lying_records),
+    st.builds(lambda records, lie: blocks.global_pax_data(b"".join(records) + lie), _global_records, _lying_records),
 )
 
 _offsets = st.one_of(st.integers(0, 5000), st.sampled_from([2**31, 2**62, 2**63 - 1]))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from firkin.domain import tar_header
-from firkin.domain.tar_header import BLOCK, Header, TarError
+from firkin.domain.global_records import GlobalRecords
+from firkin.domain.tar_header import BLOCK, Header, Records, TarError
 
 _ENTRIES_MAX = 100_000
 _NAMES_MAX_BYTES = 32 * 2**20
@@ -43,8 +44,9 @@ def archive_members(read_at: ReadAt) -> Iterator[tuple[str, ArchiveMember]]:
     """
     offset = 0
     names_bytes = 0
+    global_records = GlobalRecords(_EXTENSION_MAX_BYTES)
     for _ in range(_ENTRIES_MAX):
-        entry = _next_entry(read_at, offset)
+        entry = _next_entry(read_at, offset, global_records)
         if entry is None:
             return
         names_bytes += len(entry.name) + len(entry.link_name)
@@ -69,7 +71,7 @@ class _Entry(NamedTuple):
     data: ArchiveFile
 
 
-def _next_entry(read_at: ReadAt, offset: int) -> _Entry | None:
+def _next_entry(read_at: ReadAt, offset: int, global_records: GlobalRecords) -> _Entry | None:
     """The entry whose headers begin at `offset`; None at the end of the archive."""
     extensions: dict[bytes, bytes] = {}
     while (header := _header(read_at, offset)) is not None:
@@ -82,9 +84,10 @@ def _next_entry(read_at: ReadAt, offset: int) -> _Entry | None:
             case tar_header.GNU_LONG_LINK:
                 extensions[b"linkpath"] = _extension(read_at, data).partition(b"\0")[0]
             case tar_header.PAX_GLOBAL:
-                pass
+                global_records.take(_extension(read_at, data))
             case _:
-                return _combined(header, data, extensions)
+                values = global_records.of_entry(Records(extensions, ())).values
+                return _combined(header, data, values)
         offset = data.offset + data.size + -data.size % BLOCK
     if extensions:
         raise TarError("it ends after an extended header")
@@ -110,7 +113,7 @@ def _extension(read_at: ReadAt, data: ArchiveFile) -> bytes:
     return content
 
 
-def _combined(header: Header, data: ArchiveFile, extensions: dict[bytes, bytes]) -> _Entry:
+def _combined(header: Header, data: ArchiveFile, extensions: Mapping[bytes, bytes]) -> _Entry:
     if header.kind == tar_header.GNU_SPARSE or any(key.startswith(b"GNU.sparse.") for key in extensions):
         raise TarError("it has a sparse file")
     if (size_text := extensions.get(b"size")) and not tar_header.is_header_only(header.kind):

@@ -16,12 +16,14 @@ from pathlib import Path
 import pytest
 
 from firkin.adapters.images_docker_archive import DockerArchiveImageSource
+from firkin.adapters.images_docker_archive.archive_files import ArchiveFile, archive_members
 from firkin.adapters.images_oci_layout import OciLayoutImageSource
 from firkin.domain.digest import Digest
 from firkin.domain.image import ImageBundle, Platform
 from firkin.errors import ImageInvalid, ImageNotFound, InvalidReference, MediaTypeUnsupported, TagNotFound
 
 from ...images.tools import run
+from ...integration.layers.golden import blocks
 from .archives import ArchiveWriter
 
 pytestmark = pytest.mark.real_time
@@ -252,6 +254,7 @@ def test_memory_is_bounded_however_large_a_layer_is(tmp_path: Path) -> None:
 import asyncio, hashlib, io, json, subprocess, sys, tarfile, gzip
 from pathlib import Path
 from firkin.adapters.images_docker_archive import DockerArchiveImageSource
+from firkin.adapters.images_docker_archive.archive_files import ArchiveFile, archive_members
 from firkin.domain.image import Platform
 class Zeros(io.RawIOBase):
     left = {size}
@@ -280,3 +283,20 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) * 1024 < 100 * 2**20
+
+
+def test_a_global_header_holds_for_every_file_after_it() -> None:
+    data = blocks.layer(
+        blocks.file("a", b"1"),
+        blocks.global_pax({"size": "3", "path": "all"}),
+        blocks.gnu_name("long"),
+        blocks.file("x", b"123", size=0),
+        blocks.pax({"path": "own"}),
+        blocks.file("x", b"456", size=0),
+        blocks.file("x", b"789", size=0),
+    )
+    found = {}
+    for name, member in archive_members(lambda offset, size: data[offset : offset + size]):
+        assert isinstance(member, ArchiveFile)
+        found[name] = data[member.offset : member.offset + member.size]
+    assert found == {"a": b"1", "long": b"123", "own": b"456", "all": b"789"}

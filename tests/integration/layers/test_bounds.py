@@ -19,7 +19,7 @@ from firkin.domain.layer_limits import LayerLimits
 from firkin.vminitd.layers.applier import apply_layer
 
 from .archives import Trickle
-from .golden.blocks import END, directory, file, gnu_link, gnu_name, layer, old_sparse, pax, symlink
+from .golden.blocks import END, directory, file, global_pax, gnu_link, gnu_name, layer, old_sparse, pax, symlink
 from .golden.trees import Tree, read_tree
 
 MIB = 2**20
@@ -102,6 +102,24 @@ def large_headers() -> Iterator[bytes]:
     yield END
 
 
+def large_global_headers() -> Iterator[bytes]:
+    """Global headers as large as they may be, of all that is kept of them and of what is not; and entries' own."""
+    for number in range(12):
+        yield global_pax({"comment": "c" * (4 * MIB - 20)})
+        yield global_pax({"mtime": "1." + "0" * (2 * MIB), f"SCHILY.xattr.trusted.{number}": ""})
+        yield pax({"comment": "c" * (2 * MIB - 100)}) + file(str(number), b"")
+    yield END
+
+
+def many_global_headers() -> Iterator[bytes]:
+    """Each changes all that the one before it said."""
+    for number in range(5_000):
+        yield global_pax({f"SCHILY.xattr.trusted.{n}": f"{number}" * 5 for n in range(60)})
+        if number % 100 == 0:
+            yield file(str(number), b"")
+    yield END
+
+
 def many_entries() -> Iterator[bytes]:
     """Entries that have to be remembered, because a whiteout may come."""
     yield directory("d")
@@ -132,7 +150,9 @@ print(before, peak())
 
 
 @pytest.mark.parametrize(
-    "make", [gzip_bomb, zstd_bomb, large_headers, many_entries, long_sparse_maps], ids=lambda make: make.__name__
+    "make",
+    [gzip_bomb, zstd_bomb, large_headers, large_global_headers, many_global_headers, many_entries, long_sparse_maps],
+    ids=lambda make: make.__name__,
 )
 def test_memory_is_bounded_whatever_the_layer(
     rootfs: Path, tmp_path: Path, make: Callable[[], Iterator[bytes]]

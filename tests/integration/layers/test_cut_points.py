@@ -24,6 +24,7 @@ from .golden.blocks import (
     directory,
     fifo,
     file,
+    global_pax,
     gnu_name,
     hard_link,
     layer,
@@ -36,6 +37,7 @@ from .golden.blocks import (
 LOWER = layer(directory("etc"), file("etc/old"))
 _NOISE = random.Random(5).randbytes(20_000)
 TAR = layer(
+    global_pax({"comment": "c" * 600, "uid": "7", "SCHILY.xattr.user.all": "z"}),
     directory("etc", mode=0o750),
     file("etc/a", _NOISE),
     pax({"path": "etc/" + "n" * 150, "mtime": "1.5", "SCHILY.xattr.user.x": "y" * 600}),
@@ -46,6 +48,7 @@ TAR = layer(
     fifo("etc/p"),
     old_sparse("s", 100_000, [(number * 1000, 3) for number in range(30)], b"abc" * 30),
     sparse_1_0("t", 100_000, [(number * 1000, 3) for number in range(30)], b"abc" * 30),
+    global_pax({"uid": "", "mtime": "2.5"}),
     file("etc/.wh.old", b""),
     file("last", b"z" * BLOCK),
 )

@@ -382,7 +382,8 @@ def test_star_v7_and_contiguous_entries_are_read(rootfs: Path) -> None:
     assert unchecked(rootfs, tar) == 4
     assert (rootfs / "old" / "file").read_bytes() == b"x"
     assert (rootfs / "contiguous").read_bytes() == b"y"
-    assert (rootfs / "after").stat().st_uid == 0
+    assert (rootfs / "contiguous").stat().st_uid == 0
+    assert (rootfs / "after").stat().st_uid == 555
 
 
 def test_a_size_on_a_link_or_directory_brings_no_data(rootfs: Path) -> None:

@@ -178,9 +178,15 @@ def pax_data(data: bytes, **fields: Unpack[Fields]) -> bytes:
     return entry("PaxHeaders/x", b"x", data, **fields)
 
 
-def global_pax(records: Mapping[str, Text]) -> bytes:
+def global_pax(records: Mapping[str, Text] | Sequence[tuple[str, Text]]) -> bytes:
     """An extended header for every later entry."""
-    return entry("GlobalHead", b"g", b"".join(record(keyword, value) for keyword, value in records.items()))
+    pairs = records.items() if isinstance(records, Mapping) else records
+    return global_pax_data(b"".join(record(keyword, value) for keyword, value in pairs))
+
+
+def global_pax_data(data: bytes, **fields: Unpack[Fields]) -> bytes:
+    """An extended header of any bytes, for every later entry."""
+    return entry("GlobalHead", b"g", data, **fields)
 
 
 def gnu_name(name: Text, end: bytes = b"\0") -> bytes:

@@ -15,6 +15,7 @@ from tests.descriptors import open_descriptors, opened_since
 from ..archives import Trickle, sha256
 from .applying import PACKS, applied
 from .case import Golden, Refused
+from .global_headers import GLOBAL
 from .headers import HEADERS
 from .links import LINKS
 from .pax_records import PAX
@@ -28,6 +29,7 @@ GOLDEN: dict[str, Golden] = {
     for kind, table in {
         "header": HEADERS,
         "pax": PAX,
+        "global": GLOBAL,
         "sparse": SPARSE,
         "whiteout": WHITEOUTS,
         "replacing": REPLACING,
@@ -93,6 +95,8 @@ def test_neither_compression_nor_the_sizes_of_reads_matter(tmp_path: Path, media
         "header: every kind of entry",
         "header: GNU long names and targets",
         "pax: times to the nanosecond",
+        "global: owners, times and attributes of all that follows",
+        "global: between an entry's own header and the entry",
         "sparse: the first format in three header blocks",
         "sparse: a map of more than one block",
         "whiteout: opaque, and plain ones below it",
@@ -118,7 +122,7 @@ def test_the_umask_does_not_matter(rootfs: Path) -> None:
 def test_a_refusal_leaves_no_descriptor_open(rootfs: Path) -> None:
     def refuse_all() -> None:
         for name, golden in GOLDEN.items():
-            if isinstance(golden.outcome, Refused) and name.startswith(("sparse", "pax")):
+            if isinstance(golden.outcome, Refused) and name.startswith(("sparse", "pax", "global")):
                 with pytest.raises(LayerRefused):
                     applied(rootfs, golden.layers[-1], golden)
 
