@@ -33,6 +33,7 @@ from firkin.vminitd.filesystem.stored_templates import StoredTemplates
 
 from .blob import ByteSource
 from .meter import LayerMeter
+from .stages import PROCESSORS
 from .templates import TemplateBuilder, TemplateLayer, make_read_only
 
 STACKED_AT_MOST = 16
@@ -58,6 +59,12 @@ class _Part(NamedTuple):
     is_alone: bool
     builder: TemplateBuilder
     applied: threading.Event
+
+    def wait(self) -> None:
+        """Until no more is written to it; by a thread of another part, which leaves its processor to this one."""
+        if not self.applied.is_set():
+            with PROCESSORS.lent():
+                self.applied.wait()
 
 
 class TemplateStack:
@@ -250,7 +257,7 @@ class TemplateStack:
         """Only one layer at a time has a large window: those below go first, as they wait for none above."""
         for part in self._parts.values():
             if part.top < index:
-                part.applied.wait()
+                part.wait()
         self._raise_if_failed()
 
     def _raise_if_failed(self) -> None:
@@ -279,7 +286,7 @@ class TemplateStack:
             index -= 1
             part = self._parts.get(index)
             if part is not None:
-                part.applied.wait()
+                part.wait()
                 found.append(part.builder.directory)
                 is_lowest = not part.is_alone or opaque_attribute() in os.listxattr(part.builder.directory)
             elif self._stored.is_flat(self._chain[index]):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -136,8 +137,18 @@ class Processors:
         with self._taking:
             self._taken -= count
 
+    @contextlib.contextmanager
+    def lent(self) -> Iterator[None]:
+        """Others have the caller's processor meanwhile: it waits for what they do."""
+        self.give_back(1)
+        try:
+            yield
+        finally:
+            self.occupy()
 
-_PROCESSORS = Processors()
+
+PROCESSORS = Processors()
+"""Of all layers that this process applies."""
 
 
 class Workers:
@@ -150,7 +161,7 @@ class Workers:
         were_left: True once the block was left.
     """
 
-    def __init__(self, processors: Processors = _PROCESSORS) -> None:
+    def __init__(self, processors: Processors = PROCESSORS) -> None:
         """Begin nothing yet."""
         self._processors = processors
         self._stages: list[Stage[Any]] = []

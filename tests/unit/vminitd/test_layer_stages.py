@@ -105,6 +105,38 @@ def test_a_thread_begins_when_another_caller_gives_its_processor_back() -> None:
     assert recorder.taken == [0, 1]
 
 
+def test_a_thread_begins_while_another_caller_lends_its_processor() -> None:
+    processors = Processors(2)
+    recorder = Recorder()
+    with Workers(processors) as workers, Workers(processors):
+        stage = workers.stage(recorder.take, held=0)
+        stage.put(0)
+        assert not workers.have_begun
+        with processors.lent():
+            stage.put(1)
+            assert workers.have_begun
+            assert processors.are_enough
+        assert not processors.are_enough
+        stage.put(2)
+        stage.drain()
+    assert recorder.taken == [0, 1, 2]
+    assert [processors.take() for _ in range(3)] == [True, True, False]
+
+
+def test_a_processor_that_was_lent_is_asked_back_after_a_failure() -> None:
+    processors = Processors(1)
+    processors.occupy()
+
+    def wait_in_vain() -> None:
+        with processors.lent():
+            assert processors.take()
+            raise OSError("nothing came")
+
+    with pytest.raises(OSError, match="nothing came"):
+        wait_in_vain()
+    assert not processors.are_enough
+
+
 def test_nothing_is_lost_when_another_caller_comes_and_goes() -> None:
     processors = Processors(2)
     recorder = Recorder()
