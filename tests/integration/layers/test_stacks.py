@@ -6,6 +6,8 @@ import contextlib
 import errno
 import io
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -107,6 +109,22 @@ def test_an_image_of_several_layers_is_a_stack_that_containers_see_as_one(tmp_pa
         (merged / "etc/name").write_bytes(b"container")
     assert tear_down_pod(PodId("pod"), GuestPath(str(store)), ()) == []
     assert mounts_below(str(store)) == []
+
+
+def test_in_a_user_namespace_they_are_the_same(tmp_path: Path) -> None:
+    """Linux lets users make whiteouts since 5.8, and stacks with marks of the class `user` since 5.11."""
+    tests = [
+        test_an_image_of_several_layers_is_a_stack_that_containers_see_as_one,
+        test_images_that_share_a_base_share_it_on_the_store,
+        test_a_layer_may_lean_on_what_it_does_not_bring,
+        test_a_layer_that_hides_everything_below_it_is_where_the_stack_ends,
+    ]
+    command = ["unshare", "--user", "--map-root-user", "--mount", sys.executable, "-m", "pytest", "-q"]
+    command += ["-p", "no:cacheprovider", "--basetemp", str(tmp_path / "inside")]
+    command += [f"{__file__}::{test.__name__}" for test in tests]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(tests)} passed" in done.stdout
 
 
 @in_private_mounts
