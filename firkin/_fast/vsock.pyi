@@ -24,6 +24,7 @@ class VsockStatistics(NamedTuple):
     bytes_to_guest: int
     bytes_from_guest: int
     bytes_held: int
+    reads_awaited: int
     wakeups: int
     interrupts: int
 

@@ -24,12 +24,13 @@ from .device_end cimport IS_CLOSED, NO_PROBLEM, RUNNING, describe_end, ended, ho
 from .vhost_user cimport (
     FrontEnd, RECEIVE_RING, TRANSMIT_RING, free_front_end, make_front_end, take_messages,
 )
+from .file_readers cimport close_readers, wait_for_readers
 from .vsock_connections cimport RETRY_MILLISECONDS, accept_again, accept_from_host, connect_again
-from .vsock_host cimport drop_all_streams, on_stream_event
+from .vsock_host cimport drop_all_streams, on_files_read, on_stream_event
 from .vsock_receive cimport serve_receive
 from .vsock_relay cimport (
-    CONNECTION_EVENT, EventKind, FRONT_END_EVENT, LISTENERS_MAX, LISTENER_EVENT, PATH_BYTES, REFUSALS_FOR_PACKETS,
-    Refusal, Relay, STREAM_EVENT, WAKE_EVENT, event_key,
+    CONNECTION_EVENT, EventKind, FILES_EVENT, FRONT_END_EVENT, LISTENERS_MAX, LISTENER_EVENT, PATH_BYTES,
+    REFUSALS_FOR_PACKETS, Refusal, Relay, STREAM_EVENT, WAKE_EVENT, event_key,
 )
 from .vsock_streams cimport free_table, make_table
 from .vsock_syscalls cimport (
@@ -56,6 +57,7 @@ cdef enum:
     FIRST_GUEST_CID = 3     # virtio 1.2, section 5.10.4: the ones below are reserved
     LONGEST_NAME = 22       # of a socket: "/guest-4294967295.sock"
     BACKLOG = 128
+    READERS_MILLISECONDS = 250  # that a device which is closed waits for a file's disk
 
 VsockStatistics = collections.namedtuple(
     "VsockStatistics",
@@ -68,6 +70,7 @@ VsockStatistics = collections.namedtuple(
         "bytes_to_guest",
         "bytes_from_guest",
         "bytes_held",
+        "reads_awaited",
         "wakeups",
         "interrupts",
     ],
@@ -142,6 +145,7 @@ cdef class VsockDevice:
         relay.transmit = &self._front_end.rings[<int>TRANSMIT_RING]
         self._set_host_path()
         self._watch(self._wake, WAKE_EVENT, 0, EPOLLIN)
+        self._watch(relay.table.readers.event, FILES_EVENT, 0, EPOLLIN)
 
     def __dealloc__(self):
         # The thread holds a reference, so it has ended.
@@ -208,6 +212,9 @@ cdef class VsockDevice:
         ended(&self._relay.end, IS_CLOSED, NO_PROBLEM, 0)
         self._stop_listening()
         self._has_ended = True
+        with nogil:
+            self._release_streams()
+            wait_for_readers(self._relay.table.readers, READERS_MILLISECONDS)
         self._release()
 
     def fileno(self):
@@ -227,6 +234,7 @@ cdef class VsockDevice:
             relay.counters.bytes_to_guest,
             relay.counters.bytes_from_guest,
             relay.counters.bytes_held,
+            relay.counters.reads_awaited,
             relay.counters.wakeups,
             relay.receive.interrupts + relay.transmit.interrupts if relay.receive != NULL else 0,
         )
@@ -337,6 +345,8 @@ cdef class VsockDevice:
             on_stream_event(self._relay, index, generation, events)
         elif kind == LISTENER_EVENT:
             accept_from_host(self._relay, index)
+        elif kind == FILES_EVENT:
+            on_files_read(self._relay)
         elif kind == CONNECTION_EVENT:
             return take_messages(self._front_end)
         elif kind == FRONT_END_EVENT:
@@ -363,12 +373,16 @@ cdef class VsockDevice:
         return 0
 
     cdef void _disconnect(self) noexcept nogil:
-        drop_all_streams(self._relay)
+        self._release_streams()
         free_front_end(self._front_end)
 
-    cdef void _release(self) noexcept nogil:
-        if self._relay.table.streams != NULL:
+    cdef void _release_streams(self) noexcept nogil:
+        if self._relay.table.streams != NULL and self._relay.table.readers != NULL:
             drop_all_streams(self._relay)
+            close_readers(self._relay.table.readers)
+
+    cdef void _release(self) noexcept nogil:
+        self._release_streams()
         free_table(&self._relay.table)
         free_front_end(self._front_end)
         free(self._relay.refusals)

@@ -14,6 +14,8 @@ cdef enum:
 cdef ssize_t read_host(Relay *relay, int slot, iovec *pieces, int count) noexcept nogil
 # Give the host what the guest sent; what its socket does not take is held.
 cdef void write_host(Relay *relay, int slot, iovec *pieces, int count, uint32_t size) noexcept nogil
+# Files have something to be read now that had not.
+cdef void on_files_read(Relay *relay) noexcept nogil
 # What epoll told of a stream's socket.
 cdef void on_stream_event(Relay *relay, int slot, uint32_t generation, uint32_t events) noexcept nogil
 

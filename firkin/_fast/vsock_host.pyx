@@ -1,24 +1,25 @@
 """The host's side of the streams: unix sockets, and files that were handed over.
 
-Nothing here blocks, save the disk under a file that was handed over. Sockets are watched edge-triggered, so a stream
-that waits for its peer costs nothing.
+Nothing here blocks. Sockets are watched edge-triggered, so a stream that waits for its peer costs nothing.
 """
 
 from libc.errno cimport EAGAIN, EINTR, errno
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy, memmove, memset
 
 from .byte_buffer cimport append, release
+from .file_readers cimport HandedFile, take_finished
+from .vsock_files cimport STILL_READING, is_regular, read_file, take_file
 from .vsock_packet cimport NO_MORE, RECEIVES_NO_MORE, SENDS_NO_MORE
 from .vsock_relay cimport Relay, refuse
 from .vsock_streams cimport (
     ASKING_GUEST, ASKING_HOST, DATA, DRAINING, FREE, OPEN, SEND_CREDIT_UPDATE, SEND_REQUEST, SEND_SHUTDOWN, Stream,
-    drop_stream, enqueue, held_bytes, notify_guest,
+    drop_file, drop_stream, enqueue, held_bytes, notify_guest,
 )
 from .vsock_syscalls cimport (
     CMSG_DATA, CMSG_FIRSTHDR, CMSG_LEN, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, MSG_CMSG_CLOEXEC,
-    MSG_DONTWAIT, MSG_NOSIGNAL, POSIX_FADV_SEQUENTIAL, SCM_RIGHTS, SHUT_RD, SHUT_WR, SOL_SOCKET, S_ISREG, close_file,
-    cmsghdr, file_status, fstat, iovec, msghdr, posix_fadvise, readv, recvmsg, send, sendmsg, shutdown,
+    MSG_DONTWAIT, MSG_NOSIGNAL, SCM_RIGHTS, SHUT_RD, SHUT_WR, SOL_SOCKET, cmsghdr, iovec, msghdr, read, recvmsg, send,
+    sendmsg, shutdown,
 )
 
 cdef enum:
@@ -29,19 +30,22 @@ cdef enum:
 cdef ssize_t read_host(Relay *relay, int slot, iovec *pieces, int count) noexcept nogil:
     cdef Stream *stream = &relay.table.streams[slot]
     cdef ssize_t size
-    if stream.file >= 0:
-        size = readv(stream.file, pieces, count)
+    if stream.file != NULL:
+        size = read_file(relay.table.readers, stream.file, pieces, count)
+        if size == STILL_READING:
+            relay.counters.reads_awaited += 1
+            return NOTHING_YET
         if size > 0:
             return size
-        close_file(&stream.file)
+        drop_file(&relay.table, slot)
         if size < 0:
             abort_stream(relay, slot)
             return NOTHING_YET
-    size = _receive(stream, pieces, count)
+    size = _receive(relay, slot, pieces, count)
     if size == FILE_REFUSED:
         abort_stream(relay, slot)
         return NOTHING_YET
-    if size > 0 and stream.file >= 0:
+    if size > 0 and stream.file != NULL:
         # The last byte only carried the file.
         return size - 1 if size > 1 else read_host(relay, slot, pieces, count)
     if size < 0 and (errno == EAGAIN or errno == EINTR):
@@ -55,12 +59,13 @@ cdef ssize_t read_host(Relay *relay, int slot, iovec *pieces, int count) noexcep
     return END_OF_STREAM
 
 
-cdef ssize_t _receive(Stream *stream, iovec *pieces, int count) noexcept nogil:
+cdef ssize_t _receive(Relay *relay, int slot, iovec *pieces, int count) noexcept nogil:
     # A file comes with the last byte of what one call reads: unix(7), SCM_RIGHTS.
+    cdef Stream *stream = &relay.table.streams[slot]
     cdef char[CONTROL_BYTES] control
     cdef msghdr message
     cdef cmsghdr *ancillary
-    cdef file_status status
+    cdef int file
     cdef ssize_t size
     memset(&message, 0, sizeof(message))
     message.msg_iov = pieces
@@ -72,11 +77,21 @@ cdef ssize_t _receive(Stream *stream, iovec *pieces, int count) noexcept nogil:
         return size
     ancillary = CMSG_FIRSTHDR(&message)
     if ancillary != NULL and ancillary.cmsg_level == SOL_SOCKET and ancillary.cmsg_type == SCM_RIGHTS:
-        memcpy(&stream.file, CMSG_DATA(ancillary), sizeof(int))
-        if fstat(stream.file, &status) < 0 or not S_ISREG(status.st_mode):
+        memcpy(&file, CMSG_DATA(ancillary), sizeof(int))
+        stream.file = take_file(relay.table.readers, slot, file)
+        if stream.file == NULL or not is_regular(stream.file):
             return FILE_REFUSED
-        posix_fadvise(stream.file, 0, 0, POSIX_FADV_SEQUENTIAL)
     return size
+
+
+cdef void on_files_read(Relay *relay) noexcept nogil:
+    cdef HandedFile *file
+    cdef uint64_t count
+    read(relay.table.readers.event, &count, sizeof(count))
+    file = take_finished(relay.table.readers)
+    while file != NULL:
+        enqueue(&relay.table, file.slot, DATA)
+        file = take_finished(relay.table.readers)
 
 
 cdef void write_host(Relay *relay, int slot, iovec *pieces, int count, uint32_t size) noexcept nogil:

@@ -15,7 +15,7 @@ from .vsock_packet cimport (
 from .vsock_relay cimport BATCH_CHAINS, Batch, Refusal, Relay
 from .vsock_streams cimport (
     DATA, NOTICES, NO_STREAM, OPEN, SEND_CREDIT_REQUEST, SEND_CREDIT_UPDATE, SEND_REQUEST, SEND_RESPONSE, Stream,
-    credit, dequeue, enqueue, enqueue_first, notify_guest,
+    credit, dequeue, enqueue, enqueue_first, may_send, notify_guest,
 )
 
 cdef enum:
@@ -156,7 +156,7 @@ cdef bint _has_turn(Relay *relay, int slot) noexcept nogil:
     cdef Stream *stream = &relay.table.streams[slot]
     if stream.state != OPEN or stream.host_ended & SENDS_NO_MORE or stream.guest_ended & RECEIVES_NO_MORE:
         return False
-    if not stream.is_readable and stream.file < 0:
+    if not may_send(stream):
         return False
     if credit(stream):
         return True
@@ -190,7 +190,7 @@ cdef int _send_data_of(Relay *relay, int slot) noexcept nogil:
         stream.turn_left = 0
     if stream.turn_left:
         enqueue_first(&relay.table, slot, DATA)
-    elif stream.is_readable or stream.file >= 0:
+    elif may_send(stream):
         enqueue(&relay.table, slot, DATA)
     return GATHERED
 

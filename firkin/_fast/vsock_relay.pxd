@@ -24,6 +24,7 @@ cdef enum EventKind:
     KICK_EVENT
     LISTENER_EVENT
     STREAM_EVENT
+    FILES_EVENT
 
 
 # Ports of the guest's and the host's that are to be reset.
@@ -47,6 +48,7 @@ cdef struct Counters:
     uint64_t bytes_to_guest
     uint64_t bytes_from_guest
     uint64_t bytes_held
+    uint64_t reads_awaited   # of files whose bytes were not in memory
 
 
 # Buffers of the guest that a read is to fill: where their headers and their payloads go.

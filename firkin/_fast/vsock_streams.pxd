@@ -3,6 +3,8 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from .byte_buffer cimport ByteBuffer
+from .file_readers cimport FileReaders, HandedFile
+from .vsock_files cimport is_awaited
 
 cdef enum:
     NO_STREAM = -1
@@ -37,7 +39,7 @@ cdef struct Stream:
     uint32_t guest_port
     uint32_t host_port
     int socket
-    int file                # what the host handed over, to be sent before anything else of the socket; -1 for none
+    HandedFile *file        # what the host handed over, to be sent before anything else of the socket, or NULL
     uint32_t generation     # tells events of this stream from late ones of its slot's earlier stream
     # Host to guest: how far the guest lets us go.
     uint32_t sent
@@ -83,15 +85,19 @@ cdef struct StreamTable:
     uint64_t salt
     uint32_t next_port
     Queue[2] lanes
+    FileReaders *readers    # of the files
 
 
 cdef int make_table(StreamTable *table, int limit, uint64_t salt) noexcept nogil
+# Its readers are forgotten: they may outlive it.
 cdef void free_table(StreamTable *table) noexcept nogil
 
 # The stream between these ports, or NO_STREAM.
 cdef int find_stream(const StreamTable *table, uint32_t guest_port, uint32_t host_port) noexcept nogil
 # A new stream in state FREE, which owns `socket`; NO_STREAM when there are too many.
 cdef int add_stream(StreamTable *table, uint32_t guest_port, uint32_t host_port, int socket) noexcept nogil
+# What of the stream comes next does not come out of its file.
+cdef void drop_file(StreamTable *table, int slot) noexcept nogil
 # The guest is done with these ports, and may use them anew.
 cdef void forget_ports(StreamTable *table, int slot) noexcept nogil
 # Close what it owns; the slot is free.
@@ -120,3 +126,8 @@ cdef inline uint32_t credit(const Stream *stream) noexcept nogil:
 
 cdef inline size_t held_bytes(const Stream *stream) noexcept nogil:
     return stream.held.size - stream.held_from
+
+
+cdef inline bint may_send(const Stream *stream) noexcept nogil:
+    # Whether there may be something to read for the guest, without waiting for it.
+    return stream.is_readable if stream.file == NULL else not is_awaited(stream.file)

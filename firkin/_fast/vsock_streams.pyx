@@ -5,6 +5,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from .byte_buffer cimport release
+from .file_readers cimport forget_readers, give_up_file, make_readers
 from .vsock_syscalls cimport close_file
 
 cdef enum:
@@ -23,12 +24,14 @@ cdef int make_table(StreamTable *table, int limit, uint64_t salt) noexcept nogil
         table.bucket_count *= 2
     table.streams = <Stream *>calloc(limit, sizeof(Stream))
     table.buckets = <int *>calloc(table.bucket_count, sizeof(int))
-    if table.streams == NULL or table.buckets == NULL:
+    # As many files again as there are streams may wait for their disks, to be closed.
+    table.readers = make_readers(2 * limit)
+    if table.streams == NULL or table.buckets == NULL or table.readers == NULL:
         return -1
     for slot in range(table.bucket_count):
         table.buckets[slot] = NO_STREAM
     for slot in range(limit):
-        table.streams[slot].socket = table.streams[slot].file = -1
+        table.streams[slot].socket = -1
         table.streams[slot].next_in_bucket = slot + 1 if slot + 1 < limit else NO_STREAM
     table.lanes[<int>NOTICES].first = table.lanes[<int>DATA].first = NO_STREAM
     table.next_port = FIRST_HOST_PORT
@@ -43,6 +46,9 @@ cdef void free_table(StreamTable *table) noexcept nogil:
                 drop_stream(table, slot)
     free(table.streams)
     free(table.buckets)
+    if table.readers != NULL:
+        forget_readers(table.readers)
+    table.readers = NULL
     table.streams = NULL
     table.buckets = NULL
 
@@ -82,6 +88,13 @@ cdef int add_stream(StreamTable *table, uint32_t guest_port, uint32_t host_port,
     return slot
 
 
+cdef void drop_file(StreamTable *table, int slot) noexcept nogil:
+    cdef HandedFile *file = table.streams[slot].file
+    if file != NULL:
+        table.streams[slot].file = NULL
+        give_up_file(table.readers, file)
+
+
 cdef void forget_ports(StreamTable *table, int slot) noexcept nogil:
     cdef Stream *stream = &table.streams[slot]
     cdef int *place
@@ -99,10 +112,10 @@ cdef void drop_stream(StreamTable *table, int slot) noexcept nogil:
     cdef Stream fresh
     forget_ports(table, slot)
     close_file(&stream.socket)
-    close_file(&stream.file)
+    drop_file(table, slot)
     release(&stream.held)
     memset(&fresh, 0, sizeof(Stream))
-    fresh.socket = fresh.file = -1
+    fresh.socket = -1
     fresh.generation = stream.generation + 1
     # It may still stand in a lane, where it is passed over.
     fresh.is_queued = stream.is_queued

@@ -16,7 +16,9 @@ cdef extern from "sys/uio.h" nogil:
     cdef struct iovec:
         void *iov_base
         size_t iov_len
-    ssize_t readv(int file, const iovec *pieces, int count)
+    enum:
+        RWF_NOWAIT
+    ssize_t preadv2(int file, const iovec *pieces, int count, off_t offset, int flags)
 
 
 cdef extern from "sys/socket.h" nogil:
@@ -101,6 +103,7 @@ cdef extern from *:
 
 cdef extern from "fcntl.h" nogil:
     enum:
+        AT_EMPTY_PATH, AT_STATX_DONT_SYNC
         F_GETFL, F_GET_SEALS, F_SEAL_SHRINK, F_SETFL, O_NONBLOCK, POSIX_FADV_SEQUENTIAL
     int fcntl(int file, int command, ...)
     int posix_fadvise(int file, off_t offset, off_t size, int advice)
@@ -111,11 +114,64 @@ cdef extern from "sys/stat.h" nogil:
         mode_t st_mode
         off_t st_size
     int fstat(int file, file_status *result)
+    enum:
+        STATX_TYPE
+    cdef struct statx_result "statx":
+        uint16_t stx_mode
+    int statx(int directory, const char *path, int flags, unsigned int mask, statx_result *result)
     bint S_ISREG(mode_t mode)
 
 
+cdef extern from "pthread.h" nogil:
+    enum:
+        PTHREAD_CREATE_DETACHED
+    ctypedef struct pthread_t:
+        pass
+    ctypedef struct pthread_attr_t:
+        pass
+    ctypedef struct pthread_cond_t:
+        pass
+    ctypedef struct pthread_condattr_t:
+        pass
+    ctypedef struct pthread_mutex_t:
+        pass
+    int pthread_attr_destroy(pthread_attr_t *attributes)
+    int pthread_attr_init(pthread_attr_t *attributes)
+    int pthread_attr_setdetachstate(pthread_attr_t *attributes, int state)
+    int pthread_cond_broadcast(pthread_cond_t *condition)
+    int pthread_cond_destroy(pthread_cond_t *condition)
+    int pthread_cond_init(pthread_cond_t *condition, const pthread_condattr_t *attributes)
+    int pthread_cond_signal(pthread_cond_t *condition)
+    int pthread_cond_timedwait(pthread_cond_t *condition, pthread_mutex_t *mutex, const timespec *until)
+    int pthread_cond_wait(pthread_cond_t *condition, pthread_mutex_t *mutex)
+    int pthread_condattr_destroy(pthread_condattr_t *attributes)
+    int pthread_condattr_init(pthread_condattr_t *attributes)
+    int pthread_condattr_setclock(pthread_condattr_t *attributes, int clock)
+    int pthread_create(
+        pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *) noexcept nogil, void *argument
+    )
+    int pthread_mutex_destroy(pthread_mutex_t *mutex)
+    int pthread_mutex_init(pthread_mutex_t *mutex, const void *attributes)
+    int pthread_mutex_lock(pthread_mutex_t *mutex)
+    int pthread_mutex_unlock(pthread_mutex_t *mutex)
+    pthread_t pthread_self()
+    int pthread_setname_np(pthread_t thread, const char *name)
+
+
+cdef extern from "signal.h" nogil:
+    enum:
+        SIG_BLOCK
+    ctypedef struct sigset_t:
+        pass
+    int pthread_sigmask(int how, const sigset_t *signals, sigset_t *earlier)
+    int sigfillset(sigset_t *signals)
+
+
 cdef extern from "unistd.h" nogil:
+    enum:
+        SEEK_CUR
     int close(int file)
+    ssize_t read(int file, void *data, size_t size)
     ssize_t readlink(const char *path, char *target, size_t size)
     ssize_t write(int file, const void *data, size_t size)
 

@@ -26,6 +26,7 @@ from tests.descriptors import listed_descriptors, opened_since
 from .front_end import GET_CONFIG, SET_VRING_CALL, FrontEnd, UnexpectedReply
 from .memory import GuestMemory
 from .packets import GUEST_CID, HOST_CID, Packet
+from .readers import wait_until_no_reader_is_left
 from .rings import HAS_NEXT, IS_INDIRECT, IS_WRITABLE, Ring
 
 RING_SIZE = 16
@@ -149,7 +150,7 @@ class Case:
         if not self.hosts:
             return
         host = self.random.choice(self.hosts)
-        action = self.random.randrange(6)
+        action = self.random.randrange(7)
         if action == 0:
             host.send(bytes(self.random.choice((1, 1000, 100_000))))
         elif action == 1:
@@ -162,6 +163,10 @@ class Case:
         elif action == 4:
             with tempfile.TemporaryFile() as file:
                 file.truncate(self.random.choice((0, 1, 100_000)))
+                socket.send_fds(host, [b"\0"], [file.fileno()])
+        elif action == 5:
+            # One that readers read: it cannot tell whether a read of it would block.
+            with open("/proc/self/smaps", "rb") as file:
                 socket.send_fds(host, [b"\0"], [file.fileno()])
         else:
             socket.send_fds(host, [b"abc"], [self.rings[0].kick, self.rings[1].kick])
@@ -265,6 +270,7 @@ def run_case(number: int) -> str:
         problem = Case(number, directory).run()
     finally:
         shutil.rmtree(directory)
+    wait_until_no_reader_is_left()
     assert not opened_since(files), "files are left open"
     assert "memfd:guest" not in Path("/proc/self/maps").read_text(), "memory is left mapped"
     return problem
