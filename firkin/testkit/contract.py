@@ -46,6 +46,7 @@ TRIED_PORTS = {
     "reclaimable_space": ("ReclaimableSpace",),
     "sandbox_promises": ("Vmm", "TimedBoot", "TellsState", "TakesFiles"),
     "spawn_observer": ("SpawnObserver",),
+    "stored_pods": ("PodStore",),
     "streams": ("ByteSource", "ByteSink"),
     "vmm": ("Vmm", "Sandbox"),
 }
@@ -75,6 +76,7 @@ CONTRACTS = {
     for contract in (
         Contract("vmm", "firkin_vmm", ("vmm",)),
         Contract("pod store", "firkin_pod_store", ("pod_store",)),
+        Contract("stored pods", "firkin_stored_pods", ("stored_pods",)),
         Contract("agent", "firkin_agent", _AGENT),
         Contract("guest agent", "firkin_guest_agent", (*_AGENT, "guest_agent", "guest_deadlines", "guest_terminals")),
         Contract("image source", "firkin_image_source", ("image_source",)),

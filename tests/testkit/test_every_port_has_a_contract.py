@@ -72,7 +72,7 @@ def test_every_contract_is_documented_and_has_a_bug_to_catch() -> None:
     assert set(CONTRACTS) - caught <= _REAL_PROCESSES
 
 
-_REAL_PROCESSES = {"firkin_guest_agent", "firkin_sandbox"}
+_REAL_PROCESSES = {"firkin_guest_agent", "firkin_sandbox", "firkin_stored_pods"}
 """Tried only of what has real processes, of which there is none in memory whose copy could have a bug."""
 
 
