@@ -8,6 +8,8 @@ import socket
 
 from firkin.domain.errors import AgentError
 
+from .error_numbers import number_of
+
 
 class BulkReader:
     """A stream of the host as a blocking file; `cancel` may be called from another thread.
@@ -47,7 +49,7 @@ class BulkReader:
             count = self._peer.recv_into(buffer)
         except OSError as error:
             if not self._cancelled:
-                raise AgentError("read a stream of the host", "it broke", errno=error.errno or 0) from error
+                raise AgentError("read a stream of the host", "it broke", errno=number_of(error)) from error
             count = 0
         if self._cancelled:
             raise AgentError("read a stream of the host", "the call was cancelled", errno=errno.ECANCELED)

@@ -8,6 +8,8 @@ import socket
 
 from firkin.domain.errors import AgentError
 
+from .error_numbers import number_of
+
 _CANCELLED = AgentError("write a stream to the host", "the call was cancelled", errno=errno.ECANCELED)
 
 
@@ -41,7 +43,7 @@ class BulkWriter:
             if self._cancelled:
                 raise _CANCELLED from error
             reason = "the host stopped reading"
-            raise AgentError("write a stream to the host", reason, errno=error.errno or 0) from error
+            raise AgentError("write a stream to the host", reason, errno=number_of(error)) from error
         self.done_bytes += len(data)
 
     def end(self) -> None:

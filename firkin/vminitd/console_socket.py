@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 from firkin.domain.errors import RuntimeFailed
 
+from .error_numbers import number_of
+
 _NAME_BYTES = 4096
 _DESCRIPTORS = 1
 _ANSWER_SECONDS = 5.0
@@ -33,7 +35,8 @@ class ConsoleSocket:
                 connection.settimeout(_ANSWER_SECONDS)
                 _, ancillary, _, _ = connection.recvmsg(_NAME_BYTES, socket.CMSG_SPACE(_DESCRIPTORS * 4))
         except OSError as error:
-            raise RuntimeFailed("the OCI runtime", f"it handed over no terminal: {error}") from error
+            reason = f"it handed over no terminal: {error}"
+            raise RuntimeFailed("the OCI runtime", reason, errno=number_of(error)) from error
         for level, kind, data in ancillary:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
                 (descriptor,) = array.array("i", data[:4])

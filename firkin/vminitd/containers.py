@@ -247,7 +247,7 @@ class Containers:
         if ref.is_init:
             problems = await self.remove(ContainerId(ref.container_id), None)
             if problems:
-                raise AgentError("remove container", "; ".join(problems))
+                raise AgentError("remove container", "; ".join(problems), errno=errno.EBUSY)
             return
         entry = self._table.get(ref.container_id)
         container = entry.container if entry is not None else None
@@ -339,7 +339,7 @@ class Containers:
     def _container(self, container_id: str) -> Container:
         container = self._entry(container_id).container
         if container is None:
-            raise ContainerNotRunning(container_id, "being created")
+            raise ContainerNotRunning(container_id, "being created", errno=errno.EBUSY)
         return container
 
 

@@ -10,6 +10,7 @@ import threading
 from firkin.domain.errors import AgentError, InvalidArgument, UnsupportedFeature
 from firkin.wire.sandbox_context_pb2 import SetupEmulatorRequest
 
+from .error_numbers import number_of
 from .kernel import BINARY_FORMATS, owns_kernel
 from .kernel_modules import load_kernel_module
 from .sandbox_init import SECURE, mount
@@ -56,7 +57,7 @@ def set_up_emulator(request: SetupEmulatorRequest, directory: str = BINARY_FORMA
         with open(f"{directory}/register", "wb", buffering=0) as register:
             register.write(rule.encode())
     except OSError as error:
-        raise AgentError("set up emulator", "the kernel refuses", path=path, errno=error.errno or 0) from error
+        raise AgentError("set up emulator", "the kernel refuses", path=path, errno=number_of(error)) from error
 
 
 def _is_same_emulator(path: str, request: SetupEmulatorRequest) -> bool:
@@ -91,4 +92,4 @@ def _show_binary_formats() -> None:
                 mount("binfmt_misc", BINARY_FORMATS, "binfmt_misc", SECURE)
         except OSError as error:
             reason = error.strerror or "the kernel refuses"
-            raise AgentError("set up emulator", reason, path=BINARY_FORMATS, errno=error.errno or 0) from error
+            raise AgentError("set up emulator", reason, path=BINARY_FORMATS, errno=number_of(error)) from error

@@ -118,7 +118,7 @@ def _head(root: int, path: str, command: Command) -> bytes | None:
         if any(where.startswith(f"{point.rstrip('/')}/") or where == point for point in command.mounts):
             raise OSError("only the container sees what is mounted there")
         if is_named_directory:
-            raise CommandNotExecutable(command.name, _DIRECTORY_REFUSED)
+            raise CommandNotExecutable(command.name, _DIRECTORY_REFUSED, errno=errno.EISDIR)
         return os.read(file, _HEAD_BYTES)
     finally:
         os.close(file)
@@ -136,7 +136,7 @@ def _check_head(root: int, head: bytes, command: Command) -> None:
         if machines is None or int.from_bytes(head[18:20], "big" if head[5] == 2 else "little") in machines:
             return
     if not _has_emulators():
-        raise CommandNotExecutable(command.name, _FORMAT_REFUSED)
+        raise CommandNotExecutable(command.name, _FORMAT_REFUSED, errno=errno.ENOEXEC)
 
 
 def _exists(root: int, path: str, command: Command) -> bool:

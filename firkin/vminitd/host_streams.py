@@ -9,6 +9,7 @@ import socket
 
 from firkin.domain.errors import AgentError
 
+from .error_numbers import number_of
 from .filesystem.failures import translating
 from .unix_sockets import CONNECT_SECONDS, Remove, connected_socket, listening_socket
 
@@ -104,7 +105,7 @@ class HostStreams:
 
     def _refused(self, port: int, error: OSError) -> AgentError:
         reason = "the host does not accept the stream"
-        return AgentError("open a stream", reason, path=self.name(port), errno=error.errno or 0)
+        return AgentError("open a stream", reason, path=self.name(port), errno=number_of(error))
 
 
 def port_in_use(port: int, where: str) -> AgentError:

@@ -9,6 +9,7 @@ import time
 from firkin.domain.errors import AgentError, InvalidArgument
 from firkin.domain.sysctls import is_namespaced_sysctl, is_sysctl_name, sysctl_path
 
+from .error_numbers import number_of
 from .filesystem.beneath import Resolution, open_beneath, opened_directory, refusing
 
 # linux/proc_ns.h: PROC_PID_INIT_INO, the first process namespace of a kernel.
@@ -37,7 +38,7 @@ def set_time(seconds: int, microseconds: int) -> None:
     try:
         time.clock_settime_ns(time.CLOCK_REALTIME, (seconds * _MICROSECONDS + microseconds) * 1000)
     except OSError as error:
-        raise AgentError("set the time", "the kernel refuses", errno=error.errno or 0) from error
+        raise AgentError("set the time", "the kernel refuses", errno=number_of(error)) from error
 
 
 def set_sysctls(settings: dict[str, str]) -> None:
@@ -69,8 +70,8 @@ def _write_setting(path: str, value: str) -> None:
             finally:
                 os.close(file)
     except OSError as error:
-        reason = f"the kernel refuses {value!r}" if error.errno == errno.EINVAL else os.strerror(error.errno or 0)
-        raise AgentError("set sysctl", reason, path=where, errno=error.errno or 0) from error
+        reason = f"the kernel refuses {value!r}" if error.errno == errno.EINVAL else os.strerror(number_of(error))
+        raise AgentError("set sysctl", reason, path=where, errno=number_of(error)) from error
 
 
 def send_signal(pid: int, number: int, *, is_init: bool) -> None:
@@ -100,7 +101,7 @@ def _kill(pid: int, number: int, *, missing_is_fine: bool) -> None:
         if not missing_is_fine:
             raise AgentError("kill", f"there is no process {pid}", errno=errno.ESRCH) from error
     except OSError as error:
-        raise AgentError("kill", f"process {pid}", errno=error.errno or 0) from error
+        raise AgentError("kill", f"process {pid}", errno=number_of(error)) from error
 
 
 def _is_descendant(pid: int) -> bool:

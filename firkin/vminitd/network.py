@@ -13,6 +13,8 @@ from collections.abc import Iterator
 
 from firkin.domain.errors import AgentError, InvalidArgument
 
+from .error_numbers import number_of
+
 _SIOCGIFFLAGS = 0x8913
 _SIOCSIFFLAGS = 0x8914
 _SIOCGIFMTU = 0x8921
@@ -231,4 +233,4 @@ def _translating(operation: str, interface: str) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        raise AgentError(operation, reason, path=interface, errno=error.errno or 0) from error
+        raise AgentError(operation, reason, path=interface, errno=number_of(error)) from error

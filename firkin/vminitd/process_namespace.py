@@ -12,6 +12,7 @@ from pathlib import Path
 from firkin.domain.errors import AgentError
 from firkin.domain.layout import POD_PROCESS_NAMESPACE
 
+from .error_numbers import told_number
 from .filesystem import syscalls
 from .filesystem.mounts import MNT_DETACH, MS_BIND
 from .reaper import Child, ChildStdio, Reaper
@@ -53,7 +54,9 @@ class ProcessNamespace:
                 pid, _, rest = answer.partition("\n")
                 if rest != "ready\n":
                     os.close(lifeline)
-                    raise AgentError("make a process namespace", (rest or answer).strip().rpartition("\n")[2])
+                    reason = (rest or answer).strip().rpartition("\n")[2]
+                    number = told_number(reason)
+                    raise AgentError("make a process namespace", reason, path=POD_PROCESS_NAMESPACE, errno=number)
                 self._pause, self._lifeline = self._reaper.adopt(int(pid)), lifeline
         finally:
             os.close(answers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -154,4 +155,5 @@ class GuestProcess:
 
 def not_startable(process: GuestProcess) -> FirkinError:
     """The error for a second start of a process."""
-    return ContainerNotRunning(process.ref.container_id, f"{process.phase} and cannot be started again")
+    phase = f"{process.phase} and cannot be started again"
+    return ContainerNotRunning(process.ref.container_id, phase, errno=errno.EBUSY)

@@ -6,6 +6,8 @@ import re
 
 from firkin.domain.errors import CommandNotExecutable, CommandNotFound, FirkinError, RuntimeFailed, StoreFull
 
+from .error_numbers import told_number
+
 NOT_FOUND_CODE = CommandNotFound.exit_code
 NOT_EXECUTABLE_CODE = CommandNotExecutable.exit_code
 
@@ -37,8 +39,9 @@ def start_error(runtime: str, command: str, message: str, store_path: str) -> Fi
         return CommandNotFound(command)
     refused = _COMMAND_REFUSED.search(message)
     if refused is not None:
-        return CommandNotExecutable(command, refused["reason"] or refused["denied"])
-    return RuntimeFailed(runtime, message or "it gave no reason")
+        reason = refused["reason"] or refused["denied"]
+        return CommandNotExecutable(command, reason, errno=told_number(reason))
+    return RuntimeFailed(runtime, message or "it gave no reason", errno=told_number(message))
 
 
 def failed_execution(log: bytes) -> tuple[int, str] | None:

@@ -28,7 +28,7 @@ def checked_socket_path(path: str) -> tuple[str, str]:
     if not path.startswith("/") or "\0" in path or os.path.normpath(path) != path or path == "/":
         raise PathRefused(path, "the path of a socket must be absolute and normalised")
     if any(path == root or path.startswith(f"{root}/") for root in _KERNEL_DIRECTORIES):
-        raise PathRefused(path, "the kernel's own directories hold no sockets")
+        raise PathRefused(path, "the kernel's own directories hold no sockets", errno=errno.EPERM)
     return os.path.split(path)
 
 
@@ -84,7 +84,7 @@ async def connected_to_socket(path: str) -> socket.socket:
             found = open_beneath(root, path.lstrip("/"), os.O_PATH | os.O_NOFOLLOW, Resolution.NO_SYMLINKS)
         try:
             if not stat.S_ISSOCK(os.fstat(found).st_mode):
-                raise PathRefused(path, "it is no socket")
+                raise PathRefused(path, "it is no socket", errno=errno.ENOTSOCK)
             return await connected_socket(f"/proc/self/fd/{found}")
         finally:
             os.close(found)

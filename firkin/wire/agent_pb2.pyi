@@ -120,16 +120,21 @@ class ErrorDetail(_message.Message):
     operation: _builtins.str
     """What was being done, for example "mount pod store"."""
     path: _builtins.str
-    """The path it was done to, in the sandbox; may be empty."""
+    """The path it was done to, in the sandbox, or the network interface; empty when it was done to neither."""
     errno: _builtins.int
-    """The Linux errno; 0 when there is none."""
+    """The Linux errno: that of the system call which failed, or the one which says best why the agent refused.
+    Never 0; EIO when nothing says more.
+    """
     reason: _builtins.str
     """One sentence without operation, path and errno."""
     failed_stage: _builtins.str
     """The stage that failed; empty when that is not known."""
     @_builtins.property
     def values(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Further values of the error class by attribute name, for example layer, entry, expected, actual, command, user."""
+        """Further values of the error class by attribute name, for example layer, entry, expected, actual, command, user.
+        And what the call was about, as far as it is no path: pod_id, container_id, process_id, proxy_id; the pid of Kill,
+        the settings of Sysctl, the name of SetupEmulator.
+        """
 
     @_builtins.property
     def stage_seconds(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:

@@ -74,7 +74,7 @@ def _errors() -> Iterable[ErrorCase]:
         kind = getattr(errors, name)
         if inspect.isclass(kind) and issubclass(kind, errors.FirkinError):
             base = kind.__bases__[0].__name__
-            yield ErrorCase(name, kind.code, base, kind.retryable, kind.exit_code)
+            yield ErrorCase(name, kind.code, base, kind.retryable, kind.exit_code, kind.errno)
 
 
 def _whiteouts() -> Iterable[WhiteoutCase]:

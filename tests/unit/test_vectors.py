@@ -139,6 +139,7 @@ def test_codes_of_errors_stay() -> None:
     for case in read("errors.json").cases:
         kind = getattr(errors, case.name)
         assert (kind.code, kind.retryable, kind.exit_code) == (case.code, case.retryable, case.exit_code)
+        assert kind.errno == case.errno
         assert kind.__bases__[0].__name__ == case.base
 
 

@@ -178,13 +178,14 @@ class TransitionCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ErrorCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A class of errors, its stable code, what it is a kind of, and what a command line exits with."""
+    """A class of errors, its stable code, what it is a kind of, what a command line exits with, its Linux errno."""
 
     name: str
     code: str
     base: str
     retryable: bool
     exit_code: int
+    errno: int
 
 
 class VolumeView(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

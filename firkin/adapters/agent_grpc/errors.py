@@ -112,7 +112,13 @@ def _from_detail(detail: ErrorDetail, error: AioRpcError, call: CallKind) -> Fir
     if detail.failed_stage in CONTAINER_STAGES:
         made.in_stage(detail.failed_stage)
     made.after(told_stages(detail.stage_seconds, CONTAINER_STAGES))
-    return made.during(operation, outcome=Outcome.DID_NOT)
+    told = detail.values
+    return made.during(
+        operation,
+        pod_id=told.get("pod_id"),
+        container_id=told.get("container_id"),
+        outcome=Outcome.DID_NOT,
+    )
 
 
 @functools.cache
@@ -127,6 +133,7 @@ def _constructed(kind: type[FirkinError], detail: ErrorDetail, error: AioRpcErro
     """An error of class `kind` with the detail's values; None when they do not fit its constructor."""
     known = {
         "path": detail.path,
+        "errno": str(detail.errno or ""),
         "reason": detail.reason,
         "operation": detail.operation,
         "message": detail.reason or error.details() or "",

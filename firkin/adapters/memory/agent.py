@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 from collections.abc import AsyncIterator, Mapping, Sequence
+from errno import EEXIST, ENOENT, ESRCH
 
 import msgspec
 
@@ -135,7 +136,7 @@ class MemoryAgent(MemoryAgentFiles, MemoryAgentStatistics, MemoryAgentEvents, Me
         try:
             return self._store.pods[pod_id]
         except KeyError:
-            raise AgentError("use the pod's files", "the pod was not prepared", path=pod_id) from None
+            raise AgentError("use the pod's files", "the pod was not prepared", path=pod_id, errno=ENOENT) from None
 
     def file(self, path: str) -> bytes:
         """The bytes of a file that was written, for tests."""
@@ -191,9 +192,11 @@ class MemoryAgent(MemoryAgentFiles, MemoryAgentStatistics, MemoryAgentEvents, Me
             raise UnsupportedFeature(LAYER_LIMIT, "a container in memory has no layer")
         known = {f"{StoreLayout().template_rootfs(chain_id)}" for chain_id in self._store.templates}
         if request.lower not in known:
-            raise AgentError("mount pod container overlay rootfs", "there is no such template", path=request.lower)
+            reason = "there is no such template"
+            raise AgentError("mount pod container overlay rootfs", reason, path=request.lower, errno=ENOENT)
         if request.container_id in self._overlays:
-            raise AgentError("mount pod container overlay rootfs", "it exists", path=request.layout.merged)
+            path = request.layout.merged
+            raise AgentError("mount pod container overlay rootfs", "it exists", path=path, errno=EEXIST)
         self._overlays.add(request.container_id)
         self._container_files[request.container_id] = MemoryFiles()
 
@@ -226,7 +229,7 @@ class MemoryAgent(MemoryAgentFiles, MemoryAgentStatistics, MemoryAgentEvents, Me
         self, ref: ProcessRef, runtime_spec: bytes, stdio: StdioOptions, terminal: TerminalSize | None
     ) -> StartedProcess:
         if ref in self._processes:
-            raise AgentError("create process", "the process exists", path=ref.process_id)
+            raise AgentError("create process", "the process exists", path=ref.process_id, errno=EEXIST)
         wanted = msgspec.json.decode(runtime_spec, type=_RuntimeSpec).process
         program = self._programs.get(wanted.args[0].rpartition("/")[2])
         if program is None:
@@ -276,7 +279,7 @@ class MemoryAgent(MemoryAgentFiles, MemoryAgentStatistics, MemoryAgentEvents, Me
         async with self._call("resize_process"):
             process = self._processes.get(ref)
             if process is None:
-                raise AgentError("resize process", "there is no such process", path=ref.process_id)
+                raise AgentError("resize process", "there is no such process", path=ref.process_id, errno=ESRCH)
             if process.terminal is None:
                 raise NoTerminal(ref.process_id)
             process.resize(size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import enum
 from collections.abc import Iterator, Mapping
+from errno import EIO
 from typing import ClassVar, Self
 
 
@@ -21,6 +22,8 @@ class FirkinError(Exception):
 
     Attributes:
         code: a stable name of the class, for programs (`"store-full"`).
+        errno: the error number of Linux that says what it is: the class's, or the error's own where there may be
+            several. 0 only in an AgentError, of an agent that told none.
         operation: what was being done, in the words of the operation labels ("mount pod store"), or "".
         pod_id, container_id: whom it happened to, or None.
         retryable: True when the same call may succeed later without any change by the caller.
@@ -32,6 +35,7 @@ class FirkinError(Exception):
     """
 
     code: ClassVar[str] = "error"
+    errno: int = EIO
     retryable: bool = False
     exit_code: ClassVar[int] = 125
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from errno import EBADMSG, ENOENT, ENOSPC, EOPNOTSUPP
+
 from .base import FirkinError
 
 
@@ -9,12 +11,14 @@ class ImageError(FirkinError):
     """An image that cannot be used."""
 
     code = "image"
+    errno = EBADMSG
 
 
 class ImageNotFound(ImageError):
     """There is no image at this place."""
 
     code = "image-not-found"
+    errno = ENOENT
 
     def __init__(self, reference: str, reason: str) -> None:
         super().__init__(f"image {reference!r} was not found: {reason}")
@@ -26,6 +30,7 @@ class TagNotFound(ImageError):
     """The image directory has no such tag."""
 
     code = "tag-not-found"
+    errno = ENOENT
 
     def __init__(self, reference: str, tag: str | None, available: tuple[str, ...]) -> None:
         have = ", ".join(available) if available else "none"
@@ -40,6 +45,7 @@ class PlatformMissing(ImageError):
     """The image exists, but not for the platform that was asked for."""
 
     code = "platform-missing"
+    errno = ENOENT
 
     def __init__(self, reference: str, wanted: str, available: tuple[str, ...]) -> None:
         have = ", ".join(available) if available else "none"
@@ -64,6 +70,7 @@ class BlobMissing(ImageError):
     """The image names a blob that its directory does not hold."""
 
     code = "blob-missing"
+    errno = ENOENT
 
     def __init__(self, reference: str, digest: str) -> None:
         super().__init__(f"image {reference!r} lacks its blob {digest}")
@@ -98,6 +105,7 @@ class MediaTypeUnsupported(ImageError):
     """A layer or document of a kind that firkin does not read, or whose bytes are of another kind."""
 
     code = "media-type-unsupported"
+    errno = EOPNOTSUPP
 
     def __init__(self, media_type: str, reason: str) -> None:
         super().__init__(f"media type {media_type!r} cannot be used: {reason}")
@@ -110,6 +118,7 @@ class ImageSpaceMissing(ImageError):
 
     code = "image-space-missing"
     retryable = True
+    errno = ENOSPC
 
     def __init__(self, path: str) -> None:
         super().__init__(f"no space left for {path}; `firkin image prune` removes what can be made again")
@@ -121,9 +130,10 @@ class LayerRefused(ImageError):
 
     code = "layer-refused"
 
-    def __init__(self, layer: str, entry: str, reason: str) -> None:
+    def __init__(self, layer: str, entry: str, reason: str, *, errno: int = EBADMSG) -> None:
         at = f", entry {entry!r}" if entry else ""
         super().__init__(f"layer {layer}{at}: {reason}")
         self.layer = layer
         self.entry = entry
         self.reason = reason
+        self.errno = errno

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from errno import EADDRNOTAVAIL, EBUSY, ECANCELED, EEXIST, EFBIG, EINVAL, ENODATA, ENOENT, ESHUTDOWN, ESRCH
+
 from .base import FirkinError
 
 
@@ -9,6 +11,7 @@ class RuntimeClosed(FirkinError):
     """The runtime was left before the call or, in `firkin.sync`, while it was under way."""
 
     code = "runtime-closed"
+    errno = ESHUTDOWN
 
     def __init__(self) -> None:
         super().__init__("the runtime is closed")
@@ -18,6 +21,7 @@ class HostPortUnavailable(FirkinError):
     """The host does not let firkin listen where a port is to be forwarded from."""
 
     code = "host-port-unavailable"
+    errno = EADDRNOTAVAIL
 
     def __init__(self, address: str, port: int, reason: str) -> None:
         super().__init__(f"cannot listen on port {port} of {address}: {reason}")
@@ -30,6 +34,7 @@ class PodExists(FirkinError):
     """A pod of this id is running on this store."""
 
     code = "pod-exists"
+    errno = EEXIST
 
     def __init__(self, pod_id: str) -> None:
         super().__init__(f"pod {pod_id!r} is already running on this store")
@@ -40,6 +45,7 @@ class PodNotRunning(FirkinError):
     """The pod is stopping, stopped or failed."""
 
     code = "pod-not-running"
+    errno = ESRCH
 
     def __init__(self, pod_id: str, phase: str) -> None:
         super().__init__(f"pod {pod_id!r} is {phase}, not running")
@@ -51,6 +57,7 @@ class ContainerExists(FirkinError):
     """The pod has, or is adding, a container of this id."""
 
     code = "container-exists"
+    errno = EEXIST
 
     def __init__(self, pod_id: str, container_id: str) -> None:
         super().__init__(f"container {container_id!r} already exists in pod {pod_id!r}")
@@ -62,6 +69,7 @@ class ContainerNotFound(FirkinError):
     """The pod has no container of this id."""
 
     code = "container-not-found"
+    errno = ENOENT
 
     def __init__(self, pod_id: str, container_id: str) -> None:
         super().__init__(f"pod {pod_id!r} has no container {container_id!r}")
@@ -73,6 +81,7 @@ class ContainerNotPending(FirkinError):
     """The container cannot be committed: its add was aborted, committed, or belongs to another pod."""
 
     code = "container-not-pending"
+    errno = ENOENT
 
     def __init__(self, pod_id: str, container_id: str) -> None:
         super().__init__(f"container {container_id!r} is not pending on pod {pod_id!r}")
@@ -84,6 +93,7 @@ class InitContainerFailed(FirkinError):
     """An init container did not end with exit code 0, so the pod's containers were not started."""
 
     code = "init-container-failed"
+    errno = ECANCELED
 
     def __init__(self, container_id: str, status: str, output_tail: str = "") -> None:
         tail = f"\nlast lines of its output:\n{output_tail}" if output_tail else ""
@@ -98,16 +108,18 @@ class ContainerNotRunning(FirkinError):
 
     code = "container-not-running"
 
-    def __init__(self, container_id: str, phase: str) -> None:
+    def __init__(self, container_id: str, phase: str, *, errno: int = ESRCH) -> None:
         super().__init__(f"container {container_id!r} is {phase}, not running")
         self.container_id = container_id
         self.phase = phase
+        self.errno = errno
 
 
 class NotLogged(FirkinError):
     """The container keeps no log: none of its streams is `Stdio.LOG`."""
 
     code = "not-logged"
+    errno = ENODATA
 
     def __init__(self, container_id: str) -> None:
         super().__init__(f"container {container_id!r} keeps no log: its spec asks for one by `.log()`")
@@ -118,6 +130,7 @@ class VolumeNotFound(FirkinError):
     """The pod declares no emptyDir of this name."""
 
     code = "volume-not-found"
+    errno = ENOENT
 
     def __init__(self, pod_id: str, volume: str) -> None:
         super().__init__(f"pod {pod_id!r} declares no emptyDir {volume!r}")
@@ -129,6 +142,7 @@ class IllegalTransition(FirkinError):
     """An event that the lifecycle table does not allow in this phase: a defect of the caller or of firkin."""
 
     code = "illegal-transition"
+    errno = EINVAL
 
     def __init__(self, subject: str, phase: str, event: str) -> None:
         super().__init__(f"{subject} is {phase}: {event} is not possible now")
@@ -141,6 +155,7 @@ class OutputLimitExceeded(FirkinError):
     """A captured stream grew past the limit; the process went on, the rest was read and dropped."""
 
     code = "output-limit-exceeded"
+    errno = EFBIG
 
     def __init__(self, container_id: str, stream: str, limit_bytes: int) -> None:
         super().__init__(f"{stream} of container {container_id!r} exceeded the capture limit of {limit_bytes} bytes")
@@ -153,6 +168,7 @@ class RemovalIncomplete(FirkinError):
     """A container left the pod, but not all of it could be stopped or cleaned up; the reasons are in the message."""
 
     code = "removal-incomplete"
+    errno = EBUSY
 
     def __init__(self, container_id: str, reasons: str) -> None:
         super().__init__(f"container {container_id!r} was removed from the pod, but not cleanly: {reasons}")

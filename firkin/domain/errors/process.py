@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from errno import EACCES, ECANCELED, EINVAL, EIO, ENOENT, ENOTTY
+
 from .base import FirkinError
 
 
@@ -9,12 +11,14 @@ class StartFailed(FirkinError):
     """The process was not started; nothing of it is left."""
 
     code = "start-failed"
+    errno = EIO
 
 
 class CommandNotFound(StartFailed):
     """The command does not exist in the rootfs (exit code 127, as docker and shells have it)."""
 
     code = "command-not-found"
+    errno = ENOENT
     exit_code = 127
 
     def __init__(self, command: str, reason: str = "no such file in the rootfs or on its PATH") -> None:
@@ -29,16 +33,18 @@ class CommandNotExecutable(StartFailed):
     code = "command-not-executable"
     exit_code = 126
 
-    def __init__(self, command: str, reason: str) -> None:
+    def __init__(self, command: str, reason: str, *, errno: int = EACCES) -> None:
         super().__init__(f"command {command!r} cannot be executed: {reason}")
         self.command = command
         self.reason = reason
+        self.errno = errno
 
 
 class PostStartFailed(StartFailed):
     """The command that a container runs right after its start failed; the container was killed."""
 
     code = "post-start-failed"
+    errno = ECANCELED
 
     def __init__(self, container_id: str, reason: str) -> None:
         FirkinError.__init__(self, f"container {container_id!r} was killed, because its post-start command {reason}")
@@ -50,6 +56,7 @@ class NoTerminal(FirkinError):
     """A process without a terminal was asked for something that only one with a terminal can do."""
 
     code = "no-terminal"
+    errno = ENOTTY
 
     def __init__(self, process_id: str) -> None:
         super().__init__(f"process {process_id!r} has no terminal")
@@ -60,6 +67,7 @@ class UserUnknown(StartFailed):
     """The user or group is not in the rootfs's passwd or group file."""
 
     code = "user-unknown"
+    errno = ENOENT
 
     def __init__(self, user: str, reason: str) -> None:
         super().__init__(f"user {user!r} cannot be used: {reason}")
@@ -71,6 +79,7 @@ class UserNotMapped(StartFailed):
     """The user or group is not among the ids that the sandbox's user namespace has."""
 
     code = "user-not-mapped"
+    errno = EINVAL
 
     def __init__(self, user: str, unmapped_id: str) -> None:
         super().__init__(
@@ -86,7 +95,8 @@ class RuntimeFailed(StartFailed):
 
     code = "runtime-failed"
 
-    def __init__(self, runtime: str, reason: str) -> None:
+    def __init__(self, runtime: str, reason: str, *, errno: int = EIO) -> None:
         super().__init__(f"{runtime} could not start the process: {reason}")
         self.runtime = runtime
         self.reason = reason
+        self.errno = errno

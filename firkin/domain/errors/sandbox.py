@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from errno import EHOSTDOWN, EHOSTUNREACH, EINVAL, EIO, ETIMEDOUT
 from typing import Self
 
 from .base import FirkinError
@@ -12,6 +13,7 @@ class SandboxError(FirkinError):
     """The sandbox as a whole failed."""
 
     code = "sandbox"
+    errno = EIO
 
 
 class BootFailed(SandboxError):
@@ -25,6 +27,7 @@ class BootFailed(SandboxError):
     """
 
     code = "boot-failed"
+    errno = EHOSTDOWN
 
     def __init__(
         self, step: str, reason: str, console_tail: str = "", phase: str = "", exit_status: int | None = None
@@ -59,6 +62,7 @@ class SandboxDied(SandboxError):
     """
 
     code = "sandbox-died"
+    errno = EHOSTDOWN
 
     def __init__(self, reason: str, console_tail: str = "", phase: str = "", exit_status: int | None = None) -> None:
         tail = f"\nlast lines of its console:\n{console_tail}" if console_tail else ""
@@ -80,6 +84,7 @@ class NoAnswer(FirkinError):
 
     code = "no-answer"
     retryable = True
+    errno = ETIMEDOUT
     sandbox_condition: str = ""
     console_tail: str = ""
     phase: str = ""
@@ -99,6 +104,7 @@ class AgentUnreachable(NoAnswer):
     """The guest agent does not answer any more, or not yet."""
 
     code = "agent-unreachable"
+    errno = EHOSTUNREACH
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"guest agent is unreachable: {reason}")
@@ -136,7 +142,8 @@ class PathRefused(FirkinError):
 
     code = "path-refused"
 
-    def __init__(self, path: str, reason: str) -> None:
+    def __init__(self, path: str, reason: str, *, errno: int = EINVAL) -> None:
         super().__init__(f"path {path!r} was refused: {reason}")
         self.path = path
         self.reason = reason
+        self.errno = errno

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from errno import EBUSY, EINVAL, EIO, ENOSPC, EUCLEAN
+
 from .base import FirkinError
 
 
@@ -9,12 +11,14 @@ class StoreError(FirkinError):
     """A pod store that cannot be used as asked."""
 
     code = "store"
+    errno = EIO
 
 
 class StoreFull(StoreError):
     """No space (or inodes) left in the pod store."""
 
     code = "store-full"
+    errno = ENOSPC
 
     def __init__(self, path: str) -> None:
         super().__init__(f"pod store is full: no space left for {path}; give it a larger size, or remove pods from it")
@@ -38,6 +42,7 @@ class StoreInUse(StoreError):
 
     code = "store-in-use"
     retryable = True
+    errno = EBUSY
 
     def __init__(self, path: str) -> None:
         super().__init__(f"pod store {path} is in use by another pod")
@@ -48,6 +53,7 @@ class StoreDamaged(StoreError):
     """The store's image is not a usable filesystem."""
 
     code = "store-damaged"
+    errno = EUCLEAN
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"pod store {path} is damaged: {reason}")
@@ -59,6 +65,7 @@ class StoreTooSmall(StoreError):
     """The requested size cannot hold a filesystem."""
 
     code = "store-too-small"
+    errno = EINVAL
 
     def __init__(self, path: str, size_bytes: int, minimum_bytes: int) -> None:
         super().__init__(f"pod store {path} of {size_bytes} is too small: at least {minimum_bytes} are needed")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from errno import EBADF, EBUSY, EEXIST, EHOSTDOWN, EHOSTUNREACH, EINVAL, ENOENT, ESRCH
+
 from .base import FirkinError
 
 
@@ -9,6 +11,7 @@ class PodNotFound(FirkinError):
     """No pod of this name is kept."""
 
     code = "pod-not-found"
+    errno = ENOENT
 
     def __init__(self, pod_id: str) -> None:
         super().__init__(f"there is no pod {pod_id!r}; `firkin ps -a` lists those there are")
@@ -19,6 +22,7 @@ class PodNameTaken(FirkinError):
     """A pod of this name is kept already, running or ended."""
 
     code = "pod-name-taken"
+    errno = EEXIST
 
     def __init__(self, pod_id: str, phase: str) -> None:
         super().__init__(f"pod {pod_id!r} exists and is {phase}: choose another name, or `firkin rm -f {pod_id}` first")
@@ -30,6 +34,7 @@ class PodStillRunning(FirkinError):
     """The pod runs, so its record cannot be removed."""
 
     code = "pod-still-running"
+    errno = EBUSY
 
     def __init__(self, pod_id: str) -> None:
         super().__init__(f"pod {pod_id!r} is running: `firkin stop {pod_id}` first, or `firkin rm -f {pod_id}`")
@@ -40,6 +45,7 @@ class PodOver(FirkinError):
     """The pod has ended: there is nothing to run in it, to stop or to attach to."""
 
     code = "pod-over"
+    errno = ESRCH
 
     def __init__(self, pod_id: str, phase: str) -> None:
         super().__init__(
@@ -54,6 +60,7 @@ class SupervisorDied(FirkinError):
     """The process that ran the pod was killed, and the pod with it."""
 
     code = "supervisor-died"
+    errno = EHOSTDOWN
 
     def __init__(self, pod_id: str) -> None:
         super().__init__(
@@ -68,6 +75,7 @@ class SupervisorUnreachable(FirkinError):
 
     code = "supervisor-unreachable"
     retryable = True
+    errno = EHOSTUNREACH
 
     def __init__(self, pod_id: str, reason: str) -> None:
         super().__init__(f"the supervisor of pod {pod_id!r} does not answer: {reason}")
@@ -79,6 +87,7 @@ class ContainerAmbiguous(FirkinError):
     """The pod has several containers, and none was named."""
 
     code = "container-ambiguous"
+    errno = EINVAL
 
     def __init__(self, pod_id: str, containers: tuple[str, ...]) -> None:
         has = f"containers {', '.join(containers)}: name one with -c" if containers else "no containers"
@@ -91,6 +100,7 @@ class NoStandardInput(FirkinError):
     """The container was started without standard input, so nothing can be sent to it."""
 
     code = "no-standard-input"
+    errno = EBADF
 
     def __init__(self, container_id: str) -> None:
         super().__init__(f"container {container_id!r} was started without standard input: `firkin run -d -i` keeps it")

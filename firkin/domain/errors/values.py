@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from errno import EINVAL
 from typing import NamedTuple
 
 from .base import FirkinError
@@ -11,6 +12,7 @@ class InvalidArgument(FirkinError, ValueError):
     """A value that no operation of firkin can take."""
 
     code = "invalid-argument"
+    errno = EINVAL
 
 
 class InvalidId(InvalidArgument):

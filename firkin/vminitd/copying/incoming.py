@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import stat
@@ -86,11 +87,12 @@ def _write(copy: IncomingCopy, root: int, writer: TreeWriter, archive: TarReader
     destination = destination.removesuffix("/.").rstrip("/") or "/"
     parent_path, name = os.path.split(destination)
     if name in ("", ".", ".."):
-        raise CopyFailed(destination, "it does not exist")
+        raise CopyFailed(destination, "it does not exist", errno=errno.ENOENT)
     try:
         parent = opened_parent(root, parent_path.lstrip("/"), copy.create_parents)
-    except (FileNotFoundError, NotADirectoryError):
-        raise CopyFailed(destination, f"there is no directory {parent_path}") from None
+    except (FileNotFoundError, NotADirectoryError) as error:
+        reason = f"there is no directory {parent_path}"
+        raise CopyFailed(destination, reason, errno=error.errno or errno.ENOENT) from None
     try:
         if not copy.source.is_directory:
             writer.write_file(parent, name, archive)
@@ -127,7 +129,7 @@ def _write_new_tree(parent: int, name: str, path: str, writer: TreeWriter, archi
     try:
         os.mkdir(name, 0o755, dir_fd=parent)
     except FileExistsError:
-        raise CopyFailed(path, "a directory cannot replace a file") from None
+        raise CopyFailed(path, "a directory cannot replace a file", errno=errno.EEXIST) from None
     top = os.open(name, _DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
     try:
         writer.write_tree(top, archive, is_new=True)

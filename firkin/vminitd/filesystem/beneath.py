@@ -102,9 +102,10 @@ def refusing(path: str) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise PathRefused(path, "it leads through a symlink") from error
+            raise PathRefused(path, "it leads through a symlink", errno=error.errno) from error
         if error.errno == errno.EXDEV:
-            raise PathRefused(path, "it leads out of its directory") from error
+            raise PathRefused(path, "it leads out of its directory", errno=error.errno) from error
         if error.errno == errno.ENOTDIR:
-            raise PathRefused(path, "it leads through something that is no directory, perhaps a symlink") from error
+            reason = "it leads through something that is no directory, perhaps a symlink"
+            raise PathRefused(path, reason, errno=error.errno) from error
         raise

@@ -9,15 +9,17 @@ from collections.abc import Iterator
 
 from firkin.domain.errors import AgentError, FirkinError, StoreDamaged, StoreFull
 
+from ..error_numbers import number_of
+
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def translated(error: OSError, operation: str, path: str) -> FirkinError:
     """The error of firkin that `error` amounts to, when `operation` was done to `path`."""
-    number = error.errno or 0
+    number = number_of(error)
     if number in _FULL:
         return StoreFull(path)
-    reason = os.strerror(number) if number else str(error)
+    reason = os.strerror(number) if error.errno else str(error)
     if number == errno.EUCLEAN:
         return StoreDamaged(path, reason)
     return AgentError(operation, reason, path=path, errno=number)

@@ -74,7 +74,7 @@ def _refuse_unwritable(parent: int, name: str, path: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         kind = os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
         if stat.S_ISLNK(kind):
-            raise PathRefused(path, "it is a symlink")
+            raise PathRefused(path, "it is a symlink", errno=errno.ELOOP)
         if not stat.S_ISREG(kind):
             raise PathRefused(path, "it is not a regular file")
 
@@ -247,7 +247,7 @@ def _resolved_in_root(root: int, path: str, create_parents: bool, where: str) ->
     for _ in range(_SYMLINKS_LIMIT):
         parent_path, name = os.path.split(path.lstrip("/"))
         if name in ("", ".", ".."):
-            raise PathRefused(where, "it names a directory")
+            raise PathRefused(where, "it names a directory", errno=errno.EISDIR)
         parent = opened_parent(root, parent_path, create_parents)
         try:
             target = os.readlink(name, dir_fd=parent)
@@ -258,7 +258,7 @@ def _resolved_in_root(root: int, path: str, create_parents: bool, where: str) ->
             raise
         os.close(parent)
         path = target if target.startswith("/") else f"{parent_path}/{target}"
-    raise PathRefused(where, "it leads through too many symlinks")
+    raise PathRefused(where, "it leads through too many symlinks", errno=errno.ELOOP)
 
 
 def opened_parent(root: int, parent: str, create: bool) -> int:

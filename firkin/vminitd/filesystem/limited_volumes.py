@@ -18,6 +18,7 @@ from firkin.domain.guest_path import GuestPath
 from firkin.domain.volumes import EmptyDirVolume
 from firkin.vminitd.user_namespace import in_user_namespace
 
+from ..error_numbers import number_of
 from . import mounts
 from .failures import translating
 from .loop_devices import attached
@@ -131,7 +132,7 @@ def mount_limited(directory: LimitedDirectory, run: RunProgram) -> None:
         if error.errno in _NO_LOOP_DEVICES:
             reason = f"the sandbox cannot use loop devices ({error.filename}: {error.strerror})"
             raise UnsupportedFeature(directory.promise, reason) from error
-        raise AgentError("attach limited directory", error.strerror or "", path=path, errno=error.errno or 0) from error
+        raise AgentError("attach limited directory", error.strerror or "", path=path, errno=number_of(error)) from error
     except AgentError as error:
         if error.errno == errno.ENODEV:
             raise UnsupportedFeature(directory.promise, "the sandbox's kernel has no ext4") from error
@@ -159,4 +160,5 @@ def _make_image(directory: LimitedDirectory, shape: Geometry, run: RunProgram) -
     if status != 0:
         if os.strerror(errno.ENOSPC) in output:
             raise StoreFull(image)
-        raise AgentError("make limited directory", output.strip() or f"mke2fs ended with status {status}", path=image)
+        reason = output.strip() or f"mke2fs ended with status {status}"
+        raise AgentError("make limited directory", reason, path=image, errno=errno.EIO)

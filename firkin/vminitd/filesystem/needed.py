@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import sys
@@ -36,7 +37,7 @@ def refuse_covering(path: str) -> None:
     """
     check_absolute(path)
     if os.path.realpath(path) in _needed_with_parents():
-        raise PathRefused(path, _REASON)
+        raise PathRefused(path, _REASON, errno=errno.EBUSY)
 
 
 def refuse_removing(path: str) -> None:
@@ -50,7 +51,7 @@ def refuse_removing(path: str) -> None:
         raise PathRefused(path, "it is not normalised")
     resolved = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
     if resolved in _needed_with_parents() or any(str(parent) in _kept_whole() for parent in Path(resolved).parents):
-        raise PathRefused(path, _REASON)
+        raise PathRefused(path, _REASON, errno=errno.EBUSY)
 
 
 @functools.cache

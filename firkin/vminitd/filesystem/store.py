@@ -62,7 +62,8 @@ def prepare_pod(pod_id: PodId, store: Mount, volumes: Sequence[EmptyDirVolume], 
             _remove_all_pods(layout)
         leftovers = _remove_pod(layout, pod_id)
         if leftovers:
-            raise AgentError("remove what an earlier pod left", "; ".join(leftovers), path=layout.pod(pod_id))
+            left = "; ".join(leftovers)
+            raise AgentError("remove what an earlier pod left", left, path=layout.pod(pod_id), errno=errno.EBUSY)
         undo.callback(_remove_pod, layout, pod_id)
         _make_pod(layout, pod_id, volumes, run)
         undo.pop_all()

@@ -72,7 +72,7 @@ def _make_directory(volume: int, path: str, where: str) -> None:
         os.mkdir(name, 0o755, dir_fd=parent)
     except FileExistsError:
         if stat.S_ISLNK(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
-            raise PathRefused(where, "it leads through a symlink to nothing") from None
+            raise PathRefused(where, "it leads through a symlink to nothing", errno=errno.ENOENT) from None
         return
     finally:
         os.close(parent)
@@ -106,5 +106,5 @@ def _make_mount_point(path: str, *, is_directory: bool) -> None:
             os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
     except OSError as error:
         if error.errno == errno.ENOTEMPTY:
-            raise PathRefused(path, "something lies where the part was to be mounted") from error
+            raise PathRefused(path, "something lies where the part was to be mounted", errno=error.errno) from error
         raise

@@ -280,7 +280,7 @@ def _write(
 
 def _entry_failure(error: OSError, layer_name: str, entry: str) -> FirkinError:
     if error.errno in _REFUSABLE:
-        return LayerRefused(layer_name, entry, os.strerror(error.errno))
+        return LayerRefused(layer_name, entry, os.strerror(error.errno), errno=error.errno)
     return translated(error, "apply layer", f"{layer_name}: {entry}" if entry else layer_name)
 
 

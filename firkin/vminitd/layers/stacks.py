@@ -178,7 +178,8 @@ class TemplateStack:
         with translating("commit template", self._layout.templates), opened_directory(self._layout.templates) as it:
             os.fsync(it)
         if not self.exists():
-            raise AgentError("commit template", "it was removed meanwhile", path=self._layout.template(self._chain_id))
+            path = self._layout.template(self._chain_id)
+            raise AgentError("commit template", "it was removed meanwhile", path=path, errno=errno.ENOENT)
         return bool(created) and created[-1]
 
     def _plan(self) -> None:

@@ -27,7 +27,7 @@ class FileCalls:
     _agent: GuestAgent
 
     async def CopyIn(self, request: wire.CopyInRequest, context: _Context) -> wire.CopyInResponse:
-        async with answering(context, "copy into container", request.destination):
+        async with answering(context, "copy into container", request.destination, container_id=request.container_id):
             init = self._agent.containers.init_of(ContainerId(request.container_id))
             copy = IncomingCopy(
                 GuestPath(request.root),
@@ -42,7 +42,7 @@ class FileCalls:
         )
 
     async def CopyOut(self, request: wire.CopyOutRequest, context: _Context) -> AsyncIterator[wire.CopyOutResponse]:
-        async with answering(context, "copy out of container", request.source):
+        async with answering(context, "copy out of container", request.source, container_id=request.container_id):
             init = self._agent.containers.init_of(ContainerId(request.container_id))
             root = GuestPath(request.root)
             async with source_of(self._agent, root, request.source, init) as source:

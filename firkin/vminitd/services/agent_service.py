@@ -79,7 +79,7 @@ class AgentService(FileCalls, StatisticsCalls, EventCalls, NetworkCalls, AgentSe
         )
 
     async def PreparePod(self, request: wire.PreparePodRequest, context: _Context) -> wire.PreparePodResponse:
-        async with answering(context, "prepare pod", request.store.destination):
+        async with answering(context, "prepare pod", request.store.destination, pod_id=request.pod_id):
             pod_id = PodId(request.pod_id)
             volumes = [volume_from(volume) for volume in request.volumes]
             run = self._agent.programs.for_threads()
@@ -90,7 +90,7 @@ class AgentService(FileCalls, StatisticsCalls, EventCalls, NetworkCalls, AgentSe
         return wire.PreparePodResponse()
 
     async def TearDownPod(self, request: wire.TearDownPodRequest, context: _Context) -> wire.TearDownPodResponse:
-        async with answering(context, "tear down pod", request.store_path):
+        async with answering(context, "tear down pod", request.store_path, pod_id=request.pod_id):
             pod_id, store_path = PodId(request.pod_id), GuestPath(request.store_path)
             volumes = [VolumeName(name) for name in request.volumes]
             problems = await self._agent.containers.remove_all()
@@ -107,7 +107,7 @@ class AgentService(FileCalls, StatisticsCalls, EventCalls, NetworkCalls, AgentSe
     async def PrepareOverlay(
         self, request: wire.PrepareOverlayRequest, context: _Context
     ) -> wire.PrepareOverlayResponse:
-        async with answering(context, "prepare overlay", request.overlay.base):
+        async with answering(context, "prepare overlay", request.overlay.base, container_id=request.container_id):
             ContainerId(request.container_id)
             overlay = overlay_from(request.overlay, self._agent.programs.for_threads())
             await self._agent.workers.run(overlays.prepare_overlay, overlay.base, overlay.lower, overlay.limit)
@@ -116,7 +116,7 @@ class AgentService(FileCalls, StatisticsCalls, EventCalls, NetworkCalls, AgentSe
     async def StartContainer(
         self, request: wire.StartContainerRequest, context: _Context
     ) -> wire.StartContainerResponse:
-        async with answering(context, "start container"):
+        async with answering(context, "start container", request.overlay.base, container_id=request.container_id):
             container = container_from(request, self._agent.programs.for_threads())
             began = time.perf_counter()
             with failing_in("create"):
@@ -133,13 +133,15 @@ class AgentService(FileCalls, StatisticsCalls, EventCalls, NetworkCalls, AgentSe
     async def RemoveContainer(
         self, request: wire.RemoveContainerRequest, context: _Context
     ) -> wire.RemoveContainerResponse:
-        async with answering(context, "remove container", request.overlay_base):
+        async with answering(context, "remove container", request.overlay_base, container_id=request.container_id):
             base = overlay_base_from(request.overlay_base) if request.HasField("overlay_base") else None
             problems = await self._agent.containers.remove(ContainerId(request.container_id), base)
         return wire.RemoveContainerResponse(problems=problems)
 
     async def StartProcess(self, request: wire.StartProcessRequest, context: _Context) -> wire.StartProcessResponse:
-        async with answering(context, "start process"):
+        async with answering(
+            context, "start process", container_id=request.container_id, process_id=request.process_id
+        ):
             ref = process_ref(request.container_id, request.process_id)
             if ref.is_init:
                 raise InvalidArgument("a process must not have the id of its container, which names the init")
@@ -148,19 +150,23 @@ class AgentService(FileCalls, StatisticsCalls, EventCalls, NetworkCalls, AgentSe
         return wire.StartProcessResponse(pid=launched.child.pid, runtime_usec=int(launched.runtime_seconds * 1e6))
 
     async def WaitProcess(self, request: wire.WaitProcessRequest, context: _Context) -> wire.WaitProcessResponse:
-        async with answering(context, "wait for process"):
+        async with answering(
+            context, "wait for process", container_id=request.container_id, process_id=request.process_id
+        ):
             ref = process_ref(request.container_id, request.process_id)
             end = await self._agent.containers.process(ref).wait()
         return exit_message(end)
 
     async def KillProcess(self, request: wire.KillProcessRequest, context: _Context) -> wire.KillProcessResponse:
-        async with answering(context, "kill process"):
+        async with answering(context, "kill process", container_id=request.container_id, process_id=request.process_id):
             ref = process_ref(request.container_id, request.process_id)
             self._agent.containers.process(ref).kill(request.signal)
         return wire.KillProcessResponse()
 
     async def RemoveProcess(self, request: wire.RemoveProcessRequest, context: _Context) -> wire.RemoveProcessResponse:
-        async with answering(context, "remove process"):
+        async with answering(
+            context, "remove process", container_id=request.container_id, process_id=request.process_id
+        ):
             await self._agent.containers.remove_process(process_ref(request.container_id, request.process_id))
         return wire.RemoveProcessResponse()
 
@@ -171,18 +177,23 @@ class AgentService(FileCalls, StatisticsCalls, EventCalls, NetworkCalls, AgentSe
             first = await anext(request_iterator, None)
             if first is None or not first.HasField("header"):
                 raise InvalidArgument("the first message of a file must have its header")
-            header = first.header
-            directory = GuestPath(header.directory)
-            chunks = _chunks(first.data, request_iterator, context)
-            try:
-                await self._agent.workers.run(files.write_file, directory, header.relative_path, chunks, header.mode)
-            except Exception:
-                # A client whose message meets the end of its call learns an error of gRPC instead of the reason.
-                with contextlib.suppress(Exception):
-                    async for _ in request_iterator:
-                        pass
-                raise
+            async with answering(context, "write file", f"{first.header.directory}/{first.header.relative_path}"):
+                await self._write_file(first, request_iterator, context)
         return wire.WriteFileResponse()
+
+    async def _write_file(
+        self, first: wire.WriteFileRequest, rest: AsyncIterator[wire.WriteFileRequest], context: _Context
+    ) -> None:
+        header = first.header
+        directory, chunks = GuestPath(header.directory), _chunks(first.data, rest, context)
+        try:
+            await self._agent.workers.run(files.write_file, directory, header.relative_path, chunks, header.mode)
+        except Exception:
+            # A client whose message meets the end of its call learns an error of gRPC instead of the reason.
+            with contextlib.suppress(Exception):
+                async for _ in rest:
+                    pass
+            raise
 
     async def Trim(self, request: wire.TrimRequest, context: _Context) -> wire.TrimResponse:
         async with answering(context, "trim", request.path):
@@ -190,7 +201,9 @@ class AgentService(FileCalls, StatisticsCalls, EventCalls, NetworkCalls, AgentSe
         return wire.TrimResponse(trimmed_bytes=trimmed)
 
     async def ResizeProcess(self, request: wire.ResizeProcessRequest, context: _Context) -> wire.ResizeProcessResponse:
-        async with answering(context, "resize process"):
+        async with answering(
+            context, "resize process", container_id=request.container_id, process_id=request.process_id
+        ):
             ref = process_ref(request.container_id, request.process_id)
             self._agent.containers.process(ref).resize(TerminalSize(request.columns, request.rows))
         return wire.ResizeProcessResponse()

@@ -32,7 +32,7 @@ class StatisticsCalls:
         return wire.ContainerStatisticsResponse(containers=[statistics_message(one) for one in read])
 
     async def ListProcesses(self, request: wire.ListProcessesRequest, context: _Context) -> wire.ListProcessesResponse:
-        async with answering(context, "list processes"):
+        async with answering(context, "list processes", container_id=request.container_id):
             container_id = ContainerId(request.container_id)
             init = self._agent.containers.init_of(container_id)
             ((_, path, rootfs),) = self._agent.containers.process_places([container_id])
@@ -41,7 +41,7 @@ class StatisticsCalls:
         return wire.ListProcessesResponse(processes=[process_message(one) for one in processes])
 
     async def StoreUsage(self, request: wire.StoreUsageRequest, context: _Context) -> wire.StoreUsageResponse:
-        async with answering(context, "count store usage", request.store_path):
+        async with answering(context, "count store usage", request.store_path, pod_id=request.pod_id):
             pod_id, store_path = PodId(request.pod_id), GuestPath(request.store_path)
             breakdown = await self._agent.copy_workers.run(store_breakdown, pod_id, store_path)
         return breakdown_message(breakdown)

@@ -145,7 +145,8 @@ class FilesystemCalls:
         yield wire.CopyResponse(status=wire.CopyResponse.COMPLETE, is_archive=is_archive, total_size=writer.done_bytes)
 
     async def ApplyOciLayer(self, request: wire.ApplyOciLayerRequest, context: _Context) -> wire.ApplyOciLayerResponse:
-        async with _answering_at(context, "apply layer", request.archive_path):
+        async with answering(context, "apply layer", request.archive_path or request.destination):
+            check_absolute(request.archive_path)
             refuse_impossible(request.destination)
             # The applier is imported when the first layer comes: the agent listens sooner.
             from ..layers.applier import LayerResult, apply_layer
@@ -201,7 +202,7 @@ class FilesystemCalls:
         self, request: wire.FilesystemOperationRequest, context: _Context
     ) -> wire.FilesystemOperationResponse:
         # The bytes that were trimmed are told; a path that is missing, relative or nothing to be trimmed says so.
-        async with answering(context, "filesystem operation", request.path):
+        async with answering(context, "filesystem operation", request.path, container_id=request.containerID):
             operation = request.WhichOneof("operation")
             if not request.path.startswith("/"):
                 raise InvalidArgument(f"path {request.path!r} is not absolute")

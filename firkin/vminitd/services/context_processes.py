@@ -26,7 +26,7 @@ class ProcessCalls:
     _agent: GuestAgent
 
     async def CreateProcess(self, request: wire.CreateProcessRequest, context: _Context) -> wire.CreateProcessResponse:
-        async with answering(context, "create process"):
+        async with answering(context, "create process", container_id=request.containerID, process_id=request.id):
             ref = _ref(request.containerID, request.id)
             containers = self._agent.containers
             stdio = StdioRequest(
@@ -47,7 +47,7 @@ class ProcessCalls:
         return wire.CreateProcessResponse()
 
     async def StartProcess(self, request: wire.StartProcessRequest, context: _Context) -> wire.StartProcessResponse:
-        async with answering(context, "start process"):
+        async with answering(context, "start process", container_id=request.containerID, process_id=request.id):
             ref = _ref(request.containerID, request.id)
             containers = self._agent.containers
             if ref.is_init:
@@ -57,34 +57,34 @@ class ProcessCalls:
         return wire.StartProcessResponse(pid=launched.child.pid)
 
     async def WaitProcess(self, request: wire.WaitProcessRequest, context: _Context) -> wire.WaitProcessResponse:
-        async with answering(context, "wait for process"):
+        async with answering(context, "wait for process", container_id=request.containerID, process_id=request.id):
             end = await self._agent.containers.process(_ref(request.containerID, request.id)).wait()
         exited_at = Timestamp()
         exited_at.FromNanoseconds(int(end.unix_seconds * 1e9))
         return wire.WaitProcessResponse(exitCode=end.status.code, exited_at=exited_at)
 
     async def KillProcess(self, request: wire.KillProcessRequest, context: _Context) -> wire.KillProcessResponse:
-        async with answering(context, "kill process"):
+        async with answering(context, "kill process", container_id=request.containerID, process_id=request.id):
             self._agent.containers.process(_ref(request.containerID, request.id)).kill(request.signal)
         return wire.KillProcessResponse(result=0)
 
     async def ResizeProcess(self, request: wire.ResizeProcessRequest, context: _Context) -> wire.ResizeProcessResponse:
         # Unlike with other agents, a size that comes before the start is kept, and one that is too large is refused.
-        async with answering(context, "resize process"):
+        async with answering(context, "resize process", container_id=request.containerID, process_id=request.id):
             process = self._agent.containers.process(_ref(request.containerID, request.id))
             process.resize(TerminalSize(request.columns, request.rows))
         return wire.ResizeProcessResponse()
 
     async def DeleteProcess(self, request: wire.DeleteProcessRequest, context: _Context) -> wire.DeleteProcessResponse:
         # Idempotent, unlike other agents: deleting what is not there answers OK.
-        async with answering(context, "delete process"):
+        async with answering(context, "delete process", container_id=request.containerID, process_id=request.id):
             await self._agent.containers.remove_process(_ref(request.containerID, request.id))
         return wire.DeleteProcessResponse()
 
     async def CloseProcessStdin(
         self, request: wire.CloseProcessStdinRequest, context: _Context
     ) -> wire.CloseProcessStdinResponse:
-        async with answering(context, "close stdin"):
+        async with answering(context, "close stdin", container_id=request.containerID, process_id=request.id):
             self._agent.containers.process(_ref(request.containerID, request.id)).stdio.end_input()
         return wire.CloseProcessStdinResponse()
 

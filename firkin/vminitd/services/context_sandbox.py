@@ -35,7 +35,7 @@ class SandboxCalls:
         return wire.SetenvResponse()
 
     async def Sysctl(self, request: wire.SysctlRequest, context: _Context) -> wire.SysctlResponse:
-        async with answering(context, "set sysctl"):
+        async with answering(context, "set sysctl", settings=" ".join(sorted(request.settings))):
             await self._agent.workers.run(kernel.set_sysctls, dict(request.settings))
         return wire.SysctlResponse()
 
@@ -45,7 +45,7 @@ class SandboxCalls:
         return wire.SetTimeResponse()
 
     async def SetupEmulator(self, request: wire.SetupEmulatorRequest, context: _Context) -> wire.SetupEmulatorResponse:
-        async with answering(context, "set up emulator"):
+        async with answering(context, "set up emulator", name=request.name):
             # Loaded by who wants one: few do, and a machine's boot is mostly imports.
             from ..emulators import set_up_emulator
 
@@ -54,13 +54,13 @@ class SandboxCalls:
 
     async def Kill(self, request: wire.KillRequest, context: _Context) -> wire.KillResponse:
         # Other agents answer OK and -1 for a failure, without its errno; here a failure is an error.
-        async with answering(context, "kill"):
+        async with answering(context, "kill", pid=str(request.pid)):
             kernel.send_signal(request.pid, request.signal, is_init=self._agent.is_init)
         return wire.KillResponse(result=0)
 
     async def ProxyVsock(self, request: wire.ProxyVsockRequest, context: _Context) -> wire.ProxyVsockResponse:
         # Other agents damage the first proxy when a second one has its id; here nothing happens to it.
-        async with answering(context, "make proxy", request.guestPath):
+        async with answering(context, "make proxy", request.guestPath, proxy_id=request.id):
             proxies = self._agent.proxies
             if request.action == wire.ProxyVsockRequest.INTO:
                 has_own = request.HasField("guestSocketPermissions")
@@ -76,6 +76,6 @@ class SandboxCalls:
         self, request: wire.StopVsockProxyRequest, context: _Context
     ) -> wire.StopVsockProxyResponse:
         # Idempotent, unlike other agents: stopping what is not there answers OK.
-        async with answering(context, "stop proxy"):
+        async with answering(context, "stop proxy", proxy_id=request.id):
             self._agent.proxies.stop(request.id)
         return wire.StopVsockProxyResponse()

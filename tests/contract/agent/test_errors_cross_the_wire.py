@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 from google.protobuf.any_pb2 import Any as PackedDetail
 from google.rpc.status_pb2 import Status
@@ -17,6 +19,7 @@ from firkin.domain.errors import (
     ContainerExists,
     ContainerNotFound,
     ContainerNotRunning,
+    CopyFailed,
     DeadlineExceeded,
     DiffIdMismatch,
     FirkinError,
@@ -47,11 +50,14 @@ ERRORS: tuple[FirkinError, ...] = (
     BlobCorrupt("sha256:aa", "sha256:bb"),
     BlobMissing("oci:x", "sha256:aa"),
     CommandNotExecutable("/bin/garbage", "Exec format error"),
+    CommandNotExecutable("/bin/garbage", "it is no program", errno=8),
     CommandNotFound("nope"),
     CommandNotFound("./nope", "its interpreter is missing"),
     ContainerExists("p", "c"),
     ContainerNotFound("p", "c"),
     ContainerNotRunning("c", "ended"),
+    ContainerNotRunning("c", "being created", errno=16),
+    CopyFailed("/x", "it does not exist", errno=2),
     DeadlineExceeded("delete container", 2.5),
     DiffIdMismatch("sha256:l", "sha256:aa", "sha256:bb"),
     ImageInvalid("oci:x", "no manifest"),
@@ -62,11 +68,14 @@ ERRORS: tuple[FirkinError, ...] = (
     InvalidRelativePath("../x", "it has a component '..'"),
     LayerRefused("sha256:l", "../evil", "it leads out of the rootfs"),
     LayerRefused("sha256:l", "", "it is no archive"),
+    LayerRefused("sha256:l", "a", "Too many links", errno=31),
     MediaTypeUnsupported("text/plain", "it is not a layer"),
     MissingTool("crun", "running containers", "crun"),
     PathRefused("a/link/b", "it leads through a symbolic link"),
+    PathRefused("a/link/b", "it leads through a symbolic link", errno=40),
     PermissionMissing("mount", "run as root"),
     RuntimeFailed("crun", "cgroups in hybrid mode"),
+    RuntimeFailed("crun", "mount `proc`: Operation not permitted", errno=1),
     StartFailed("it ended before it began"),
     StoreDamaged("/run/firkin/pod-store", "bad superblock"),
     StoreFull("/run/firkin/pod-store/x"),
@@ -84,6 +93,18 @@ def test_an_error_of_the_agent_arrives_as_itself(error: FirkinError) -> None:
     values = {name: value for name, value in vars(error).items() if name not in ("operation", "outcome")}
     assert {name: getattr(arrived, name) for name in values} == values
     assert arrived.outcome is Outcome.DID_NOT
+    assert arrived.errno == error.errno != 0
+
+
+def test_an_error_arrives_with_the_container_that_the_call_was_about() -> None:
+    sent = _sent(InvalidArgument("signal 99 is none"), {"container_id": "c", "process_id": "p", "pod_id": "p-1"})
+    arrived = translated(sent, CallKind("label", 30))
+    assert (type(arrived), arrived.container_id, arrived.pod_id) == (InvalidArgument, "c", "p-1")
+
+
+def test_the_container_of_an_error_wins_over_that_of_the_call() -> None:
+    arrived = translated(_sent(ContainerNotFound("p", "c"), {"container_id": "other"}), CallKind("label", 30))
+    assert (arrived.container_id, str(arrived)) == ("c", "pod 'p' has no container 'c'")
 
 
 def test_an_os_error_of_the_agent_arrives_with_path_and_errno() -> None:
@@ -103,9 +124,9 @@ def test_the_operation_of_the_agent_wins_over_the_label_of_the_host() -> None:
     assert arrived.operation == "what the agent did"
 
 
-def _sent(error: Exception) -> AioRpcError:
+def _sent(error: Exception, subject: Mapping[str, str] | None = None) -> AioRpcError:
     """The failure as gRPC hands it to the host."""
-    status, detail = described(error, "what the agent did")
+    status, detail = described(error, "what the agent did", subject=subject)
     packed = PackedDetail()
     packed.Pack(detail)
     number: int = status.value[0]

@@ -23,15 +23,16 @@ _MEMORY = "/dev/shm"
 """A filesystem that is trimmed in no time: that of a whole disk takes its time, and stores are trimmed elsewhere."""
 
 _INVALID, _MISSING, _EXISTS = StatusCode.INVALID_ARGUMENT, StatusCode.NOT_FOUND, StatusCode.ALREADY_EXISTS
+_INVALID_NUMBER = errno.EINVAL
 _DENIED, _UNIMPLEMENTED, _INTERNAL = StatusCode.PERMISSION_DENIED, StatusCode.UNIMPLEMENTED, StatusCode.INTERNAL
 
 
 class Failure(NamedTuple):
-    """A request that fails with a status, with an errno (0: it is refused before any system call), at a path."""
+    """A request that fails with a status, with an errno, at a path."""
 
     request: Message
     status: StatusCode
-    errno: int = 0
+    errno: int = _INVALID_NUMBER
     path: str = ""
 
 
@@ -75,7 +76,10 @@ def _filesystem_rows(scratch: Path) -> dict[str, Row]:
                     wire.ApplyOciLayerRequest(archive_path=missing, destination=f"{here}/layer"),
                     _MISSING, errno.ENOENT, missing,
                 ),
-                Failure(wire.ApplyOciLayerRequest(archive_path="x", destination=f"{here}/layer"), _INVALID, 0, "x"),
+                Failure(
+                    wire.ApplyOciLayerRequest(archive_path="x", destination=f"{here}/layer"),
+                    _INVALID, errno.EINVAL, "x",
+                ),
             ],
             "test_services",
         ),
@@ -100,10 +104,15 @@ def _filesystem_rows(scratch: Path) -> dict[str, Row]:
             True,
             [
                 Failure(wire.FilesystemOperationRequest(path=missing, trim=trim), _MISSING, errno.ENOENT, missing),
-                Failure(wire.FilesystemOperationRequest(path="x", trim=trim), _INVALID, 0, ""),
+                Failure(wire.FilesystemOperationRequest(path="x", trim=trim), _INVALID, errno.EINVAL, "x"),
                 Failure(wire.FilesystemOperationRequest(path=here), _INVALID),
-                Failure(wire.FilesystemOperationRequest(path=here, freeze=wire.FiFreezeParams()), _UNIMPLEMENTED),
-                Failure(wire.FilesystemOperationRequest(path="/", trim=trim, containerID="none"), _MISSING),
+                Failure(
+                    wire.FilesystemOperationRequest(path=here, freeze=wire.FiFreezeParams()),
+                    _UNIMPLEMENTED, errno.EOPNOTSUPP, here,
+                ),
+                Failure(
+                    wire.FilesystemOperationRequest(path="/", trim=trim, containerID="none"), _MISSING, errno.ENOENT
+                ),
             ],
             "test_copy_calls",
         ),
@@ -112,7 +121,7 @@ def _filesystem_rows(scratch: Path) -> dict[str, Row]:
             True,
             [
                 Failure(wire.FilesystemUsageRequest(path=missing), _MISSING, errno.ENOENT, missing),
-                Failure(wire.FilesystemUsageRequest(path="relative"), _INVALID, 0, "relative"),
+                Failure(wire.FilesystemUsageRequest(path="relative"), _INVALID, errno.EINVAL, "relative"),
             ],
             "test_services",
         ),
@@ -121,7 +130,7 @@ def _filesystem_rows(scratch: Path) -> dict[str, Row]:
             True,
             [
                 Failure(wire.FstrimRequest(path=missing), _MISSING, errno.ENOENT, missing),
-                Failure(wire.FstrimRequest(path="relative"), _INVALID, 0, "relative"),
+                Failure(wire.FstrimRequest(path="relative"), _INVALID, errno.EINVAL, "relative"),
             ],
             "test_services",
         ),
@@ -131,7 +140,7 @@ def _filesystem_rows(scratch: Path) -> dict[str, Row]:
             [
                 Failure(wire.MkdirRequest(path=here), _EXISTS, errno.EEXIST, here),
                 Failure(wire.MkdirRequest(path=f"{missing}/a"), _MISSING, errno.ENOENT, f"{missing}/a"),
-                Failure(wire.MkdirRequest(path="relative", all=True), _INVALID, 0, "relative"),
+                Failure(wire.MkdirRequest(path="relative", all=True), _INVALID, errno.EINVAL, "relative"),
             ],
             "test_services",
         ),
@@ -148,8 +157,8 @@ def _filesystem_rows(scratch: Path) -> dict[str, Row]:
                     wire.MountRequest(type="bind", source=missing, destination=f"{here}/n"),
                     _MISSING, errno.ENOENT, f"{here}/n",
                 ),
-                Failure(wire.MountRequest(type="tmpfs", destination="relative"), _INVALID, 0, "relative"),
-                Failure(wire.MountRequest(type="tmpfs", destination="/proc"), _INVALID, 0, "/proc"),
+                Failure(wire.MountRequest(type="tmpfs", destination="relative"), _INVALID, errno.EINVAL, "relative"),
+                Failure(wire.MountRequest(type="tmpfs", destination="/proc"), _INVALID, errno.EBUSY, "/proc"),
             ],
             "test_services",
         ),
@@ -159,8 +168,8 @@ def _filesystem_rows(scratch: Path) -> dict[str, Row]:
             [
                 Failure(wire.RemovePathRequest(path=missing), _MISSING, errno.ENOENT, missing),
                 Failure(wire.RemovePathRequest(path=f"{here}/full"), _INTERNAL, errno.ENOTEMPTY, f"{here}/full"),
-                Failure(wire.RemovePathRequest(path="/", recursive=True), _INVALID, 0, "/"),
-                Failure(wire.RemovePathRequest(path="relative"), _INVALID, 0, "relative"),
+                Failure(wire.RemovePathRequest(path="/", recursive=True), _INVALID, errno.EBUSY, "/"),
+                Failure(wire.RemovePathRequest(path="relative"), _INVALID, errno.EINVAL, "relative"),
             ],
             "test_services",
         ),
@@ -180,7 +189,7 @@ def _filesystem_rows(scratch: Path) -> dict[str, Row]:
             [
                 Failure(wire.UmountRequest(path=here), _INVALID, errno.EINVAL, here),
                 Failure(wire.UmountRequest(path=missing), _MISSING, errno.ENOENT, missing),
-                Failure(wire.UmountRequest(path="/proc"), _INVALID, 0, "/proc"),
+                Failure(wire.UmountRequest(path="/proc"), _INVALID, errno.EBUSY, "/proc"),
             ],
             "test_services",
         ),
@@ -190,7 +199,7 @@ def _filesystem_rows(scratch: Path) -> dict[str, Row]:
             [
                 Failure(wire.WriteFileRequest(path=missing, data=b"x"), _MISSING, errno.ENOENT, missing),
                 Failure(wire.WriteFileRequest(path=here, flags=create), _INTERNAL, errno.EISDIR, here),
-                Failure(wire.WriteFileRequest(path="relative", flags=create), _INVALID, 0, "relative"),
+                Failure(wire.WriteFileRequest(path="relative", flags=create), _INVALID, errno.EINVAL, "relative"),
             ],
             "test_services",
         ),
@@ -208,9 +217,13 @@ def _process_rows(rootfs: Path) -> dict[str, Row]:
                 Failure(wire.CreateProcessRequest(id="a", configuration=b"{}"), _INVALID),
                 Failure(wire.CreateProcessRequest(id="a", containerID="a", configuration=b"{"), _INVALID),
                 Failure(
-                    wire.CreateProcessRequest(id=CONTAINER, containerID=CONTAINER, configuration=_spec(rootfs)), _EXISTS
+                    wire.CreateProcessRequest(id=CONTAINER, containerID=CONTAINER, configuration=_spec(rootfs)),
+                    _EXISTS, errno.EEXIST,
                 ),
-                Failure(wire.CreateProcessRequest(id="x", containerID="none", configuration=_spec(rootfs)), _MISSING),
+                Failure(
+                    wire.CreateProcessRequest(id="x", containerID="none", configuration=_spec(rootfs)),
+                    _MISSING, errno.ENOENT,
+                ),
                 Failure(wire.CreateProcessRequest(id="..", containerID="..", configuration=_spec(rootfs)), _INVALID),
                 Failure(
                     wire.CreateProcessRequest(id="a", containerID="a", configuration=_spec(rootfs), stdout=7),
@@ -223,9 +236,9 @@ def _process_rows(rootfs: Path) -> dict[str, Row]:
             [],
             False,
             [
-                Failure(wire.StartProcessRequest(**unknown), _MISSING),
+                Failure(wire.StartProcessRequest(**unknown), _MISSING, errno.ENOENT),
                 Failure(wire.StartProcessRequest(id="a"), _INVALID),
-                Failure(wire.StartProcessRequest(**them), StatusCode.FAILED_PRECONDITION),
+                Failure(wire.StartProcessRequest(**them), StatusCode.FAILED_PRECONDITION, errno.EBUSY),
             ],
             "test_streams",
         ),
@@ -233,7 +246,7 @@ def _process_rows(rootfs: Path) -> dict[str, Row]:
             [],
             True,
             [
-                Failure(wire.WaitProcessRequest(**unknown), _MISSING),
+                Failure(wire.WaitProcessRequest(**unknown), _MISSING, errno.ENOENT),
                 Failure(wire.WaitProcessRequest(id="none", containerID=CONTAINER), _MISSING, errno.ESRCH),
             ],
             "test_containers",
@@ -242,7 +255,7 @@ def _process_rows(rootfs: Path) -> dict[str, Row]:
             [wire.KillProcessRequest(**them, signal=0)],
             True,
             [
-                Failure(wire.KillProcessRequest(**unknown, signal=9), _MISSING),
+                Failure(wire.KillProcessRequest(**unknown, signal=9), _MISSING, errno.ENOENT),
                 Failure(wire.KillProcessRequest(**them, signal=99), _INVALID, errno.EINVAL),
                 Failure(wire.KillProcessRequest(**them, signal=-1), _INVALID, errno.EINVAL),
             ],
@@ -252,16 +265,18 @@ def _process_rows(rootfs: Path) -> dict[str, Row]:
             [],
             True,
             [
-                Failure(wire.ResizeProcessRequest(**unknown, rows=1, columns=1), _MISSING),
+                Failure(wire.ResizeProcessRequest(**unknown, rows=1, columns=1), _MISSING, errno.ENOENT),
                 Failure(wire.ResizeProcessRequest(**them, rows=2**16, columns=1), _INVALID),
-                Failure(wire.ResizeProcessRequest(**them, rows=1, columns=1), StatusCode.FAILED_PRECONDITION),
+                Failure(
+                    wire.ResizeProcessRequest(**them, rows=1, columns=1), StatusCode.FAILED_PRECONDITION, errno.ENOTTY
+                ),
             ],
             "test_terminal_calls",
         ),
         "CloseProcessStdin": Row(
             [wire.CloseProcessStdinRequest(**them)],
             True,
-            [Failure(wire.CloseProcessStdinRequest(**unknown), _MISSING)],
+            [Failure(wire.CloseProcessStdinRequest(**unknown), _MISSING, errno.ENOENT)],
             "test_streams",
         ),
         "DeleteProcess": Row(
@@ -328,7 +343,7 @@ def _sandbox_rows(scratch: Path) -> dict[str, Row]:
             [],
             True,
             [
-                Failure(wire.SetupEmulatorRequest(**emulator), _UNIMPLEMENTED),
+                Failure(wire.SetupEmulatorRequest(**emulator), _UNIMPLEMENTED, errno.EOPNOTSUPP),
                 Failure(wire.SetupEmulatorRequest(**emulator | {"name": "a/b"}), _INVALID),
             ],
             "test_sandbox_calls",
@@ -353,7 +368,10 @@ def _sandbox_rows(scratch: Path) -> dict[str, Row]:
                     _EXISTS, errno.EEXIST, socket,
                 ),
                 Failure(wire.ProxyVsockRequest(id="", vsock_port=9, guestPath=socket, action=into), _INVALID),
-                Failure(wire.ProxyVsockRequest(id="q", vsock_port=9, guestPath="x", action=into), _INVALID, 0, "x"),
+                Failure(
+                    wire.ProxyVsockRequest(id="q", vsock_port=9, guestPath="x", action=into),
+                    _INVALID, errno.EINVAL, "x",
+                ),
             ],
             "test_proxies",
         ),
@@ -411,7 +429,7 @@ def _network_rows(scratch: Path) -> dict[str, Row]:
             True,
             [
                 Failure(wire.ConfigureDnsRequest(location=here, nameservers=["nonsense"]), _INVALID),
-                Failure(wire.ConfigureDnsRequest(location="relative"), _INVALID, 0, "relative"),
+                Failure(wire.ConfigureDnsRequest(location="relative"), _INVALID, errno.EINVAL, "relative"),
             ],
             "test_network_calls",
         ),
@@ -425,7 +443,7 @@ def _network_rows(scratch: Path) -> dict[str, Row]:
                     ),
                     _INVALID,
                 ),
-                Failure(wire.ConfigureHostsRequest(location="relative"), _INVALID, 0, "relative"),
+                Failure(wire.ConfigureHostsRequest(location="relative"), _INVALID, errno.EINVAL, "relative"),
             ],
             "test_network_calls",
         ),

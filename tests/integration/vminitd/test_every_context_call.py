@@ -14,6 +14,7 @@ from firkin.wire import sandbox_context_pb2 as wire
 
 from .agent_process import CALL_SECONDS, RunningAgent, detail_of, make_rootfs, running_agent, runtime_spec
 from .context_calls import CONTAINER, Failure, Row, rows
+from .error_subjects import unmentioned
 
 pytestmark = pytest.mark.real_time
 
@@ -79,5 +80,6 @@ async def _fails(agent: RunningAgent, name: str, failure: Failure) -> None:
     assert (raised.value.code(), detail.errno) == (failure.status, failure.errno), told
     assert detail.path.endswith(failure.path), told
     assert detail.code, told
-    assert detail.operation or not failure.errno, told
+    assert detail.operation, told
+    assert unmentioned(failure.request, detail) == "", told
     assert raised.value.details(), told

@@ -85,7 +85,8 @@ async def test_what_cannot_be_resized_is_told_with_its_reason(rootfs: Path) -> N
         with pytest.raises(grpc.aio.AioRpcError) as large:
             await resized(agent, "c", 65536, 24)
         assert large.value.code() is StatusCode.INVALID_ARGUMENT
-        assert dict(detail_of(large.value).values) == {"columns": "65536", "rows": "24"}
+        told = dict(detail_of(large.value).values)
+        assert told == {"columns": "65536", "rows": "24", "container_id": "c", "process_id": "c"}
         request = wire.ResizeProcessRequest(container_id="c", process_id="nobody", columns=80, rows=24)
         with pytest.raises(grpc.aio.AioRpcError) as unknown:
             await agent.v1.ResizeProcess(request, timeout=CALL_SECONDS)
