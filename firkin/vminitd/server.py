@@ -22,6 +22,7 @@ from .agent import GuestAgent, remove_control_groups
 from .host_streams import HostStreams
 from .options import AgentOptions
 from .services.agent_service import AgentService
+from .services.decoding import DecodingInterceptor
 from .services.sandbox_context_service import SandboxContextService
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -111,7 +112,7 @@ async def listening_agent(options: AgentOptions, host: HostStreams) -> AsyncIter
         _watch_lifeline(loop, options.lifeline, ended)
     agent.reaper.install()
     os.makedirs(state, mode=0o700, exist_ok=True)
-    server = grpc.aio.server(options=_SERVER_OPTIONS)
+    server = grpc.aio.server(options=_SERVER_OPTIONS, interceptors=[DecodingInterceptor()])
     add_AgentServicer_to_server(AgentService(agent), server)
     add_SandboxContextServicer_to_server(SandboxContextService(agent), server)
     _listen(server, options.socket_path)

@@ -111,6 +111,7 @@ class RunningAgent:
         self.process = process
         self.sockets = sockets
         self.lifeline = lifeline
+        self.channel = channel
         self.v1: AgentAsyncStub = AgentStub(channel)
         self.context: SandboxContextAsyncStub = SandboxContextStub(channel)
         self._port = 0x10000000

@@ -14,6 +14,7 @@ import grpc
 import grpc.aio
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import Message
 
 from firkin.domain.context_additions import EMPTY_DIR, PROCESS_NAMESPACE, VOLUME_PART
 from firkin.wire import agent_pb2 as wire
@@ -21,6 +22,7 @@ from firkin.wire import sandbox_context_pb2 as context
 from tests.machine_state import MachineState
 
 from .agent_process import CALL_SECONDS, RunningAgent, detail_of, make_rootfs, running_agent, runtime_spec
+from .error_subjects import unmentioned
 from .random_messages import RandomMessages
 
 Note = Callable[[str, object], None]
@@ -35,6 +37,8 @@ _CALLERS = 6
 _REPOSITORY = Path(__file__).parents[3]
 _GARBAGE_SHARE = 0.15
 _NEVER = (grpc.StatusCode.UNKNOWN, grpc.StatusCode.UNAVAILABLE)
+_LATE = (grpc.StatusCode.DEADLINE_EXCEEDED,)
+"""What a client makes of a call that takes longer than it wants to wait: some wait for good."""
 
 _METHODS: tuple[MethodDescriptor, ...] = (
     *wire.DESCRIPTOR.services_by_name["Agent"].methods,
@@ -97,20 +101,20 @@ class _Caller:
                     await self._call(method)
 
     async def _call(self, method: MethodDescriptor) -> None:
-        data = self._messages.message(method.input_type).SerializeToString()
-        is_garbage = self._messages.random.random() < _GARBAGE_SHARE
-        if is_garbage:
-            data = self._messages.damaged(data)
+        message = self._messages.message(method.input_type)
+        data = message.SerializeToString()
+        if self._messages.random.random() < _GARBAGE_SHARE:
+            message, data = type(message)(), self._messages.damaged(data)
         name = f"/{method.containing_service.full_name}/{method.name}"
         self.calls[method.name] += 1
         try:
             await self._answer(method, name, data)
         except grpc.aio.AioRpcError as error:
-            told = error.details() or ""
-            # gRPC answers itself, as UNKNOWN, to bytes that are no message.
-            is_ours = not (is_garbage and "DecodeError" in told)
-            if is_ours and (error.code() in _NEVER or _tells_of_a_defect(error)):
-                self.defects.append(f"{name}: {error.code().name} {told[:300]} for {data[:200]!r}")
+            wrong = _what_is_wrong(error, message)
+            if wrong:
+                self.defects.append(
+                    f"{name}: {wrong}: {error.code().name} {(error.details() or '')[:300]} for {data[:200]!r}"
+                )
 
     async def _answer(self, method: MethodDescriptor, name: str, data: bytes) -> None:
         async def requests() -> AsyncIterator[bytes]:
@@ -142,7 +146,7 @@ async def test_no_message_stops_the_agent_or_leaves_its_sandbox(tmp_path: Path, 
             await asyncio.gather(*(caller.run(deadline) for _ in range(_CALLERS)))
         told = f"at least {min(caller.calls.values())} to each of {len(_METHODS)} calls, seed {_SEED}"
         record_property("firkin cases", ["random messages to the agent", caller.calls.total(), told])
-        assert caller.defects == []
+        assert caller.defects == [], "\n".join(caller.defects)
         assert agent.process.poll() is None
         assert set(caller.calls) == {method.name for method in _METHODS}
         await agent.v1.GetInfo(wire.GetInfoRequest(), timeout=CALL_SECONDS)
@@ -153,8 +157,19 @@ async def test_no_message_stops_the_agent_or_leaves_its_sandbox(tmp_path: Path, 
     assert left == []
 
 
-def _tells_of_a_defect(error: grpc.aio.AioRpcError) -> bool:
-    return error.code() is grpc.StatusCode.INTERNAL and "has a defect" in detail_of(error).reason
+def _what_is_wrong(error: grpc.aio.AioRpcError, request: Message) -> str:
+    """What is wrong with an error that answers a request; "" for a proper one. Of garbage the request is empty."""
+    if error.code() in _LATE:
+        return ""
+    if error.code() in _NEVER:
+        return "no status of the agent"
+    detail = detail_of(error)
+    if error.code() is grpc.StatusCode.INTERNAL and "has a defect" in detail.reason:
+        return "a defect"
+    if detail.errno <= 0:
+        return f"errno {detail.errno}"
+    subject = unmentioned(request, detail)
+    return f"no {subject}" if subject else ""
 
 
 def _same(data: bytes) -> bytes:

@@ -36,6 +36,37 @@ async def test_the_agent_says_who_it_is() -> None:
     assert 0 < info.boot_usec < 20_000_000
 
 
+async def test_bytes_that_are_no_message_are_an_invalid_argument_of_every_call() -> None:
+    services = (wire.DESCRIPTOR.services_by_name["Agent"], context.DESCRIPTOR.services_by_name["SandboxContext"])
+    async with running_agent() as agent:
+        for method in (method for service in services for method in service.methods):
+            name = f"/{method.containing_service.full_name}/{method.name}"
+            call = agent.channel.stream_stream(name, _same, _same)(iter([b"\xff\xff\xff"]), timeout=CALL_SECONDS)
+            with pytest.raises(AioRpcError) as refused:
+                async for _ in call:
+                    pass
+            detail = detail_of(refused.value)
+            told = (refused.value.code(), detail.code, detail.errno)
+            assert told == (grpc.StatusCode.INVALID_ARGUMENT, "invalid-argument", errno.EINVAL), name
+            assert "not a message" in detail.reason
+        await agent.v1.GetInfo(wire.GetInfoRequest(), timeout=CALL_SECONDS)
+
+
+def _same(data: bytes) -> bytes:
+    return data
+
+
+@pytest.mark.parametrize("character", ["a", "ä", "€", "%"])
+async def test_an_error_about_the_longest_path_arrives_however_it_is_written(character: str) -> None:
+    path = "/" + character * 4000
+    async with running_agent() as agent:
+        for _ in range(20):
+            with pytest.raises(AioRpcError) as refused:
+                await agent.context.Umount(context.UmountRequest(path=path), timeout=CALL_SECONDS)
+            detail = detail_of(refused.value)
+            assert (detail.errno, detail.operation, detail.path[:100]) == (errno.ENAMETOOLONG, "unmount", path[:100])
+
+
 async def test_a_pod_is_prepared_used_and_torn_down(rootfs: Path, tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     async with running_agent("--store-directory", str(tmp_path / "store")) as agent:
