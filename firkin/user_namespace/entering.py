@@ -73,6 +73,7 @@ def run_inside(command: Sequence[str], id_map: IdMap, search_path: str) -> Ended
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 cwd="/",
+                start_new_session=True,  # Ctrl-C must not end what tidies up
             )
         try:
             released = release(process.pid, ours, id_map, search_path)
@@ -118,7 +119,7 @@ def _granting(program: str, pid: int, ranges: IdRanges, search_path: str) -> sub
     try:
         return subprocess.Popen(
             [path, str(pid), *numbers], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, env={"PATH": search_path, "LC_ALL": "C"},
+            text=True, env={"PATH": search_path, "LC_ALL": "C"}, start_new_session=True,
         )  # fmt: skip
     except OSError as error:
         raise MissingTool(program, "using subordinate ids", "uidmap") from error

@@ -51,6 +51,7 @@ async def _run(search_path: str, *command: str) -> tuple[int, str]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         env={"LANG": "C", "PATH": search_path, "DEBUGFS_PAGER": "cat"},
+        start_new_session=True,  # Ctrl-C must not end what tidies up
     )
     output, _ = await process.communicate()
     return await process.wait(), output.decode(errors="replace")

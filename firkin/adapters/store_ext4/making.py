@@ -86,6 +86,7 @@ async def _run(program: str, *arguments: str) -> None:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         env={"LANG": "C"},
+        start_new_session=True,  # Ctrl-C is this program's: it ends mke2fs itself
     )
     try:
         output, _ = await process.communicate()

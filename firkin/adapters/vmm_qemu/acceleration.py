@@ -125,6 +125,7 @@ async def boot_failure(qemu: str, image: GuestImage, accelerator: str, seconds: 
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,  # Ctrl-C would be remembered as a machine that does not run
     )
     try:
         async with asyncio.timeout(seconds):

@@ -29,6 +29,7 @@ async def without_project_quotas(request: SandboxRequest, search_path: str) -> S
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         env={"LANG": "C"},
+        start_new_session=True,  # Ctrl-C must not leave the filesystem half changed
     )
     output, _ = await process.communicate()
     if process.returncode:

@@ -50,6 +50,7 @@ async def _obstacle_of_qemu(qemu: str) -> str:
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         async with asyncio.timeout(_QEMU_SECONDS):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from firkin.adapters.store_ext4 import Ext4PodStore
 from firkin.adapters.store_ext4.kernel_quotas import kernel_keeps_project_quotas
+from firkin.config import ADMINISTRATION_PATH
 from firkin.domain.errors import (
     ConfigurationError,
     MissingTool,
@@ -119,7 +121,27 @@ async def test_what_pods_left_in_a_kept_store_is_removed_and_templates_stay(tmp_
     assert "pod-1" not in await _run("debugfs", "-R", "ls -p /pods", str(path))
     assert "/t/" in await _run("debugfs", "-R", "ls -p /templates", str(path))
     await _run("e2fsck", "-fn", str(path))
-    assert str(path) not in await _run("losetup", "--list", "--output", "BACK-FILE")
+    for _ in range(500):
+        if str(path) not in await _run("losetup", "--list", "--output", "BACK-FILE"):
+            return
+        await asyncio.sleep(0.02)  # the kernel gives a device back in its own time
+    raise AssertionError(f"{path} is still behind a loop device")
+
+
+async def test_keys_of_the_terminal_reach_no_program_that_makes_or_clears_a_store(tmp_path: Path) -> None:
+    tools, sessions = tmp_path / "tools", tmp_path / "sessions"
+    tools.mkdir()
+    for name in ("mke2fs", "debugfs", "unshare"):
+        real = shutil.which(name, path=f"{os.environ['PATH']}:{ADMINISTRATION_PATH}")
+        (tools / name).write_text(f"#!/bin/sh\ncut -d' ' -f6 /proc/$$/stat >> {sessions}\nexec {real} \"$@\"\n")
+        (tools / name).chmod(0o755)
+    store = Ext4PodStore(tmp_path, search_path=f"{tools}:{os.environ['PATH']}:{ADMINISTRATION_PATH}")
+    async with store.opened(_kept(tmp_path), _POD) as medium:
+        for directory in ("pods", "pods/pod-1"):
+            await _run("debugfs", "-w", "-R", f"mkdir {directory}", str(medium.path))
+    found = sessions.read_text().split()
+    assert len(found) >= 3
+    assert str(os.getsid(0)) not in found
 
 
 async def test_a_second_pod_is_refused_while_the_first_holds_it(tmp_path: Path) -> None:
