@@ -32,6 +32,7 @@ AGENT_NAMES = ("grpc", "memory")
 LOG_NAMES = ("memory",)
 
 SYSTEM_CONFIG_FILE = Path("/etc/firkin.toml")
+_MOST_SETTINGS_BYTES = Size.mib(1)
 
 ADMINISTRATION_PATH = "/usr/sbin:/sbin"
 
@@ -241,11 +242,17 @@ def _config_file(variables: Mapping[str, str]) -> Path | None:
 
 def _read_settings(path: Path) -> _FileSettings:
     try:
-        document = tomllib.loads(path.read_text("utf-8"))
+        with path.open("rb") as file:
+            data = file.read(_MOST_SETTINGS_BYTES + 1)
+        if len(data) > _MOST_SETTINGS_BYTES:
+            raise ConfigurationError(f"configuration file {path} is longer than {_MOST_SETTINGS_BYTES}")
+        document = tomllib.loads(data.decode("utf-8"))
     except OSError as error:
         raise ConfigurationError(f"configuration file {path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"configuration file {path} is not TOML: {error}") from error
+    except RecursionError:
+        raise ConfigurationError(f"configuration file {path} is nested too deep") from None
     unknown = sorted(document.keys() - set(_FileSettings.__struct_fields__))
     if unknown:
         known = ", ".join(_FileSettings.__struct_fields__)

@@ -30,7 +30,9 @@ class Images:
         """
         scheme, colon, rest = reference.partition(":")
         source = self._sources.get(scheme)
-        if not colon or not rest or source is None:
+        if not colon or source is None:
             known = ", ".join(f"{name}:" for name in self._sources) or "none"
             raise InvalidReference(reference, f"it must begin with the scheme of an image source; there are: {known}")
+        if not rest:
+            raise InvalidReference(reference, "it names nothing behind its scheme")
         return await source.resolve(reference, platform or self._platform)

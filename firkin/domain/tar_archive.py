@@ -112,7 +112,7 @@ class TarReader:
             self._piece = memoryview(self._next_piece())
             self._total += len(self._piece)
             if self._total > self._limits.tar_bytes:
-                raise TarError(f"the layer is larger than {self._limits.tar_bytes} bytes")
+                raise TarError(f"the layer is larger than {self._limits.tar_bytes:d} bytes")
         taken = self._piece[:limit]
         self._piece = self._piece[limit:]
         return taken
@@ -193,7 +193,7 @@ class TarReader:
 
     def _small_data(self, header: Header) -> bytes:
         if header.size > self._limits.header_bytes:
-            raise TarError(f"its extended header is larger than {self._limits.header_bytes} bytes")
+            raise TarError(f"its extended header is larger than {self._limits.header_bytes:d} bytes")
         data = b"".join(self.data())
         self._skip_data()
         return data

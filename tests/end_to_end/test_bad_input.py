@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from .command import Command
+from .command import Command, finished
 
 OWN_FAILURE = 125
 AS_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
@@ -44,6 +44,8 @@ def test_a_reference_without_scheme_is_told_the_schemes(firkin: Command) -> None
     done = firkin.run("run", "busybox", "true")
     assert done.code == OWN_FAILURE
     assert "there are: oci:" in done.error()
+    nothing = firkin.run("run", "oci:", "true")
+    assert (nothing.code, "it names nothing behind its scheme" in nothing.error()) == (OWN_FAILURE, True)
 
 
 def test_an_image_for_another_platform_is_refused(firkin: Command, foreign_image: str) -> None:
@@ -180,6 +182,14 @@ def test_a_manifest_that_is_missing_or_no_text_is_told(firkin: Command, tmp_path
     binary = tmp_path / "binary.yaml"
     binary.write_bytes(b"\xff\xfe\x00")
     assert "not text in UTF-8" in firkin.run("pod", "run", str(binary)).error()
+
+
+def test_a_manifest_that_never_ends_is_not_read_for_ever(firkin: Command) -> None:
+    for command in ("run", "check"):
+        endless = firkin.run("pod", command, "/dev/zero")
+        assert (endless.code, "it is longer than 8 MiB" in endless.error()) == (OWN_FAILURE, True)
+    with Path("/dev/zero").open("rb") as zeros, firkin.started("pod", "run", "-", stdin=zeros.fileno()) as process:
+        assert "it is longer than 8 MiB" in finished(process).error()
 
 
 def test_a_store_that_is_full_is_told(firkin: Command, debian_image: str) -> None:

@@ -128,6 +128,17 @@ def test_closed_standard_streams_do_no_harm(firkin: Command, busybox_image: str)
     assert done.returncode == 5
 
 
+@pytest.mark.parametrize(("script", "code"), [("echo out", 125), ("echo out; exit 3", 3)])
+def test_output_that_a_full_disk_does_not_take_is_an_error_unless_the_command_failed_itself(
+    firkin: Command, busybox_image: str, script: str, code: int
+) -> None:
+    command = [sys.executable, "-m", "firkin", "run", busybox_image, "--", "sh", "-c", script]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(command, env=firkin.environment(), stdout=full, stderr=subprocess.PIPE, text=True)
+    told = "firkin: error: output is lost: descriptor 1 cannot be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (code, told)
+
+
 def test_a_reader_that_goes_away_ends_the_command_quietly(firkin: Command, busybox_image: str) -> None:
     with firkin.started("run", busybox_image, "--", "sh", "-c", "while echo line; do :; done") as process:
         assert process.stdout is not None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,6 +13,7 @@ import click
 from .detached_start import detach_options, logged, started_and_named
 from .interruption import Interrupted, Interruptions
 from .machine_options import MachineOptions, chosen_machine, machine_options, tell_build
+from .manifest_file import manifest_text
 from .pod_end import tell, tell_end
 from .port_option import network_option, port_option, tell_ports
 from .services import CliServices, SupervisedStart
@@ -111,7 +111,7 @@ def run(
     manifest: str,
 ) -> int:
     source = "<stdin>" if manifest == "-" else manifest
-    text = _decoded(sys.stdin.buffer.read() if manifest == "-" else Path(manifest).read_bytes(), source)
+    text = manifest_text(manifest, source)
     if timings and detach:
         raise click.UsageError("--timings is for pods that this command waits for: leave -d away.")
     if detach:
@@ -135,16 +135,6 @@ def run(
         return interrupted.exit_code
 
 
-def _decoded(data: bytes, source: str) -> str:
-    from firkin.domain.errors import ManifestError, SpecProblem
-
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        problem = SpecProblem(f"byte {error.start}", "not-utf-8", "the file is not text in UTF-8")
-        raise ManifestError(source, (problem,)) from error
-
-
 _CHECK_HELP = """Say, field by field, what becomes of a Kubernetes Pod manifest; `-` reads it from standard input.
 
 \b
@@ -163,7 +153,7 @@ Exit codes: 0; 1 when a field is refused; 125 when the file cannot be read. Imag
 @click.pass_obj
 def check(services: CliServices, allow_host_paths: tuple[Path, ...], as_json: bool, manifest: str) -> int:
     source = "<stdin>" if manifest == "-" else manifest
-    text = _decoded(sys.stdin.buffer.read() if manifest == "-" else Path(manifest).read_bytes(), source)
+    text = manifest_text(manifest, source)
     verdicts = services.check_pod(text, source, allow_host_paths)
     if as_json:
         import json

@@ -11,6 +11,7 @@ from rich.console import Console
 
 LONGEST_LINE_BYTES = 65536
 _QUEUED_PIECES = 16
+_NAMES = {1: "standard output", 2: "standard error"}
 _COLOURS = ("36", "33", "32", "35", "34", "31", "96", "93", "92", "95", "94", "91")
 
 
@@ -95,5 +96,8 @@ class LineWriter:
 
 def _write_whole(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
+    try:
+        while view:
+            view = view[os.write(descriptor, view) :]
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, _NAMES.get(descriptor, f"descriptor {descriptor}")) from error

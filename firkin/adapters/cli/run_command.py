@@ -14,6 +14,7 @@ from .detach_keys import DEFAULT_DETACH_KEYS, DetachKeys, DetachKeysType
 from .detached_start import detach_options, started_and_named
 from .interruption import Interrupted, Interruptions
 from .local_terminal import NoLocalTerminal
+from .lost_output import LostOutput
 from .machine_options import chosen_machine, machine_options, tell_build
 from .pod_end import tell, tell_end
 from .port_option import network_option, port_option, tell_ports
@@ -67,7 +68,8 @@ second one kills it at once. SIGTERM, SIGHUP and SIGQUIT do the same, with -t to
 
 \b
 Exit codes: those of the command; 128+N when signal N ended it;
-  125  firkin itself failed        126  CMD cannot be executed        127  CMD was not found"""
+  125  firkin itself failed, or output of a command that succeeded was lost, as on a full disk
+  126  CMD cannot be executed        127  CMD was not found"""
 
 
 class _RunCommand(click.Command):
@@ -211,7 +213,8 @@ def command(
         return _start_detached(options, services)
     interruptions = Interruptions()
     try:
-        return asyncio.run(interruptions.run(_run(options, services, interruptions)))
+        with LostOutput() as lost:
+            return lost.exit_code(asyncio.run(interruptions.run(_run(options, services, interruptions))))
     except Interrupted as interrupted:
         return interrupted.exit_code
 

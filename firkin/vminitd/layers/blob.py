@@ -116,7 +116,7 @@ class LayerBlob:
     def _check_size(self) -> None:
         limits = self._limits
         if self.tar_bytes > limits.tar_bytes:
-            raise LayerTooLarge(f"the layer is larger than {limits.tar_bytes} bytes")
+            raise LayerTooLarge(f"the layer is larger than {limits.tar_bytes:d} bytes")
         if self.tar_bytes > max(limits.expansion_free_bytes, limits.expansion * self.blob_bytes):
             raise LayerTooLarge(f"the layer expands to more than {limits.expansion} times its blob")
 

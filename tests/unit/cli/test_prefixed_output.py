@@ -77,3 +77,14 @@ async def test_a_reader_that_went_away_ends_the_writing() -> None:
             await writer.copy(_chunks(*[b"line\n"] * 1000), b"")
     os.close(descriptor)
     assert caught.group_contains(BrokenPipeError)
+
+
+@pytest.mark.real_time
+async def test_what_takes_no_more_is_told_by_its_name() -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    writer = LineWriter(full)
+    with pytest.raises(BaseExceptionGroup) as caught:
+        async with writer.writing():
+            await writer.write(b"line\n")
+    os.close(full)
+    assert caught.group_contains(OSError, match=f"No space left on device: 'descriptor {full}'")

@@ -94,6 +94,8 @@ def test_the_personal_file_is_found(tmp_path: Path) -> None:
         ("start_concurrency = 0", "at least 1"),
         ('start_concurrency = "many"', "start_concurrency"),
         ("store = ", "is not TOML"),
+        ("store = " + "[" * 100_000, "nested too deep"),
+        ("#" * 2**21, "is longer than 1 MiB"),
     ],
 )
 def test_a_bad_file_is_one_clear_error(tmp_path: Path, text: str, told: str) -> None:
