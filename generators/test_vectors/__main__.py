@@ -6,7 +6,7 @@ import asyncio
 import base64
 import inspect
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -23,7 +23,8 @@ from firkin.domain.lifecycle import (
     PodEvent,
     PodPhase,
 )
-from tests.integration.layers.golden.case import Refused
+from tests.integration.layers.golden.case import Golden, Refused
+from tests.integration.layers.golden.global_headers import GLOBAL
 from tests.integration.layers.golden.trees import ANY_TIME, Node
 from tests.integration.layers.golden.whiteouts import WHITEOUTS
 from tests.vectors.formats import (
@@ -43,6 +44,7 @@ from tests.vectors.subjects import manifest_pod, runtime_spec
 from .inputs import MANIFESTS, RUNTIME_SPECS
 
 _BLOCK_BYTES = 512
+_LONG_BYTES = 40_000
 
 
 def _layout() -> Iterable[LayoutCase]:
@@ -77,13 +79,19 @@ def _errors() -> Iterable[ErrorCase]:
             yield ErrorCase(name, kind.code, base, kind.retryable, kind.exit_code, kind.errno)
 
 
-def _whiteouts() -> Iterable[WhiteoutCase]:
-    for name, golden in WHITEOUTS.items():
+def _trees(table: Mapping[str, Golden]) -> Iterable[WhiteoutCase]:
+    for name, golden in table.items():
         tree = None
         if not isinstance(golden.outcome, Refused):
             tree = {path.decode(): _node(node) for path, node in sorted(golden.outcome.items()) if path != b"."}
         layers = tuple(base64.b64encode(_without_padding(layer)).decode() for layer in golden.layers)
         yield WhiteoutCase(name, layers, tree)
+
+
+def _is_told_whole(golden: Golden) -> bool:
+    """Whether the form of the vectors has room for it: for no limits, no attributes and no long archives."""
+    has_attributes = not isinstance(golden.outcome, Refused) and any(node.xattrs for node in golden.outcome.values())
+    return golden.limits is None and not has_attributes and max(map(len, golden.layers)) < _LONG_BYTES
 
 
 def _without_padding(tar: bytes) -> bytes:
@@ -130,7 +138,11 @@ def main(directory: Path) -> None:
         "layout.json": ("Where things lie in a sandbox.", _layout()),
         "lifecycle.json": ("Every phase with every event.", _lifecycle()),
         "errors.json": ("Every error, with its stable code.", _errors()),
-        "whiteouts.json": ("What layers with whiteouts become; OCI image-spec, layer.md.", _whiteouts()),
+        "whiteouts.json": ("What layers with whiteouts become; OCI image-spec, layer.md.", _trees(WHITEOUTS)),
+        "global_headers.json": (
+            "What layers with pax global headers become; docs/rules.md.",
+            _trees({name: golden for name, golden in GLOBAL.items() if _is_told_whole(golden)}),
+        ),
         "runtime_specs.json": ("From an image's config and a user's wishes to an OCI runtime spec.", _runtime_specs()),
         "manifests.json": ("From a Kubernetes Pod manifest to a pod.", asyncio.run(_manifests())),
     }

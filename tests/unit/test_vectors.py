@@ -157,7 +157,9 @@ async def test_manifests_become_this_pod(case: ManifestCase) -> None:
         assert await manifest_pod(case.manifest) == case.pod
 
 
-@pytest.mark.parametrize("case", read("whiteouts.json").cases, ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case", [*read("whiteouts.json").cases, *read("global_headers.json").cases], ids=lambda case: case.name
+)
 def test_layers_become_this_tree(case: WhiteoutCase, tmp_path: Path) -> None:
     from firkin.vminitd.layers.applier import apply_layer
 

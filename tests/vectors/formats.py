@@ -259,6 +259,7 @@ FILES: dict[str, Any] = {
     "digests.json": DigestsFile,
     "runtime_specs.json": Vectors[RuntimeSpecCase],
     "whiteouts.json": Vectors[WhiteoutCase],
+    "global_headers.json": Vectors[WhiteoutCase],
     "lifecycle.json": Vectors[TransitionCase],
     "errors.json": Vectors[ErrorCase],
     "manifests.json": Vectors[ManifestCase],
