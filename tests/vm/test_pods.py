@@ -102,11 +102,11 @@ from .shared_machine import SharedMachine
 
 # What is not here looks at the sandbox from the host (its processes, control groups whose values the agent does not
 # tell, or the files of a directory store), shows the host's files to containers, or boots a dozen times; the rest of
-# tests/vm has its like. An agent that is killed takes its machine along, with every volume (test_agents_death.py).
+# tests/vm has its like. An agent that is killed takes its machine along: test_volume_limits.py has one for it.
 # A store is one machine's: two of its pods at once, or of one id, cannot be there (test_store.py has who tries).
 # No tool that the host lacks keeps a limit from being enforced: the guest image has them all, or is not made
-# (test_guest_image.py). How many blocks `dd` leaves in a full store, in which a small container then starts, depends
-# on the kernel: a machine's leaves none.
+# (test_guest_image.py), or its kernel does not boot (test_volume_limits.py). How many blocks `dd` leaves in a full
+# store, in which a small container then starts, depends on the kernel: a machine's leaves none.
 __all__ = [
     "test_a_command_that_a_volume_brings_runs_below_an_init",
     "test_a_command_that_cannot_run_is_told_apart_and_its_id_stays_usable",

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import shutil
-import signal
 from pathlib import Path
 
 import pytest
@@ -15,7 +12,7 @@ import firkin
 from firkin.errors import SandboxDied, StoreFull, VolumeFull
 from tests.machine_state import MachineState, settled_state
 
-from .pods import dialler, real_runtime, shell
+from .pods import dialler, kill_agent, real_runtime, shell
 
 pytestmark = pytest.mark.real_time
 
@@ -96,29 +93,28 @@ async def test_when_the_agent_dies_its_volumes_go_with_it(tmp_path: Path, busybo
     async with real_runtime(tmp_path, store) as runtime:
         bundle = await runtime.images.resolve(busybox_image)
         main = shell("main", bundle, "echo x > /limited/x; sync; echo ready; sleep 1000")
-        spec = firkin.PodBuilder("pod-1").empty_dir(volume("disk"))
+        spec = builder().empty_dir(volume("disk"))
         pod = await runtime.spawn(spec.container(main.empty_dir_mount("limited", "/limited")).build())
         stdout = pod.container("main").stdout
         assert stdout is not None
         assert await stdout.read_line() == b"ready\n"
-        (agent,) = _agents(pod.vm.socket_directory)
-        os.kill(agent, signal.SIGKILL)
+        await kill_its_agent(pod, bundle)
         with pytest.raises(SandboxDied):
             await pod.container("main").wait()
         await pod.stop()
     assert MachineState.now().beyond(before) == {}
     assert not list((tmp_path / "state").glob("**/pods/pod-1"))
+    assert not list((tmp_path / "state").glob("pod-stores/*"))
 
 
-def _agents(socket_directory: Path) -> list[int]:
-    """The agents that serve a sandbox: its PID 1, as the host numbers it."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            command = path.read_bytes()
-            if b"firkin.vminitd" in command and bytes(socket_directory) in command and b"--kill-child" not in command:
-                found.append(int(path.parent.name))
-    return found
+def builder() -> firkin.PodBuilder:
+    """A pod of the sandbox under test."""
+    return firkin.PodBuilder("pod-1")
+
+
+async def kill_its_agent(pod: firkin.Pod, bundle: firkin.ImageBundle) -> None:
+    """Let the agent of a pod with the volume `limited` end at once, and not in order."""
+    kill_agent(pod)
 
 
 @pytest.mark.needs_root
