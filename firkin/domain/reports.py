@@ -81,6 +81,15 @@ OOM_REPORTS = "OOM reports"
 STATISTICS = "statistics"
 """The promise to tell what all processes of a container use, and used."""
 
+IMAGE_USERS = "users of images"
+"""The promise that whoever an image names, as the user of a process or the owner of a file, has an id."""
+
+IMAGE_DEVICES = "devices of images"
+"""The promise that device files of an image are device files."""
+
+IMAGE_ATTRIBUTES = "attributes of images"
+"""The promise that the extended attributes of an image's files are kept."""
+
 
 class Capability(msgspec.Struct, frozen=True):
     """One promise: its name, how far it is kept, and why when not in full."""

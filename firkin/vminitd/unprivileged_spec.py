@@ -6,7 +6,10 @@ from collections.abc import Container, Iterable, Sequence
 
 import msgspec
 
+from firkin.domain.control_groups import missing_controller
 from firkin.domain.errors import UnsupportedFeature, UserNotMapped
+
+from .user_namespace import in_user_namespace
 
 _LIMITS = (("memory", "limit"), ("cpu", "quota"), ("pids", "limit"))
 _UNLIMITED = (None, 0, -1)
@@ -46,5 +49,5 @@ def refuse_limits(resources: dict[str, msgspec.Raw], controllers: Container[str]
     for controller, setting in _LIMITS:
         wanted = msgspec.json.decode(resources.get(controller, msgspec.Raw(b"{}")))
         if isinstance(wanted, dict) and wanted.get(setting) not in _UNLIMITED and controller not in controllers:
-            reason = f"the sandbox has no {controller} control group (`firkin doctor` says why, and what mends it)"
+            reason = missing_controller(controller, is_root=not in_user_namespace())
             raise UnsupportedFeature(f"a container's {controller} limit", reason)

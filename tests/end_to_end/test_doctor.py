@@ -9,8 +9,8 @@ from .command import Command
 
 EXPECTED = {
     "python", "kernel", "compiled kernels", "user", "namespaces", "overlayfs", "loop devices", "control groups",
-    "crun", "unshare", "mke2fs", "catatonit", "slirp4netns", "state directory", "runtime directory", "virtual machines",
-    "kvm", "vsock",
+    "crun", "unshare", "mke2fs", "catatonit", "slirp4netns", "tun device", "state directory", "runtime directory",
+    "virtual machines", "kvm", "vsock",
 }  # fmt: skip
 
 
@@ -31,6 +31,8 @@ def test_doctor_speaks_json(firkin: Command) -> None:
     assert promises["disk emptyDir size limit"] == ("enforced", "by a filesystem image of its own")
     assert promises["kernel isolation"][0] == "not here"
     assert promises["host paths"][0] == "enforced"
+    for name in ("users of images", "devices of images", "attributes of images"):
+        assert promises[name][0] == "enforced"
 
 
 def test_doctor_names_the_command_that_mends_what_is_missing(firkin: Command, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 
 from firkin.domain.size import Size
+from firkin.host_side.tun_device import TUN_DEVICE, tun_obstacle
 
 from .check import Check, Verdict
 from .services import Places
@@ -48,6 +49,7 @@ def machine_checks(places: Places, kvm: Check, vhost_obstacle: str) -> Iterator[
     yield _tool(path, "mke2fs", "e2fsprogs", "makes ext4 stores", Verdict.NOTE, ["-V"])
     yield _tool(path, "catatonit", "catatonit", "is the init of containers that want one", Verdict.NOTE, ["--version"])
     yield _tool(path, "slirp4netns", "slirp4netns", "makes --network user of namespaces", Verdict.NOTE, ["--version"])
+    yield _tun_device()
     yield _space(places.state_dir)
     yield _writable("runtime directory", places.runtime_dir)
     yield _virtual_machines(path)
@@ -131,6 +133,14 @@ def _tool(path: str, name: str, package: str, purpose: str, verdict: Verdict, ve
     if found is None:
         return Check(name, verdict, f"not installed; it {purpose}", f"apt-get install {package}")
     return Check(name, Verdict.OK, f"{_version_line([found, *version]) or 'version unknown'} at {found}")
+
+
+def _tun_device() -> Check:
+    obstacle = tun_obstacle()
+    if obstacle is None:
+        return Check("tun device", Verdict.OK, str(TUN_DEVICE))
+    detail = f"{obstacle.detail}, which --network user of namespaces needs; that of machines does without"
+    return Check("tun device", Verdict.NOTE, detail, obstacle.remedy)
 
 
 def _version_line(command: list[str]) -> str:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import msgspec
 
+from firkin.domain import control_groups
+
 WANTED = ("cpu", "memory", "pids")
-# Delegation is the service manager's; control groups of version 1 cannot be delegated safely (cgroups(7)).
-DELEGATING_COMMAND = "run `systemd-run --user --scope -p Delegate=yes firkin ...`, or run as root"
 
 
 class Hierarchy(msgspec.Struct, frozen=True):
@@ -134,7 +134,5 @@ def _is_own(group: Path) -> bool:
 
 
 def missing_controller(controller: str) -> str:
-    """Why no control group of this controller can be made."""
-    if os.geteuid() == 0:
-        return f"no {controller} control group can be made on this machine"
-    return f"no {controller} control group is delegated to this user: {DELEGATING_COMMAND}"
+    """Why no control group of this controller can be made by this user."""
+    return control_groups.missing_controller(controller, is_root=os.geteuid() == 0)

@@ -7,7 +7,16 @@ import shutil
 from pathlib import Path
 
 from firkin.domain.host_paths import HOST_PATHS
-from firkin.domain.reports import OOM_REPORTS, STATISTICS, Capabilities, Capability, Promise
+from firkin.domain.reports import (
+    IMAGE_ATTRIBUTES,
+    IMAGE_DEVICES,
+    IMAGE_USERS,
+    OOM_REPORTS,
+    STATISTICS,
+    Capabilities,
+    Capability,
+    Promise,
+)
 from firkin.user_namespace import id_map_of_user
 
 from .hierarchies import WANTED, hierarchies, missing_controller
@@ -25,6 +34,7 @@ def capabilities(search_path: str) -> Capabilities:
         Capability("network isolation", Promise.ENFORCED, "loopback only"),
         Capability("kernel isolation", Promise.UNAVAILABLE, "containers share the host's kernel"),
         *_users(search_path),
+        *_files_of_images(),
         _seccomp(),
     ]
     limits = [_limit(controller, controllers) for controller in WANTED]
@@ -74,7 +84,7 @@ def _statistics(controllers: frozenset[str], is_version1: bool) -> Capability:
 
 def _users(search_path: str) -> list[Capability]:
     """Whose ids the containers' users are on the host, and which of them there are."""
-    isolation, users = "user isolation", "users of images"
+    isolation, users = "user isolation", IMAGE_USERS
     if os.geteuid() == 0:
         reason = "root in a container is root's id on the host; run as an ordinary user for a user namespace"
         return [Capability(isolation, Promise.UNAVAILABLE, reason), Capability(users, Promise.ENFORCED, "every id")]
@@ -84,6 +94,18 @@ def _users(search_path: str) -> list[Capability]:
         reason = f"only root, for there are no further ids ({id_map.shortfall}): {id_map.remedy}"
         return [isolated, Capability(users, Promise.BEST_EFFORT, reason)]
     return [isolated, Capability(users, Promise.ENFORCED, f"ids 0 to {id_map.users.total - 1}")]
+
+
+def _files_of_images() -> list[Capability]:
+    """What only the host's root can make; `firkin images` tells of each image what is not in its templates."""
+    if os.geteuid() == 0:
+        return [Capability(name, Promise.ENFORCED) for name in (IMAGE_DEVICES, IMAGE_ATTRIBUTES)]
+    empty = "only root can make device files: an empty file is in the place of each"
+    some = "those of the classes trusted and security, but for capabilities of files, are left out: only root sets them"
+    return [
+        Capability(IMAGE_DEVICES, Promise.UNAVAILABLE, empty),
+        Capability(IMAGE_ATTRIBUTES, Promise.BEST_EFFORT, some),
+    ]
 
 
 def _disk_limits(search_path: str) -> list[Capability]:

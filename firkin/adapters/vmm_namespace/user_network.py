@@ -11,7 +11,8 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 
-from firkin.domain.errors import BootFailed, MissingTool
+from firkin.domain.errors import BootFailed, MissingTool, PermissionMissing
+from firkin.host_side.tun_device import tun_obstacle
 
 PROGRAM = "slirp4netns"
 INTERFACE = "eth0"
@@ -30,11 +31,14 @@ async def user_network(search_path: str, init_pid: int, on_end: Callable[[str], 
 
     Raises:
         MissingTool: slirp4netns is not installed.
+        PermissionMissing: the device that it needs may not be opened.
         BootFailed: it could not set the interface up; its own words are in the error.
     """
     program = shutil.which(PROGRAM, path=search_path)
     if program is None:
         raise MissingTool(PROGRAM, "a user network", PROGRAM)
+    if (obstacle := tun_obstacle()) is not None:
+        raise PermissionMissing(f"make a user network ({obstacle.detail})", obstacle.remedy)
     with contextlib.ExitStack() as stack:
         said = stack.enter_context(tempfile.TemporaryFile())
         process, ready, lifeline = _started(program, init_pid, said.fileno())

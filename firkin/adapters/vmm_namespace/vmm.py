@@ -83,7 +83,8 @@ class NamespaceVmm:
                 the store is a filesystem's image, and the caller not root.
             MissingTool: unshare or the OCI runtime is not installed.
             HostPathRefused: a path of the host is not allowed, or is not what it is said to be.
-            PermissionMissing: the caller is not root, and may make no user namespace, or not use these ids or files.
+            PermissionMissing: the caller is not root, and may make no user namespace, or not use these ids or files; or
+                the device of user networks may not be opened.
         """
         _require_namespace_config(request.config)
         unshare = self._require_machine()

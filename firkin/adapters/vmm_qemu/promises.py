@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from firkin.domain.host_paths import HOST_PATHS
-from firkin.domain.reports import OOM_REPORTS, STATISTICS, Capabilities, Capability, Promise
+from firkin.domain.reports import (
+    IMAGE_ATTRIBUTES,
+    IMAGE_DEVICES,
+    IMAGE_USERS,
+    OOM_REPORTS,
+    STATISTICS,
+    Capabilities,
+    Capability,
+    Promise,
+)
 
 
 def capabilities() -> Capabilities:
@@ -12,6 +21,9 @@ def capabilities() -> Capabilities:
         ("process isolation", ""),
         ("network isolation", "loopback only; with a user network, all that the host reaches but its own loopback"),
         ("kernel isolation", "the machine has a kernel of its own"),
+        (IMAGE_USERS, "every id"),
+        (IMAGE_DEVICES, ""),
+        (IMAGE_ATTRIBUTES, ""),
         ("seccomp", "by the OCI runtime, when it is built with libseccomp"),
         ("memory limit", ""),
         ("cpu limit", ""),

@@ -36,7 +36,7 @@ def test_users_and_groups_without_mapping_are_refused_by_name() -> None:
 def test_limits_that_nothing_enforces_are_refused(controller: str, setting: str) -> None:
     limited = _resources(**{controller: {setting: 4096}})
     refuse_limits(limited, {controller})
-    with pytest.raises(UnsupportedFeature, match=f"{controller} limit"):
+    with pytest.raises(UnsupportedFeature, match=f"{controller} limit is not supported here: no {controller} control"):
         refuse_limits(limited, set())
     for unlimited in ({setting: -1}, {setting: 0}, {}, {"other": 5}):
         refuse_limits(_resources(**{controller: unlimited}), set())
