@@ -102,6 +102,10 @@ class StoreLayout(msgspec.Struct, frozen=True):
         """The mark of a layer alone, written last: names the template below it, or nothing if it hides that wholly."""
         return self.template(chain_id).below(".stack")
 
+    def template_replacements(self, chain_id: Digest) -> GuestPath:
+        """What is not in a template as it is in its layers: JSON, counts by kind; no such file where nothing is."""
+        return self.template(chain_id).below(".replaced")
+
     def pod(self, pod_id: PodId) -> GuestPath:
         """Everything of one pod that is not shared."""
         return self.pods.below(pod_id)

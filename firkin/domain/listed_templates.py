@@ -28,6 +28,11 @@ class ListedTemplate(msgspec.Struct, frozen=True):
         """The uppermost layer: its chain id is the template's."""
         return self.layers[0]
 
+    @property
+    def replaced(self) -> Mapping[str, int]:
+        """What is not in its layers as it is in the image, with its count."""
+        return sum((collections.Counter(layer.replaced) for layer in self.layers), collections.Counter())
+
 
 def listed_templates(templates: Iterable[Reclaimable]) -> tuple[ListedTemplate, ...]:
     """Put the templates of a store together, the last used first."""

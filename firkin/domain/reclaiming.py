@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -32,6 +32,7 @@ class Reclaimable(msgspec.Struct, frozen=True):
         last_used: seconds since 1970.
         held: why it cannot be removed now, in words; "" when it can.
         below: the identity of the template that a layer alone lies on; "" for everything else.
+        replaced: of a template, what is not in it as it is in the image, with its count (see `ImageUnpacked`).
     """
 
     kind: ReclaimableKind
@@ -40,6 +41,7 @@ class Reclaimable(msgspec.Struct, frozen=True):
     last_used: float
     held: str = ""
     below: str = ""
+    replaced: Mapping[str, int] = {}
 
 
 class Reclaiming(msgspec.Struct, frozen=True):

@@ -26,9 +26,10 @@ _HELP = """List the images of the image directory, which run as image:NAME; `fir
   firkin images --store default                what a directory store holds: images unpacked to templates
 
 With --store, each line is a template: the chain id of its layers, how many of them are directories of their own, their
-size, how much of it other templates of the list share, and when a pod last used it. With -v these layers follow, the
-uppermost first. JSON has every template, with the chain id of the one `below` it. Those of an ext4 store cannot be
-listed: it is a filesystem in a file, which is mounted only in the sandbox of a pod that uses it."""
+size, how much of it other templates of the list share, when a pod last used it, which pod does now, and what is not in
+it as it is in the image, for an ordinary user cannot make it. With -v these layers follow, the uppermost first. JSON
+has every template, with the chain id of the one `below` it. Those of an ext4 store cannot be listed: it is a filesystem
+in a file, which is mounted only in the sandbox of a pod that uses it."""
 
 
 def store_path(store: str) -> Path | None:
@@ -93,6 +94,7 @@ def _print_templates(templates: tuple[Reclaimable, ...]) -> None:
             "last_used": _moment(template.last_used).isoformat(),
             "held": template.held,
             "below": template.below,
+            "replaced": dict(template.replaced),
         }
         for template in sorted(templates, key=lambda template: template.last_used, reverse=True)
     )
@@ -101,17 +103,21 @@ def _print_templates(templates: tuple[Reclaimable, ...]) -> None:
 def _show_templates(templates: tuple[Reclaimable, ...], verbose: bool) -> None:
     from firkin.domain.listed_templates import listed_templates
 
+    from .replaced_files import replaced_words
     from .table import print_table
 
     rows: list[tuple[str, ...]] = []
     for listed in listed_templates(templates):
-        rows.append(_row(listed.top, str(len(listed.layers)), listed.size_bytes, listed.shared_bytes))
+        told = replaced_words(listed.replaced)
+        rows.append(_row(listed.top, str(len(listed.layers)), listed.size_bytes, listed.shared_bytes, told))
         if verbose and len(listed.layers) > 1:
-            rows += [_row(layer, "", layer.size_bytes) for layer in listed.layers]
+            rows += [_row(layer, "", layer.size_bytes, None, replaced_words(layer.replaced)) for layer in listed.layers]
     print_table(("CHAIN ID", "LAYERS", "SIZE", "SHARED", "LAST USED (UTC)", ""), rows)
 
 
-def _row(template: Reclaimable, layers: str, size_bytes: int, shared_bytes: int | None = None) -> tuple[str, ...]:
+def _row(
+    template: Reclaimable, layers: str, size_bytes: int, shared_bytes: int | None, replaced: str
+) -> tuple[str, ...]:
     from firkin.domain.size import Size
 
     return (
@@ -120,7 +126,7 @@ def _row(template: Reclaimable, layers: str, size_bytes: int, shared_bytes: int 
         str(Size(size_bytes)),
         "" if shared_bytes is None else str(Size(shared_bytes)),
         f"{_moment(template.last_used):%Y-%m-%d %H:%M:%S}",
-        template.held,
+        "; ".join(told for told in (template.held, replaced) if told),
     )
 
 

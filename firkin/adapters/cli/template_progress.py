@@ -14,18 +14,7 @@ from firkin.domain.size import Size
 from firkin.ports.agent_templates import TemplateProgress
 
 from .pod_end import tell
-
-_REPLACEMENTS = {
-    "device": ("device file is an empty file", "device files are empty files"),
-    "owner": ("file belongs to somebody else", "files belong to somebody else"),
-    "attribute": ("extended attribute is missing", "extended attributes are missing"),
-}
-
-
-def replaced_sentence(reference: str, replaced: Mapping[str, int]) -> str:
-    """What is not in a template as it is in its image."""
-    parts = [f"{count} {_REPLACEMENTS[kind][count != 1]}" for kind, count in replaced.items() if kind in _REPLACEMENTS]
-    return f"of {reference}, {', '.join(parts)}: what only root can make is not as it is in the image"
+from .replaced_files import replaced_words
 
 
 class TemplateProgressDisplay:
@@ -56,8 +45,8 @@ class TemplateProgressDisplay:
             self._bar.stop()
             self._bar = None
         for reference, replaced in self._replaced.items():
-            if replaced.keys() & _REPLACEMENTS.keys():
-                tell(f"note: {replaced_sentence(reference, replaced)}")
+            if words := replaced_words(replaced):
+                tell(f"note: of {reference}, {words}: what only root can make is not as it is in the image")
         self._replaced.clear()
 
     def __call__(self, progress: TemplateProgress) -> None:

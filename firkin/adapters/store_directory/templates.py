@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import msgspec
 from msgspec.structs import replace
 
 from firkin.domain.digest import Digest
 from firkin.domain.errors import InvalidDigest
 from firkin.domain.guest_path import GuestPath
+from firkin.domain.json_decoding import decoded_json
 from firkin.domain.layout import StoreLayout
 from firkin.domain.reclaiming import Reclaimable, ReclaimableKind
 
@@ -23,6 +25,7 @@ from .owned_trees import DEFAULT_SEARCH_PATH, OwnedTrees
 
 _PREFIX = "sha256-"
 _MARK_CHARACTERS = 128
+_NOTE_BYTES = 4096
 
 
 class DirectoryTemplates:
@@ -65,7 +68,10 @@ class DirectoryTemplates:
                 with contextlib.suppress(FileNotFoundError):
                     held = _held(users[chain_id]) if chain_id in users else ""
                     used = path.stat().st_mtime
-                    yield Reclaimable(ReclaimableKind.TEMPLATE, chain_id, size_bytes, used, held, self._below(chain_id))
+                    lies_on, replaced = self._below(chain_id), self._replaced(chain_id)
+                    yield Reclaimable(
+                        ReclaimableKind.TEMPLATE, chain_id, size_bytes, used, held, below=lies_on, replaced=replaced
+                    )
 
     def _found(self) -> Iterator[tuple[Path, Digest]]:
         for path in sorted(self._templates.iterdir()):
@@ -79,6 +85,14 @@ class DirectoryTemplates:
         with contextlib.suppress(FileNotFoundError), open(layout.template_stack(chain_id)) as mark:
             return mark.read(_MARK_CHARACTERS).strip()
         return ""
+
+    def _replaced(self, chain_id: Digest) -> Mapping[str, int]:
+        """What was noted when the template was made; nothing when the note makes no sense."""
+        try:
+            with open(self._layout.template_replacements(chain_id), "rb") as note:
+                return decoded_json(note.read(_NOTE_BYTES), dict[str, int])
+        except (FileNotFoundError, msgspec.DecodeError):
+            return {}
 
     def _sizes(self, found: list[tuple[Path, Digest]]) -> list[int]:
         return self._trees.used_bytes([path for path, _ in found])

@@ -7,6 +7,7 @@ import errno
 import fcntl
 import os
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
@@ -63,6 +64,7 @@ class TemplateBuilder:
         self._is_alone = is_alone
         self._staging_name = ""
         self._lock = -1
+        self._replaced: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
         return self
@@ -120,7 +122,7 @@ class TemplateBuilder:
         Raises:
             BlobCorrupt, DiffIdMismatch, MediaTypeUnsupported, LayerRefused, StoreFull, AgentError: as apply_layer.
         """
-        return apply_layer(
+        applied = apply_layer(
             self.directory,
             stream,
             layer_name=layer.digest,
@@ -136,6 +138,8 @@ class TemplateBuilder:
             meter=meter,
             rootless=in_user_namespace(),
         )
+        self._replaced.update(applied.replaced)
+        return applied
 
     def _whiteouts(self) -> Whiteouts:
         if not self._is_alone:
@@ -160,6 +164,8 @@ class TemplateBuilder:
     def seal(self, below: Digest | None = None) -> None:
         """Mark as whole what was written; a layer alone names what is below it. To be synced before it is placed.
 
+        What could not be made as it is in the layers is noted beside it.
+
         Raises:
             StoreFull: no space left.
             AgentError: it cannot be marked.
@@ -167,11 +173,14 @@ class TemplateBuilder:
         directory, layout = self.directory, self._layout
         mark = layout.template_stack(self._chain_id) if self._is_alone else layout.template_mark(self._chain_id)
         named = below if below is not None and opaque_attribute() not in os.listxattr(directory) else ""
-        with (
-            translating("commit template", self._template),
-            open(self._staging.below(os.path.basename(mark)), "w") as file,
-        ):
-            file.write(named)
+        with translating("commit template", self._template):
+            if self._replaced:
+                self._write(layout.template_replacements(self._chain_id), msgspec.json.encode(dict(self._replaced)))
+            self._write(mark, named.encode("ascii"))
+
+    def _write(self, path: GuestPath, content: bytes) -> None:
+        with open(self._staging.below(os.path.basename(path)), "wb") as file:
+            file.write(content)
 
     def place(self) -> bool:
         """Put what was sealed in its place; False when somebody else was faster, which is as good.

@@ -75,6 +75,24 @@ async def test_a_layer_alone_tells_what_it_lies_on_and_a_whole_template_nothing(
     assert (await items(tmp_path))[TWO].below == ""
 
 
+@pytest.mark.parametrize(
+    ("note", "replaced"),
+    [
+        ('{"device":2}', {"device": 2}),
+        ("{", {}),
+        ("[1]", {}),
+        ('{"device":"x"}', {}),
+        ('{"a":1,' + " " * 9999 + '"b":2}', {}),
+    ],
+)
+async def test_what_was_noted_of_a_template_is_told_and_nonsense_is_not(
+    tmp_path: Path, note: str, replaced: dict[str, int]
+) -> None:
+    (made(tmp_path, ONE) / ".replaced").write_text(note)
+
+    assert (await items(tmp_path))[ONE].replaced == replaced
+
+
 async def test_a_template_that_nothing_uses_is_removed_whole(tmp_path: Path) -> None:
     for chain_id in (ONE, TWO):
         made(tmp_path, chain_id)

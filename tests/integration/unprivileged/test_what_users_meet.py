@@ -21,6 +21,7 @@ from firkin.domain.events import ImageUnpacked, PodPhaseChanged
 from firkin.domain.host_paths import HostPathVolume
 from firkin.domain.image import ImageBundle, LayerBlob, chained_layers
 from firkin.domain.lifecycle import PodPhase
+from firkin.domain.listed_templates import listed_templates
 from firkin.domain.reports import Promise
 from firkin.errors import FirkinError, SandboxDied, UnsupportedFeature, UserNotMapped
 from firkin.ports.agent_templates import TemplateProgress
@@ -32,6 +33,8 @@ from tests.machine_state import MachineState, settled_state
 pytestmark = [pytest.mark.real_time, pytest.mark.needs_user]
 
 MIB = 2**20
+_NET_RAW = "\x01\0\0\x02\0\x20" + "\0" * 14
+"""CAP_NET_RAW, effective and permitted, as capabilities(7) has it in a file: that of ping(8)."""
 
 
 def found(directory: Path, pattern: str) -> list[Path]:
@@ -93,6 +96,8 @@ async def test_what_is_not_promised_is_refused_with_the_reason(tmp_path: Path, b
                 await runtime.spawn(builder.build())
             assert caught.value.reason, name
             assert lost[name].reason, name
+            is_of_groups = name.split()[0] in ("memory", "cpu", "pids")
+            assert ("systemd-run --user --scope -p Delegate=yes firkin" in caught.value.reason) is is_of_groups, name
         assert "told as one by SIGKILL" in lost["OOM reports"].reason
         assert promises["statistics"].promise is Promise.BEST_EFFORT
         assert "processes that live" in promises["statistics"].reason
@@ -156,16 +161,27 @@ async def test_what_only_root_can_make_is_told_once_for_each_image(tmp_path: Pat
                     unpacked.append(told.event)
                 if isinstance(told.event, PodPhaseChanged) and told.event.phase is PodPhase.STOPPED and len(unpacked):
                     break
+        promises = runtime.capabilities()
+    assert promises["devices of images"].promise is Promise.UNAVAILABLE
+    assert promises["attributes of images"].promise is Promise.BEST_EFFORT
     expected = {"device": 2, "owner": 1, "attribute": 1}
     assert [(event.reference, event.chain_id, event.replaced) for event in unpacked] == [
         (bundle.reference, bundle.chain_id, expected)
     ]
     assert [report.replaced for report in reports if report.replaced] == [expected]
     assert reports[-1].reference == bundle.reference
+    # It is told later as well, to whoever looks at what the store holds.
+    (listed,) = listed_templates(await DirectoryTemplates(tmp_path / "state").items())
+    assert listed.replaced == expected
+    (capable,) = found(tmp_path, "state/store/templates/sha256-*/*/special/capable")
+    assert os.getxattr(capable, "security.capability")
 
 
 def _with_what_only_root_can_make(directory: Path) -> ImageBundle:
-    """Busybox, and above it devices, a file of a user that nobody has, and an attribute for administrators."""
+    """Busybox, and above it devices, a file of a user that nobody has, an attribute for administrators, and one more.
+
+    The last one is that of a program with capabilities, which root of a user namespace may set.
+    """
     base = busybox_bundle(directory)
     archive = directory / "special.tar"
     with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as tar:
@@ -176,6 +192,9 @@ def _with_what_only_root_can_make(directory: Path) -> ImageBundle:
         owned.uid = 4_000_000
         owned.pax_headers = {"SCHILY.xattr.trusted.secret": "x"}
         tar.addfile(owned)
+        capable = _entry("special/capable", tarfile.REGTYPE)
+        capable.pax_headers = {"SCHILY.xattr.security.capability": _NET_RAW}
+        tar.addfile(capable)
     blob = archive.read_bytes()
     above = LayerBlob(archive, Digest.of(blob), len(blob), "application/vnd.oci.image.layer.v1.tar")
     (below,) = base.layers

@@ -172,6 +172,20 @@ def test_layers_of_a_stack_are_listed_only_when_asked_for(world: _World, capsys:
     ]  # fmt: skip
 
 
+def test_what_a_users_template_lacks_is_told(world: _World, capsys: pytest.CaptureFixture[str]) -> None:
+    top = Digest.of(b"top")
+    replaced = {"device": 2, "of a later agent": 1}
+    world.templates.add(Reclaimable(ReclaimableKind.TEMPLATE, top, 2**21, 86400.0, "pod a uses it", CHAIN_ID, replaced))
+
+    assert world.run("images", "--store", "default", "-v") == 0
+    _, *rows = capsys.readouterr().out.splitlines()
+    lacks = "  pod a uses it; 2 device files are empty files"
+    assert [row.endswith(lacks) for row in rows] == [True, True, False]
+    assert world.run("images", "--store", "default", "--json") == 0
+    told = {one["chain_id"]: one["replaced"] for one in json.loads(capsys.readouterr().out)}
+    assert told == {top: replaced, CHAIN_ID: {}}
+
+
 def test_rm_tells_what_it_removed_and_what_was_not_there(world: _World, capsys: pytest.CaptureFixture[str]) -> None:
     world.run("image", "import", "memory:image", "a:latest")
 

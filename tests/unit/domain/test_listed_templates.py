@@ -31,6 +31,13 @@ def test_what_two_images_have_in_common_is_shared() -> None:
     ]
 
 
+def test_what_its_layers_lack_it_lacks() -> None:
+    base = Reclaimable(ReclaimableKind.TEMPLATE, "a", 1, 0.0, replaced={"device": 2, "owner": 1})
+    top = Reclaimable(ReclaimableKind.TEMPLATE, "b", 1, 0.0, below="a", replaced={"device": 3})
+    (listed,) = listed_templates([base, top])
+    assert listed.replaced == {"device": 5, "owner": 1}
+
+
 def test_the_last_used_comes_first() -> None:
     assert [each[0] for each in shown(template("a", used=1), template("c", used=3), template("b", used=2))] == [
         "c",

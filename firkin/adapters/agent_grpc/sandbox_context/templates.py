@@ -10,6 +10,8 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 
+import msgspec
+
 from firkin.application.stages import Stages
 from firkin.domain.errors import FirkinError, ImageError, Outcome, UnsupportedFeature
 from firkin.domain.guest_path import GuestPath
@@ -25,6 +27,7 @@ from .layer_additions import limits_metadata, told_layer_stages, told_replacemen
 from .layer_check import sent_and_checked
 
 _BLOB = "layer"
+_COMMIT = "sync pod template materialization"
 _FILE_MODE = 0o644
 _SLOWEST_BYTES_PER_SECOND = 2 * 2**20
 
@@ -63,6 +66,8 @@ class SandboxContextTemplates(SandboxContextPart):
             stages = Stages()
             entries, replaced = await self._apply_layers(bundle, layout, progress, stages)
             with stages.stage("commit"):
+                if replaced:
+                    await self._write(layout.template_replacements(bundle.chain_id), msgspec.json.encode(replaced))
                 await self._mark_complete(layout.template_mark(bundle.chain_id))
         return TemplateResult(True, entries, time.perf_counter() - begun, stages.seconds, replaced)
 
@@ -123,12 +128,13 @@ class SandboxContextTemplates(SandboxContextPart):
         return answer.entries_applied
 
     async def _mark_complete(self, mark: GuestPath) -> None:
-        session, stub = self._calls.session, self._calls.stub
-        operation = "sync pod template materialization"
-        await session.answer(stub.Sync, wire.SyncRequest(), operation)
+        await self._calls.session.answer(self._calls.stub.Sync, wire.SyncRequest(), _COMMIT)
+        await self._write(mark)
+
+    async def _write(self, path: GuestPath, content: bytes = b"") -> None:
         flags = wire.WriteFileRequest.WriteFileFlags(create_if_missing=True)
-        request = wire.WriteFileRequest(path=mark, mode=_FILE_MODE, flags=flags)
-        await session.answer(stub.WriteFile, request, operation)
+        request = wire.WriteFileRequest(path=path, data=content, mode=_FILE_MODE, flags=flags)
+        await self._calls.session.answer(self._calls.stub.WriteFile, request, _COMMIT)
 
 
 @contextlib.asynccontextmanager
