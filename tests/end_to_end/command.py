@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import NamedTuple
 
 from firkin.adapters.pod_registry_files import FilePodRegistry
+from firkin.user_namespace import id_map_of_user
 from tests.machine_state import backing_files
 
 _DEADLINE_SECONDS = 120
@@ -130,6 +131,11 @@ def _process_commands() -> Iterator[str]:
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             yield path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+
+
+def has_other_ids() -> bool:
+    """Whether containers can have users beside root; an ordinary user without subordinate ids has root alone."""
+    return os.geteuid() == 0 or not id_map_of_user(os.environ["PATH"]).is_single
 
 
 def idle_cgroups() -> set[str]:

@@ -10,13 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from .command import Command, idle_cgroups, lasting_cgroups
+from .command import Command, has_other_ids, idle_cgroups, lasting_cgroups
 
 
 @pytest.fixture(scope="session")
-def shared_command(tmp_path_factory: pytest.TempPathFactory) -> Command:
+def shared_command(tmp_path_factory: pytest.TempPathFactory, busybox_image: str) -> Command:
     """One state directory for all tests, so that images are unpacked once."""
-    return Command(tmp_path_factory.mktemp("firkin"))
+    command = Command(tmp_path_factory.mktemp("firkin"))
+    if not has_other_ids():
+        # What is lost is told when an image is unpacked: here, so that the tests read what their own commands say.
+        done = command.run("run", busybox_image, "true")
+        assert (done.code, "1 file belongs to somebody else" in done.stderr) == (0, True), done
+    return command
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -229,8 +230,10 @@ def test_without_crun_the_package_is_named(firkin: Command, busybox_image: str, 
 
 def test_without_permission_it_says_what_to_do(firkin: Command, busybox_image: str, tmp_path: Path) -> None:
     # The program of an unprivileged user must be able to read the image and its own code.
-    layout = Path(shutil.copytree(busybox_image.split(":")[1], "/tmp/firkin-unprivileged-image"))
+    above = Path(tempfile.mkdtemp(prefix="fk-", dir="/tmp"))
     try:
+        above.chmod(0o755)
+        layout = Path(shutil.copytree(busybox_image.split(":")[1], above / "layout"))
         layout.chmod(0o755)
         done = subprocess.run(
             [*AS_NOBODY, sys.executable, "-m", "firkin", "run", f"oci:{layout}:latest", "true"],
@@ -246,7 +249,7 @@ def test_without_permission_it_says_what_to_do(firkin: Command, busybox_image: s
             timeout=60,
         )
     finally:
-        shutil.rmtree(layout)
+        shutil.rmtree(above)
     assert done.returncode == OWN_FAILURE, done.stderr
     assert "Traceback" not in done.stderr
     assert done.stderr.startswith("firkin: error: no permission to "), done.stderr

@@ -29,6 +29,7 @@ def _limited_pod(bundle: ImageBundle) -> firkin.PodSpec:
     return firkin.PodBuilder("pod-1").container(limited).container(shell("b", bundle, "sleep 100")).build()
 
 
+@pytest.mark.needs_ids
 async def test_copies_see_a_container_as_it_sees_itself(tmp_path: Path, busybox_image: str) -> None:
     (tmp_path / "file").write_text("from the host")
     async with real_runtime(tmp_path) as runtime:

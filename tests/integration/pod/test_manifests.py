@@ -136,6 +136,7 @@ async def test_variables_of_every_source(directory: Path, services_image: str, b
         assert line == "debug red variables place front 127.0.0.1 32 hello variables\n"
 
 
+@pytest.mark.needs_ids
 async def test_secrets_are_files_of_their_modes_and_groups(
     directory: Path, services_image: str, busybox_image: str
 ) -> None:
