@@ -1,19 +1,27 @@
 #!/bin/bash
-# beside_podman.bash DIRECTORY: play DIRECTORY/*.yaml with `podman kube play`, in mount and process namespaces of its own.
-# Each leaves NAME.CONTAINER.code, .stdout and .stderr beside it. One that has a NAME.container beside it is a service:
-# as soon as the script NAME.awaited succeeds in that container, NAME.question is run there, which leaves NAME.answer.
-# DIRECTORY/images/NAME.tar is the image localhost/NAME:1.
+# beside_podman.bash DIRECTORY: play DIRECTORY/*.yaml with `podman kube play`, in namespaces of its own: mounts, processes, network.
+#
+# DIRECTORY/images/NAME tells where the image localhost/NAME:1 is, in skopeo's words. Beside NAME.yaml may lie
+#     NAME.network    what its pod has for a network; absent: none
+#     NAME.secrets/   the secrets that there are before it is played
+#     NAME.ask        a script that is run here once it was played
+# Each leaves NAME.played (the exit code) and NAME.told; then NAME.answer and NAME.told-by-ask where it was asked, and otherwise, once
+# all have ended, of each container CONTAINER.code, .stdout and .stderr in NAME.containers/.
 set -eu
 directory=$1
 if [ "${BESIDE_PODMAN:-}" = "" ]; then
-    BESIDE_PODMAN=inside exec unshare --mount --pid --fork --kill-child --mount-proc --propagation private "$0" "$@"
+    BESIDE_PODMAN=inside exec unshare --mount --pid --net --fork --kill-child --mount-proc --propagation private "$0" "$@"
 fi
+# Where slirp4netns offers the ports of pods.
+ip link set lo up
 # What podman keeps outside of its storage, and who else may run it, is none of this one's business.
 mount -t tmpfs tmpfs /run
 mount -t tmpfs tmpfs /dev/shm
+# Its storage, where overlays can be mounted whatever DIRECTORY is on.
+mkdir "$directory/podman"
+mount -t tmpfs tmpfs "$directory/podman"
 # crun refuses to run where it sees control groups of both versions (the hybrid layout).
 if mountpoint -q /sys/fs/cgroup/unified; then umount /sys/fs/cgroup/unified; fi
-mkdir -p "$directory/podman"
 # podman would raise limits to its own defaults, which takes CAP_SYS_RESOURCE; there may be neither systemd nor journald.
 cat > "$directory/podman/containers.conf" <<CONF
 [containers]
@@ -25,33 +33,54 @@ events_logger = "file"
 CONF
 cat > "$directory/podman/storage.conf" <<CONF
 [storage]
-driver = "vfs"
+driver = "overlay"
 runroot = "/run/podman-runroot"
 graphroot = "$directory/podman/storage"
 CONF
 export CONTAINERS_CONF=$directory/podman/containers.conf CONTAINERS_STORAGE_CONF=$directory/podman/storage.conf
-for archive in "$directory"/images/*.tar; do podman load -q -i "$archive" > /dev/null; done
+# Without systemd there is nobody to ask probes: who wants to know asks `podman healthcheck run`.
+export DISABLE_HC_SYSTEMD=true
+for image in "$directory"/images/*; do
+    skopeo copy -q "$(cat "$image")" "containers-storage:localhost/${image##*/}:1"
+done
 
 ask() {
-    local container
-    container=$(cat "$1.container")
-    timeout 60 podman exec "$container" bash -c "until { $(cat "$1.awaited"); } > /dev/null 2>&1; do sleep 0.05; done"
-    timeout 60 podman exec "$container" bash -ec "$(cat "$1.question")" > "$1.answer" 2> "$1.told-by-question"
-    podman pod stop -t 0 -a > /dev/null
+    local status=0
+    timeout 90 bash -eu "$1.ask" > "$1.answer" 2> "$1.told-by-ask" || status=$?
+    [ "$status" = 0 ] || echo "exit code $status" >> "$1.told-by-ask"
+}
+
+until_ended() {
+    local name
+    mkdir "$1.containers"
+    for name in $(podman ps -a --format '{{.Names}}'); do
+        case $name in *-infra) continue ;; esac
+        timeout 60 podman wait "$name" > "$1.containers/$name.code"
+        podman logs "$name" > "$1.containers/$name.stdout" 2> "$1.containers/$name.stderr"
+    done
+}
+
+remove() {
+    podman stop -a -t 0 > /dev/null
+    # A pod's control group is there as long as one of them runs, and podman would try for four seconds to remove it.
+    timeout 60 bash -c 'while pgrep -x conmon; do sleep 0.02; done' > /dev/null
+    podman pod rm -fa -t 0 > /dev/null
+    podman volume rm -fa > /dev/null
+    podman secret ls -q | xargs -r podman secret rm > /dev/null
 }
 
 for manifest in "$directory"/*.yaml; do
-    podman kube play --network none "$manifest" > "$manifest.told" 2>&1 || { cat "$manifest.told"; exit 1; }
-    if [ -e "${manifest%.yaml}.container" ]; then
-        ask "${manifest%.yaml}"
-        podman kube down "$manifest" > /dev/null
-        continue
-    fi
-    for name in $(podman ps -a --filter label=app=compared --format '{{.Names}}'); do
-        case $name in *-infra) continue ;; esac
-        timeout 60 podman wait "$name" > "$manifest.$name.code"
-        podman logs "$name" > "$manifest.$name.stdout" 2> "$manifest.$name.stderr"
+    name=${manifest%.yaml}
+    network=$(cat "$name.network" 2> /dev/null || echo none)
+    for secret in "$name".secrets/*; do
+        if [ -e "$secret" ]; then podman secret create "${secret##*/}" "$secret" > /dev/null; fi
     done
-    podman kube down "$manifest" > /dev/null
+    status=0
+    # Init containers are kept, for what they wrote.
+    timeout 90 podman kube play --annotation io.podman.annotations.init.container.type=always --network "$network" "$manifest" \
+        > "$name.told" 2>&1 || status=$?
+    echo "$status" > "$name.played"
+    if [ -e "$name.ask" ]; then ask "$name"; elif [ "$status" = 0 ]; then until_ended "$name"; fi
+    remove
 done
 find /sys/fs/cgroup -depth -type d -path '*/libpod_parent*' -exec rmdir {} + 2> /dev/null || true

@@ -20,7 +20,13 @@ from tests.machine_state import MachineState, settled_state
 
 from .pods import real_runtime
 
+_PATTERNS = Path(__file__).parent / "patterns"
 PIPED = StdioOptions(stdout=Stdio.PIPED, stderr=Stdio.PIPED)
+
+
+def pattern(name: str) -> str:
+    """One of `patterns/`: what people write manifests for, in which BUSYBOX stands for an image."""
+    return (_PATTERNS / f"{name}.yaml").read_text()
 
 
 class Manifests:
