@@ -30,8 +30,8 @@ export DEBIAN_FRONTEND := noninteractive
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 PACKAGES_DEMO := crun e2fsprogs umoci skopeo mmdebstrap busybox-static util-linux mount
-PACKAGES_TEST := $(PACKAGES_DEMO) buildah catatonit erofs-utils git iproute2 libarchive-tools passwd perl podman procps \
-	qemu-system-x86 slirp4netns uidmap zstd
+PACKAGES_TEST := $(PACKAGES_DEMO) buildah catatonit erofs-utils fish git iproute2 libarchive-tools passwd perl podman procps \
+	qemu-system-x86 slirp4netns uidmap zsh zstd
 
 # Packages are installed by root, and tests of loop devices and of other users are run by root.
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)

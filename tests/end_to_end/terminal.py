@@ -1,4 +1,4 @@
-"""A pseudo terminal with the command `firkin` on it, as a person has it before them."""
+"""A pseudo terminal with `firkin` or another program on it, as a person has it before them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from .command import Command, Started
 
@@ -70,13 +70,19 @@ def set_size(descriptor: int, columns: int, rows: int) -> None:
 
 @contextlib.contextmanager
 def on_terminal(command: Command, *arguments: str) -> Iterator[Terminal]:
-    """Start `firkin` on a terminal of 90 columns and 25 rows, as the leader of its session."""
+    """Start `firkin` on a terminal."""
+    with program_on_terminal(command.environment(), sys.executable, "-m", "firkin", *arguments) as terminal:
+        yield terminal
+
+
+@contextlib.contextmanager
+def program_on_terminal(environment: Mapping[str, str], *program: str) -> Iterator[Terminal]:
+    """Start a program on a terminal of 90 columns and 25 rows, as the leader of its session."""
     master, slave = os.openpty()
     # The slave stays open here, so that its modes can be looked at when the program has ended.
     with os.fdopen(master, "rb", 0), os.fdopen(slave, "rb", 0):
         set_size(master, 90, 25)
         # Who runs the tests may ignore SIGHUP (nohup); a person's shell does not.
         hearing = ["env", "--default-signal=HUP", "setsid", "--ctty"]
-        started = [*hearing, sys.executable, "-m", "firkin", *arguments]
-        with Started(started, env=command.environment(), stdin=slave, stdout=slave, stderr=slave) as process:
+        with Started([*hearing, *program], env=environment, stdin=slave, stdout=slave, stderr=slave) as process:
             yield Terminal(master, process)
