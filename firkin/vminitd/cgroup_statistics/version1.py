@@ -78,10 +78,13 @@ class Version1Group:
         )
 
     def memory_events(self) -> MemoryEvents:
-        """memory.failcnt and memory.oom_control; the rest is not counted in this version."""
+        """memory.*failcnt and memory.oom_control; the rest is not counted in this version."""
         directory = self._of("memory")
+        # Where no swap is allowed beside memory, both limits are the same, and it is the second one that is reached.
+        failures = [read_number(directory, name) for name in ("memory.failcnt", "memory.memsw.failcnt")]
+        told = [count for count in failures if count is not None]
         return MemoryEvents(
-            max=read_number(directory, "memory.failcnt"),
+            max=sum(told) if told else None,
             oom_kill=read_pairs(directory, "memory.oom_control").get("oom_kill"),
         )
 
