@@ -185,11 +185,13 @@ class RunningAgent:
 
 
 @contextlib.asynccontextmanager
-async def running_agent(*arguments: str, launcher: Sequence[str] = ()) -> AsyncIterator[RunningAgent]:
-    """Run an agent as the init of fresh namespaces, begun by `launcher` if given; leaving ends it."""
+async def running_agent(
+    *arguments: str, launcher: Sequence[str] = (), is_init: bool = True
+) -> AsyncIterator[RunningAgent]:
+    """Run an agent in fresh namespaces, begun by `launcher` if given, as their init if it is one; leaving ends it."""
     with _socket_directory() as sockets:
         reading, writing = os.pipe()
-        process = _spawned(sockets, reading, arguments, launcher)
+        process = _spawned(sockets, reading, ("--init", *arguments) if is_init else arguments, launcher)
         os.close(reading)
         try:
             async with grpc.aio.insecure_channel(f"unix:{sockets}/guest-1024.sock", _RECONNECT_SOON) as channel:
@@ -214,7 +216,7 @@ def _spawned(
     command = [
         *("unshare", "--fork", "--kill-child", "--mount-proc", *_NAMESPACES),
         *(word.replace("SOCKETS", str(sockets)) for word in launcher),
-        *(sys.executable, "-m", "firkin.vminitd", "--init", "--listen", f"unix:{sockets}/guest-1024.sock"),
+        *(sys.executable, "-m", "firkin.vminitd", "--listen", f"unix:{sockets}/guest-1024.sock"),
         *("--host-dir", str(sockets), "--lifeline-fd", str(lifeline), *arguments),
     ]
     return subprocess.Popen(command, pass_fds=[lifeline], stdin=subprocess.DEVNULL)
