@@ -14,9 +14,11 @@ class BootTiming(msgspec.Struct, frozen=True):
         phases: the parts by name, in order, which add up to the whole; a virtual machine has `qemu` (process and
             firmware), `kernel`, `initramfs`, `root` (mounting it), `interpreter`, `machine` (mounts, names, clock),
             `imports` and `listen`.
+        run_by: what ran the guest's instructions, and why nothing faster did; "" when the sandbox has no choice.
     """
 
     phases: Mapping[str, float]
+    run_by: str = ""
 
     @property
     def seconds(self) -> float:
@@ -24,7 +26,7 @@ class BootTiming(msgspec.Struct, frozen=True):
         return sum(self.phases.values())
 
     @classmethod
-    def from_marks(cls, started: float, listened: float, marks: Mapping[str, float]) -> BootTiming:
+    def from_marks(cls, started: float, listened: float, marks: Mapping[str, float], run_by: str = "") -> BootTiming:
         """Of the host's times of both ends, and of when each phase ended, counted from the guest's own start."""
         ends = sorted(marks.items(), key=lambda mark: mark[1])
         whole = listened - started
@@ -33,4 +35,4 @@ class BootTiming(msgspec.Struct, frozen=True):
         for name, end in ends:
             phases[name] = end - last
             last = end
-        return cls(phases)
+        return cls(phases, run_by)

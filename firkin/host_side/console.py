@@ -39,6 +39,10 @@ class Console:
         """The last lines, at most 16 KiB."""
         return self._tail.decode(errors="replace").strip()
 
+    def log(self, line: str) -> None:
+        """Write a line into the log, when there is one."""
+        self._write_log(f"{line}\n".encode())
+
     def close_writing(self) -> None:
         """Give up this process's copy of the writing end, once the sandbox has its own."""
         if self.writing >= 0:

@@ -37,10 +37,14 @@ def test_the_timings_of_a_pod_tell_the_phases_of_its_machines_boot(tmp_path: Pat
     container = f"{{name: a, image: '{busybox_image}', command: [echo, hello]}}"
     spec = f"{{restartPolicy: Never, containers: [{container}]}}"
     (tmp_path / "pod.yaml").write_text(f"{{apiVersion: v1, kind: Pod, metadata: {{name: p}}, spec: {spec}}}")
-    done = firkin.run("pod", "run", "--vmm", "qemu", "--memory", "256MiB", "--timings", str(tmp_path / "pod.yaml"))
+    machine = ("--vmm", "qemu", "--memory", "256MiB")
+    done = firkin.run("pod", "run", *machine, "--timings", "-v", str(tmp_path / "pod.yaml"))
     assert (done.code, done.stdout) == (0, b"a | hello\n"), done.stderr
     phases = [line.split()[2] for line in done.stderr.splitlines() if line.startswith("p (boot)")]
     assert phases == ["qemu", "kernel", "initramfs", "root", "interpreter", "machine", "imports", "listen"]
+    assert re.search(
+        r"^firkin: pod p: a machine booted in \d+\.\d s, run by (KVM|TCG \(.+\))$", done.stderr, re.MULTILINE
+    )
     assert firkin.leftovers() == []
 
 

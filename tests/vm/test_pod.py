@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from pathlib import Path
 
@@ -68,7 +69,9 @@ async def test_containers_share_volumes_and_network_on_a_kernel_of_their_own_and
         assert report.clean, report
     kernel, answer = output.split()
     assert (kernel.endswith(b"-cloud-amd64"), answer) == (True, b"over-tcp")
-    assert "Power down" in (tmp_path / "boot.log").read_text()
+    log = (tmp_path / "boot.log").read_text()
+    assert re.match(r"firkin: QEMU runs this machine by (KVM|TCG \(.+\))\n", log)
+    assert "Power down" in log
     assert MachineState.now().beyond(before) == {}
     assert not list((tmp_path / "run").iterdir())
     assert not list((tmp_path / "state").glob("pod-stores/*"))

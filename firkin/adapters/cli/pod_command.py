@@ -14,7 +14,7 @@ from .detached_start import detach_options, logged, started_and_named
 from .interruption import Interrupted, Interruptions
 from .machine_options import MachineOptions, chosen_machine, machine_options, tell_build
 from .manifest_file import manifest_text
-from .pod_end import tell, tell_end
+from .pod_end import tell, tell_boot, tell_end
 from .port_option import network_option, port_option, tell_ports
 from .services import CliServices, SupervisedStart
 from .spawn_timings import tell_timings, told_failure
@@ -184,6 +184,7 @@ async def _run(
         with TemplateProgressDisplay(plain_lines=True) as display, told_failure(spec.id, options.timings):
             async with runtime.spawn(spec, progress=display) as pod:
                 display.close()
+                tell_boot(pod, verbose=options.verbose)
                 tell_ports(pod, spec.port_forwards, verbose=options.verbose)
                 if options.timings:
                     tell_timings(pod)

@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from firkin.application.pod import Pod
     from firkin.domain.reports import StopReport
 
 
 def tell(sentence: str) -> None:
     """Say something on standard error."""
     click.echo(f"firkin: {sentence}", err=True)
+
+
+def tell_boot(pod: Pod, *, verbose: bool) -> None:
+    """Say, when `verbose`, by what a machine runs: without KVM, everything in it takes its time."""
+    boot = pod.boot_timing
+    if verbose and boot is not None and boot.run_by:
+        tell(f"pod {pod.id}: a machine booted in {boot.seconds:.1f} s, run by {boot.run_by}")
 
 
 def tell_end(report: StopReport, outcome: str, *, verbose: bool) -> None:

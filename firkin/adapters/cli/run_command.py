@@ -16,7 +16,7 @@ from .interruption import Interrupted, Interruptions
 from .local_terminal import NoLocalTerminal
 from .lost_output import LostOutput
 from .machine_options import chosen_machine, machine_options, tell_build
-from .pod_end import tell, tell_end
+from .pod_end import tell, tell_boot, tell_end
 from .port_option import network_option, port_option, tell_ports
 from .run_spec import Detached, RunOptions, run_pod_spec
 from .services import CliServices, SupervisedStart
@@ -249,6 +249,7 @@ async def _run(options: RunOptions, services: CliServices, interruptions: Interr
         with TemplateProgressDisplay(plain_lines=options.verbose) as display:
             # Output of a container on a terminal must not come before that is raw, which follows the progress.
             async with runtime.spawn(replace(spec, containers=()) if options.tty else spec, progress=display) as pod:
+                tell_boot(pod, verbose=options.verbose)
                 tell_ports(pod, options.port_forwards, verbose=options.verbose)
                 run = _run_on_terminal if options.tty else _run_on_streams
                 status = await run(pod, spec.containers[0], options, interruptions, display)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,8 @@ _DEVICE, _PROCESSOR = Path("/dev/kvm"), Path("/proc/cpuinfo")
 _CPU_FLAGS = frozenset({"vmx", "svm"})
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _PROBE_SECONDS = 10.0
+# A failure may have been that of a busy host. So it is tried again, but not so often that it costs anybody much.
+_FAILURE_COUNTS_SECONDS = 3600.0
 _LINE_CHARACTERS = 200
 _MEMORY = "kvm-probe.json"
 PROBE_PARAMETER = "firkin.probe"
@@ -36,6 +39,11 @@ class Acceleration(msgspec.Struct, frozen=True):
 
     name: str
     reason: str = ""
+
+    @property
+    def told(self) -> str:
+        """The same in words."""
+        return f"{self.name.upper()} ({self.reason})" if self.reason else self.name.upper()
 
 
 class _Finding(msgspec.Struct, frozen=True):
@@ -62,7 +70,7 @@ async def best_acceleration(
     """KVM when a machine has been seen to run by it, since this computer was started; else TCG, and why.
 
     A device that opens proves nothing: there are computers where it does, and stock kernels hang. So a kernel is
-    booted once, within `seconds`, and a file beside the image remembers what came of it.
+    booted once, within `seconds`, and a file beside the image remembers what came of it: a failure for an hour.
     """
     reason = obstacle() or await _remembered_probe(qemu, image, seconds)
     return Acceleration(TCG, reason) if reason else Acceleration(KVM)
@@ -92,7 +100,7 @@ def remembered_finding(qemu: str, images: Path) -> str | None:
 async def _remembered_probe(qemu: str, image: GuestImage, seconds: float) -> str:
     subject, memory = _subject(qemu, image.key), image.root.with_name(_MEMORY)
     known = _known_finding(memory)
-    if known is not None and known.subject == subject:
+    if known is not None and known.subject == subject and not (known.reason and _is_old(memory)):
         return known.reason
     failure = await boot_failure(qemu, image, KVM, seconds)
     reason = f"{_DEVICE} opens, but a machine that uses it {failure}" if failure else ""
@@ -109,6 +117,15 @@ def _known_finding(cache: Path) -> _Finding | None:
         return decoded_json(cache.read_bytes(), _Finding)
     except (OSError, msgspec.DecodeError):
         return None
+
+
+def _is_old(cache: Path) -> bool:
+    """Also when the clock was set back since."""
+    try:
+        age = time.time() - cache.stat().st_mtime
+    except OSError:
+        return True
+    return not 0 <= age < _FAILURE_COUNTS_SECONDS
 
 
 def _remember(cache: Path, finding: _Finding) -> None:

@@ -107,7 +107,8 @@ class QemuSandbox:
         # Only now does the agent's socket appear: nobody dials a machine that is still booting.
         self._parts.link.listen(AGENT_PORT)
         self._phase = "running"
-        self._boot_timing = BootTiming.from_marks(self._started, time.monotonic(), self._parts.line.phases or {})
+        marks, run_by = self._parts.line.phases or {}, self._parts.acceleration.told
+        self._boot_timing = BootTiming.from_marks(self._started, time.monotonic(), marks, run_by)
 
     async def expose_guest_port(self, port: int) -> None:
         """Let the device have a socket for the port, until it ends."""

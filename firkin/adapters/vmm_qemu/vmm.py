@@ -133,6 +133,7 @@ class QemuVmm:
             stack.callback(line.close)
             console = Console(request.config.boot_log)
             stack.callback(console.close)
+            console.log(f"firkin: QEMU runs this machine by {acceleration.told}")
             machine = Machine(
                 name=directory.name,
                 image=image,

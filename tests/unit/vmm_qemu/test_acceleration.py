@@ -101,6 +101,36 @@ async def test_a_machine_that_does_not_run_in_time_is_no_reason_to_wait_for_anot
     assert remembered_finding(qemu, tmp_path / "images") == chosen.reason
 
 
+async def test_a_failure_is_tried_again_after_an_hour_and_what_has_run_is_not(
+    tmp_path: Path, make_qemu: MakeQemu
+) -> None:
+    qemu, image = make_qemu(_RUNS), await an_image(tmp_path)
+    identity, memory = os.stat(qemu).st_mtime_ns, image.root.with_name("kvm-probe.json")
+    for script, age_seconds, expected_runs in (
+        (_REFUSES, 0, 1),
+        (_RUNS, 3000, 1),
+        (_REFUSES, 4000, 2),
+        (_REFUSES, -1000, 3),  # the clock was set back
+        (_RUNS, 4000, 4),
+        (_REFUSES, 10**6, 4),
+    ):
+        make_qemu(script)
+        os.utime(qemu, ns=(identity, identity))
+        if memory.exists():
+            os.utime(memory, (time.time() - age_seconds,) * 2)
+        chosen = await best_acceleration(qemu, image, nothing_seen, BOUND_SECONDS)
+        assert len(runs(tmp_path)) == expected_runs
+        assert chosen.name == (TCG if expected_runs < 4 else KVM)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "told"),
+    [(Acceleration(KVM), "KVM"), (Acceleration(TCG), "TCG"), (Acceleration(TCG, "no device"), "TCG (no device)")],
+)
+def test_it_is_told_in_words(chosen: Acceleration, told: str) -> None:
+    assert chosen.told == told
+
+
 async def test_what_a_qemu_says_that_refuses_its_machine_is_the_reason(tmp_path: Path, make_qemu: MakeQemu) -> None:
     qemu, image = make_qemu(_REFUSES), await an_image(tmp_path)
     chosen = await best_acceleration(qemu, image, nothing_seen, BOUND_SECONDS)
