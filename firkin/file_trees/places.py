@@ -58,9 +58,19 @@ def placed(source: CopySource, destination: str) -> str:
         CopyFailed: it cannot go there.
     """
     place = Destination(destination, os.path.lexists(destination), os.path.isdir(destination))
-    if is_placed_inside(source, place):
-        return os.path.join(destination, source.name)
-    return destination.rstrip("/") or "/"
+    inside = is_placed_inside(source, place)
+    path = os.path.join(destination, source.name) if inside else destination.rstrip("/") or "/"
+    _require_replaceable(path)
+    return path
+
+
+def _require_replaceable(path: str) -> None:
+    """Refuse the place of a device, a pipe or a socket, and of a link to a descriptor, as /dev/stdout is."""
+    with contextlib.suppress(OSError):  # nothing is there, or what is wrong is told later
+        mode = os.stat(path).st_mode
+        is_of_process = os.path.islink(path) and os.readlink(path).startswith("/proc/")
+        if is_of_process or not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
+            raise CopyFailed(path, "what is there is neither a file nor a directory; `-` is standard output")
 
 
 def write_to(path: str, is_directory: bool, writer: TreeWriter, archive: TarReader) -> None:

@@ -36,7 +36,7 @@ class _OpenDirectory:
 class TreeWriter:
     """Writes once. No symlink is followed, and a file is whole or not there: it gets its name last.
 
-    A file or symlink takes the place of another one, never of a directory, nor a directory of it. Directories that
+    A file or symlink takes the place of another one, never of anything else, nor a directory of it. Directories that
     exist stay what they are; new ones become what the archive says, once everything is in them.
 
     Attributes:
@@ -229,11 +229,20 @@ def _named_last(parent: int, unfinished: bytes, name: bytes) -> Iterator[None]:
     """Give what was made its name when the block ends well, and remove it when not."""
     try:
         yield
+        _require_replaceable(parent, name)
         os.rename(unfinished, name, src_dir_fd=parent, dst_dir_fd=parent)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(unfinished, dir_fd=parent)
         raise
+
+
+def _require_replaceable(parent: int, name: bytes) -> None:
+    """Leave devices, pipes and sockets alone: others use them by their name."""
+    with contextlib.suppress(FileNotFoundError):
+        mode = os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode)):
+            raise CopyFailed(os.fsdecode(name), "a device, a pipe or a socket is in its place")
 
 
 @contextlib.contextmanager

@@ -53,6 +53,9 @@ def command(
     origin, target = _place(source), _place(destination)
     if bool(origin.pod) == bool(target.pod):
         raise click.UsageError("one of SOURCE and DESTINATION must be POD:PATH, and the other one of this host")
+    if not source or not destination or source == f"{origin.pod}:":
+        # A variable that is empty is no reason to copy everything that there is.
+        raise click.UsageError("a path is empty: write `.` for this directory, and POD:/ for all of a container")
     record = services.long_lived.registry().record(origin.pod or target.pod)
     chosen = record.container(container)
     report = asyncio.run(_copied(services, record.id, chosen, origin, target, keep_ownership))

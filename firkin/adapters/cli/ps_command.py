@@ -45,6 +45,11 @@ class _FilterType(click.ParamType[tuple[str, str]]):
         key, equals, wanted = str(value).partition("=")
         if key not in _FILTERS or not equals:
             self.fail(f"{value!r} is none of {', '.join(f'{name}=...' for name in _FILTERS)}", param, ctx)
+        if key == "status":
+            from firkin.domain.supervised_pod import SupervisedPhase
+
+            if wanted not in (phases := list(SupervisedPhase)):
+                self.fail(f"{wanted!r} is no status; there are: {', '.join(phases)}", param, ctx)
         return key, wanted
 
 

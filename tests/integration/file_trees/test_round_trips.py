@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from firkin.domain.copying import CopyCount
+from firkin.domain.copying import CopyCount, CopySource
 from firkin.domain.errors import CopyFailed
 from firkin.domain.tar_archive import Limits, TarReader
 from firkin.file_trees.ownership import Owner
+from firkin.file_trees.places import placed
 from firkin.file_trees.reading import TreeReader
 from firkin.file_trees.writing import TreeWriter
 
@@ -180,6 +181,26 @@ def test_a_planted_symlink_is_replaced_and_not_written_through(tmp_path: Path) -
     unpacked(hostile(("name", tarfile.REGTYPE, "")), tmp_path / "target", OWN)
     assert (tmp_path / "secret").read_text() == "secret"
     assert (tmp_path / "target" / "name").read_text() == "evil"
+
+
+def test_a_pipe_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "target").mkdir()
+    os.mkfifo(tmp_path / "target" / "name")
+    with pytest.raises(CopyFailed, match="'name': a device, a pipe or a socket is in its place"):
+        unpacked(hostile(("name", tarfile.REGTYPE, "")), tmp_path / "target", OWN)
+    assert (tmp_path / "target" / "name").is_fifo()
+    assert os.listdir(tmp_path / "target") == ["name"]
+
+
+@pytest.mark.parametrize("leads_to", ["fifo", "/dev/null", "/proc/self/fd/0", "/proc/self/status"])
+def test_what_is_no_file_is_no_place_for_one(tmp_path: Path, leads_to: str) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    os.symlink(leads_to, tmp_path / "link")
+    for destination in ("fifo", "link"):
+        with pytest.raises(CopyFailed, match="neither a file nor a directory"):
+            placed(CopySource("/file", False), str(tmp_path / destination))
+    for destination in ("new", "", "."):
+        assert placed(CopySource("/file", False), str(tmp_path / destination)).startswith(str(tmp_path))
 
 
 def test_a_tree_that_is_too_deep_is_refused(tmp_path: Path) -> None:

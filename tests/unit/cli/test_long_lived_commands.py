@@ -71,6 +71,16 @@ def test_ps_filters(
 def test_ps_refuses_filters_that_there_are_not(registry: MemoryPodRegistry, capfd: pytest.CaptureFixture[str]) -> None:
     assert run_over(registry, "ps", "--filter", "colour=red") == 2
     assert "status=..." in capfd.readouterr().err
+    assert run_over(registry, "ps", "--filter", "status=exitd") == 2
+    assert "'exitd' is no status; there are: starting, running" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("source", "destination"), [("", "web:/srv"), ("web:", "."), ("web:/srv", "")])
+def test_an_empty_path_is_not_everything_that_there_is(
+    registry: MemoryPodRegistry, capfd: pytest.CaptureFixture[str], source: str, destination: str
+) -> None:
+    assert run_over(registry, "cp", source, destination) == 2
+    assert "a path is empty" in capfd.readouterr().err
 
 
 def test_inspect_is_json_and_a_template_takes_fields_out(
