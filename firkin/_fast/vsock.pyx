@@ -214,7 +214,8 @@ cdef class VsockDevice:
         self._has_ended = True
         with nogil:
             self._release_streams()
-            wait_for_readers(self._relay.table.readers, READERS_MILLISECONDS)
+            if self._relay.table.readers != NULL:
+                wait_for_readers(self._relay.table.readers, READERS_MILLISECONDS)
         self._release()
 
     def fileno(self):
