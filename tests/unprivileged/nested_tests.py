@@ -11,6 +11,7 @@ from tests.images.busybox import busybox_layout
 from tests.images.cache import cache_directory
 from tests.images.debian import debian_layouts
 from tests.images.services import services_layout
+from tests.integration.pod.pods import SERVICE_VARIABLE
 
 from .reachable import SOURCES
 from .users import UnprivilegedUser
@@ -18,19 +19,25 @@ from .users import UnprivilegedUser
 _SECONDS = 500
 
 
-def run_tests(user: UnprivilegedUser, paths: Sequence[str], *options: str, prefix: Sequence[str] = ()) -> str:
+def run_tests(
+    user: UnprivilegedUser, paths: Sequence[str], *options: str, prefix: Sequence[str] = (), service: str = ""
+) -> str:
     """Run tests as `user`, those left out that need what he has not; returns pytest's summary.
 
-    `prefix` is a command of root that runs the rest of its arguments.
+    Args:
+        prefix: a command of root that runs the rest of its arguments.
+        service: what the agents of pods are asked over, if not over firkin's own.
 
     Raises:
         AssertionError: one failed, or was skipped; with all that pytest wrote.
     """
-    selected = "not needs_root" if user.has_ids else "not needs_root and not needs_ids"
+    needed = ["needs_root", *(() if user.has_ids else ("needs_ids",)), *(("needs_agent_v1",) if service else ())]
+    selected = " and ".join(f"not {marker}" for marker in needed)
     make_images_readable()
     base = f"--basetemp={user.home}/t"
     arguments = ["-q", "-p", "no:cacheprovider", base, "-m", selected, f"--rootdir={SOURCES}", *options]
     environment = {"FIRKIN_TEST_IMAGES": str(cache_directory()), "CI": os.environ.get("CI", "")}
+    environment[SERVICE_VARIABLE] = service
     files = [f"{SOURCES}/{path}" for path in paths]
     done = subprocess.run(
         [*prefix, *user.command(sys.executable, "-m", "pytest", *arguments, *files, **environment)],

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,21 @@ _KEPT_BY_ALL = (
     "expectations", "files_and_statistics", "host_paths", "init", "limits", "manifests", "output", "pod",
     "shared_processes", "surroundings", "sync_pod", "volume_limits", "volume_parts",
 )  # fmt: skip
-_KEPT_BY_MANY_AT_ONCE = ("hostile_containers", "services", "sharing")
-_KEPT_WITH_ONE_ID = ("expectations", "pod")
+# A dozen services tell nothing of who runs them that the two of `manifests` do not.
+_KEPT_BY_MANY_AT_ONCE = ("hostile_containers", "sharing")
+_KEPT_OVER_SANDBOX_CONTEXT = ("files_and_statistics", "output", "pod", "sync_pod")
+_KEPT_WITH_ONE_ID = (
+    "expectations", "files_and_statistics", "host_paths", "manifests", "output", "pod", "surroundings", "sync_pod",
+)  # fmt: skip
+_COMMANDS = "tests/end_to_end"
+_RUN_WITH_IDS = (
+    "options_may_stand_before_and_after_the_image", "without_a_command_the_image_says_what_runs",
+    "the_second_run_starts_from_the_template",
+)  # fmt: skip
+_LONGER_WITH_ONE_ID = (
+    "test_long_lived.py::test_the_whole_life_of_a_pod",
+    "test_pod_run.py::test_the_hello_pod_exchanges_a_file_and_a_message",
+)
 _FOR_USERS = "tests/integration/unprivileged/test_what_users_meet.py"
 _SECONDS = 120
 
@@ -56,6 +70,11 @@ def test_pods_of_a_user_with_one_id_keep_what_takes_no_other(user_of_one_id: Unp
     assert " passed" in run_tests(user_of_one_id, [f"{_PODS}/test_{name}.py" for name in _KEPT_WITH_ONE_ID])
 
 
+def test_pods_of_a_user_do_over_the_first_service_what_they_do_over_firkins_own(user: UnprivilegedUser) -> None:
+    suites = [f"{_PODS}/test_{name}.py" for name in _KEPT_OVER_SANDBOX_CONTEXT]
+    assert " passed" in run_tests(user, suites, service="SandboxContext")
+
+
 def test_what_is_different_for_a_user(user: UnprivilegedUser) -> None:
     assert " passed" in run_tests(user, [_FOR_USERS])
 
@@ -65,11 +84,21 @@ def test_what_is_different_for_a_user_with_one_id(user_of_one_id: UnprivilegedUs
 
 
 def test_pods_of_a_user_go_on_by_themselves_and_what_killed_ones_left_is_removed(user: UnprivilegedUser) -> None:
-    assert " passed" in run_tests(user, ["tests/end_to_end/test_long_lived.py", "tests/end_to_end/test_gc.py"])
+    assert " passed" in run_tests(user, [f"{_COMMANDS}/test_{name}.py" for name in ("gc", "long_lived")])
 
 
-def test_ports_of_the_host_lead_into_pods_of_a_user(user: UnprivilegedUser) -> None:
-    assert " passed" in run_tests(user, ["tests/end_to_end/test_run.py"], "-k", "port")
+def test_the_commands_of_several_users_at_once_do_what_those_of_root_do(
+    user: UnprivilegedUser, user_of_one_id: UnprivilegedUser
+) -> None:
+    suites = ["attached", "images", "pod_run", "terminal"]
+    with_ids = [*(f"test_{name}.py" for name in suites), *(f"test_run.py::test_{name}" for name in _RUN_WITH_IDS)]
+    with_one = ["test_run.py", *_LONGER_WITH_ONE_ID]
+    with ThreadPoolExecutor() as threads:
+        both = [
+            threads.submit(run_tests, who, [f"{_COMMANDS}/{name}" for name in names])
+            for who, names in ((user, with_ids), (user_of_one_id, with_one))
+        ]
+    assert [" passed" in one.result() for one in both] == [True, True]
 
 
 def test_pods_of_a_user_reach_the_network(user: UnprivilegedUser) -> None:
