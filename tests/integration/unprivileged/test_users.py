@@ -27,7 +27,7 @@ _KEPT_BY_ALL = (
 )  # fmt: skip
 # A dozen services tell nothing of who runs them that the two of `manifests` do not.
 _KEPT_BY_MANY_AT_ONCE = ("hostile_containers", "sharing")
-_KEPT_OVER_SANDBOX_CONTEXT = ("files_and_statistics", "output", "pod", "sync_pod")
+_KEPT_OVER_SANDBOX_CONTEXT = ("files_and_statistics", "manifests", "output", "pod")
 _KEPT_WITH_ONE_ID = (
     "expectations", "files_and_statistics", "host_paths", "manifests", "output", "pod", "surroundings", "sync_pod",
 )  # fmt: skip
