@@ -26,7 +26,7 @@ from tests.descriptors import listed_descriptors, opened_since
 from .front_end import GET_CONFIG, SET_VRING_CALL, FrontEnd, UnexpectedReply
 from .memory import GuestMemory
 from .packets import GUEST_CID, HOST_CID, Packet
-from .readers import wait_until_no_reader_is_left
+from .readers import readers, wait_until_no_reader_is_left
 from .rings import HAS_NEXT, IS_INDIRECT, IS_WRITABLE, Ring
 
 RING_SIZE = 16
@@ -264,13 +264,13 @@ class Case:
 
 def run_case(number: int) -> str:
     """Run one case in a directory of its own, and look at what is left; how its device ended."""
-    files = listed_descriptors()
+    files, others = listed_descriptors(), readers()
     directory = Path(tempfile.mkdtemp(prefix="firkin-vsock-"))
     try:
         problem = Case(number, directory).run()
     finally:
         shutil.rmtree(directory)
-    wait_until_no_reader_is_left()
+    wait_until_no_reader_is_left(others)
     assert not opened_since(files), "files are left open"
     assert "memfd:guest" not in Path("/proc/self/maps").read_text(), "memory is left mapped"
     return problem

@@ -12,18 +12,19 @@ from .rings import DEADLINE_SECONDS
 READERS_MAX = 4
 
 
-def readers() -> int:
-    """How many there are."""
-    count = 0
+def readers() -> frozenset[str]:
+    """The kernel's numbers of those that there are, of whatever device."""
+    found = set()
     for name in Path("/proc/self/task").glob("*/comm"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            count += name.read_text() == "vsock-reader\n"
-    return count
+            if name.read_text() == "vsock-reader\n":
+                found.add(name.parent.name)
+    return frozenset(found)
 
 
-def wait_until_no_reader_is_left() -> None:
-    """A device waits for them, but not for long."""
+def wait_until_no_reader_is_left(earlier: frozenset[str]) -> None:
+    """But those of earlier: a device waits for its own, but not for long."""
     deadline = time.monotonic() + DEADLINE_SECONDS
-    while readers():
+    while readers() - earlier:
         assert time.monotonic() < deadline, "a reader is left"
         os.sched_yield()
