@@ -58,7 +58,7 @@ class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
             root and $XDG_STATE_HOME/firkin for everybody else.
         runtime_dir: what does not outlive a pod (sockets). None: FIRKIN_RUNTIME_DIR, else /run/firkin for root
             and $XDG_RUNTIME_DIR/firkin, or `run` in the state directory, for everybody else.
-        oci_runtime: what containers are run by, a name or a path.
+        oci_runtime: what containers in namespace sandboxes are run by, a name or a path; machines have crun.
         search_path: where programs are looked up, and the sandbox's PATH. None: PATH, and the directories of
             programs for administrators, which an ordinary user's PATH may lack.
         start_concurrency: how many containers of a pod are started at the same time, at least 1.
