@@ -175,10 +175,8 @@ def decoded(data: bytes, document: type[Document], what: str, reference: str) ->
     """
     try:
         return decoded_json(data, document, _converted)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except msgspec.DecodeError as error:
         raise ImageInvalid(reference, f"{what}: {error}") from error
-    except RecursionError as error:
-        raise ImageInvalid(reference, f"{what} is nested too deeply") from error
 
 
 def _converted(wanted: type[object], value: object) -> object:

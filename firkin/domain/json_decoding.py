@@ -35,4 +35,6 @@ def decoded_json(
         decoded: _T = decoder.decode(data)
     except UnicodeDecodeError as error:
         raise msgspec.DecodeError(f"JSON is not UTF-8: {error}") from error
+    except RecursionError:
+        raise msgspec.DecodeError("JSON is nested too deep") from None
     return decoded

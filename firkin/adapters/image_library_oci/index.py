@@ -13,7 +13,6 @@ import msgspec
 
 from firkin.domain.image_documents import Descriptor, Index, decoded
 from firkin.domain.image_names import kept_name
-from firkin.domain.json_decoding import decoded_json
 
 from .blobs import PARTIAL
 from .failures import translated
@@ -91,7 +90,7 @@ class LibraryIndex:
         self._write(self._without(name))
 
     def _without(self, name: str) -> tuple[msgspec.Raw, ...]:
-        raw = decoded_json(self.data(), _RawManifests).manifests or ()
+        raw = decoded(self.data(), _RawManifests, "index.json", self.reference).manifests or ()
         return tuple(one for one in raw if decoded(bytes(one), Descriptor, "index.json", self.reference).tag != name)
 
     def _write(self, manifests: tuple[msgspec.Raw, ...]) -> None:

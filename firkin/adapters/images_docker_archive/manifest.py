@@ -89,10 +89,8 @@ def _images(archive: DockerArchive, reference: ArchiveReference) -> tuple[Archiv
         raise ImageNotFound(reference.text, reason)
     try:
         images = decoded_json(archive.document(MANIFEST), tuple[ArchivedImage, ...])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except msgspec.DecodeError as error:
         raise ImageInvalid(reference.text, f"{MANIFEST}: {error}") from error
-    except RecursionError as error:
-        raise ImageInvalid(reference.text, f"{MANIFEST} is nested too deeply") from error
     if not images:
         raise ImageNotFound(reference.text, f"{reference.path} is an archive without any image")
     return images

@@ -248,6 +248,8 @@ async def test_a_broken_index_makes_nothing_reclaimable(
             await call()
     with pytest.raises(ImageInvalid):
         await library.remove("name")
+    with pytest.raises(ImageInvalid):
+        await library.keep(await bundle_of(tmp_path / "other", "base"), "other")
     assert len(blobs(state_dir)) == 3
 
 

@@ -49,3 +49,12 @@ def test_what_is_no_such_value_is_an_error_of_msgspec() -> None:
 def test_text_that_is_not_utf8_is_no_json() -> None:
     with pytest.raises(msgspec.DecodeError, match="not UTF-8"):
         decoded_json(b'["\xa8"]', list[str])
+
+
+class _Small(msgspec.Struct):
+    name: str
+
+
+def test_what_is_nested_too_deep_where_nobody_looks_is_no_json() -> None:
+    with pytest.raises(msgspec.DecodeError, match="nested too deep"):
+        decoded_json(b'{"more": ' + b"[" * 100_000, _Small)
