@@ -199,6 +199,22 @@ def test_a_store_that_is_full_is_told(firkin: Command, debian_image: str) -> Non
     assert "pod store is full" in done.error()
 
 
+@pytest.mark.needs_root
+@pytest.mark.parametrize("store", ["directory", "ext4:64MiB"])
+def test_a_disk_that_is_full_is_told(firkin: Command, busybox_image: str, tmp_path: Path, store: str) -> None:
+    script = f'mount -t tmpfs -o size=1m tmpfs {tmp_path} && exec "$@"'
+    command = [sys.executable, "-m", "firkin", "run", "--store", store, busybox_image, "true"]
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script, "sh", *command],
+        env=firkin.environment({"FIRKIN_STATE_DIR": str(tmp_path / "state")}),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == OWN_FAILURE
+    assert done.stderr.startswith("firkin: error: pod store is full: no space left for "), done.stderr
+    assert done.stderr.endswith(" or free space on its disk\n")
+
+
 def test_a_store_that_is_too_small_is_told(firkin: Command, busybox_image: str) -> None:
     done = firkin.run("run", "--store", "ext4:1KiB", busybox_image, "true")
     assert done.code == OWN_FAILURE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
@@ -11,7 +12,14 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from firkin.application.task_scope import TaskScope, finished
-from firkin.domain.errors import ConfigurationError, PermissionMissing, StoreInUse, StoreTooSmall
+from firkin.domain.errors import (
+    ConfigurationError,
+    FirkinError,
+    PermissionMissing,
+    StoreFull,
+    StoreInUse,
+    StoreTooSmall,
+)
 from firkin.domain.ids import PodId
 from firkin.domain.size import Size
 from firkin.domain.store_spec import PodStoreSpec
@@ -23,6 +31,7 @@ from .making import BLOCK_BYTES, new_image, translated
 from .superblock import checked_superblock
 
 MINIMUM_SIZE = Size.mib(16)
+_LITTLE_BYTES = Size.mib(1)
 DEFAULT_SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -55,7 +64,8 @@ class Ext4PodStore:
         """
         opening = self._own(spec, pod_id) if spec.path is None else self._kept(spec.path.absolute(), spec)
         async with opening as medium:
-            yield medium
+            with _full_disk_told(medium.path):
+                yield medium
 
     @asynccontextmanager
     async def _own(self, spec: PodStoreSpec, pod_id: PodId) -> AsyncIterator[StoreMedium]:
@@ -101,6 +111,22 @@ class Ext4PodStore:
                 return
             except OSError as error:
                 raise translated(error, path) from error
+
+
+@contextmanager
+def _full_disk_told(image: Path) -> Iterator[None]:
+    """Images are sparse: what their own disk has no space for fails in the sandbox, as a write that did not work.
+
+    Raises:
+        StoreFull: this is why the body failed.
+    """
+    try:
+        yield
+    except FirkinError as error:
+        disk = os.statvfs(image.parent)
+        if error.errno == errno.EIO and disk.f_bavail * disk.f_frsize < _LITTLE_BYTES:
+            raise StoreFull(str(image)) from error
+        raise
 
 
 def _is_absent(path: Path) -> bool:

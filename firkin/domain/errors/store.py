@@ -21,7 +21,8 @@ class StoreFull(StoreError):
     errno = ENOSPC
 
     def __init__(self, path: str) -> None:
-        super().__init__(f"pod store is full: no space left for {path}; give it a larger size, or remove pods from it")
+        remedy = "give it a larger size, remove pods from it, or free space on its disk"
+        super().__init__(f"pod store is full: no space left for {path}; {remedy}")
         self.path = path
 
 
