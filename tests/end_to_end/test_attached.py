@@ -180,8 +180,8 @@ def test_ctrl_c_while_a_pod_starts_leaves_nothing_of_it(firkin: Command, busybox
         firkin.until(lambda: bool(firkin.registry.records()))
         command.send_signal(signal.SIGINT)
         done = finished(command)
-    if done.code == 0:  # it ran a moment before the signal came
+    if done.stdout:  # it ran a moment before the signal came
         assert firkin.run("rm", "-f", "never").code == 0
     else:
-        assert (done.code, done.stdout) == (130, b"")
+        assert done.code == 130
         firkin.until(lambda: not firkin.registry.records())

@@ -15,7 +15,7 @@ from firkin.domain.ids import ContainerId, PodId
 from firkin.domain.process import ExitStatus, Stdio
 from firkin.domain.supervised_pod import SupervisedPhase
 from firkin.domain.terminal import TerminalSize
-from firkin.ports.pod_control import AttachedProcess, CopyRequest, ExecRequest
+from firkin.ports.pod_control import AttachedProcess, CopyRequest, ExecRequest, PodControl
 
 from ..supervised_pods import SupervisedPods
 
@@ -27,6 +27,13 @@ async def _output(process: AttachedProcess) -> dict[str, bytes]:
     async for piece in process.output():
         found[piece.stream] += piece.data
     return found
+
+
+async def _until_alone(control: PodControl) -> None:
+    """Until only the container's init is left, which takes a moment at most."""
+    async for (statistics,) in control.statistics(0.1):
+        if statistics.processes.current == 1:
+            return
 
 
 async def test_a_process_runs_with_its_own_streams_and_tells_how_it_ended(long_lived: SupervisedPods) -> None:
@@ -78,10 +85,7 @@ async def test_leaving_a_process_kills_it(long_lived: SupervisedPods) -> None:
     async with long_lived.started(long_lived.pod()), long_lived.connector.connected(POD) as control:
         async with control.executed(ExecRequest(A, ("sleep",))):
             pass
-        async for (statistics,) in control.statistics(0.1):
-            # Only the container's init is left, at the latest after a moment.
-            if statistics.processes.current == 1:
-                break
+        await _until_alone(control)
 
 
 async def test_a_process_that_was_detached_runs_on_when_its_caller_leaves(long_lived: SupervisedPods) -> None:
@@ -105,9 +109,7 @@ async def test_what_a_detached_process_writes_does_not_hold_it_up(long_lived: Su
             await process.detach()
             async for _ in process.output():
                 continue
-        async for (statistics,) in control.statistics(0.1):
-            if statistics.processes.current == 1:
-                break
+        await _until_alone(control)
 
 
 async def test_a_pod_ends_with_a_detached_process_in_it(long_lived: SupervisedPods) -> None:

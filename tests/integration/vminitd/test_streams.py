@@ -12,7 +12,7 @@ import pytest
 from firkin.testkit.opened_agent import same_bytes
 from firkin.wire import sandbox_context_pb2 as context
 
-from .agent_process import CALL_SECONDS, running_agent, runtime_spec
+from .agent_process import CALL_SECONDS, HostStream, RunningAgent, running_agent, runtime_spec
 from .full_streams import filled
 
 pytestmark = pytest.mark.real_time
@@ -92,15 +92,7 @@ async def test_an_exec_runs_beside_the_init_and_its_background_child_delays_noth
 
 async def test_the_first_contract_runs_a_container_without_tokens(rootfs: Path) -> None:
     async with running_agent() as agent:
-        stdin, stdout = await agent.listen(token=False), await agent.listen(token=False)
-        create = context.CreateProcessRequest(
-            id="one",
-            containerID="one",
-            stdin=stdin.message.port,
-            stdout=stdout.message.port,
-            configuration=runtime_spec(rootfs, "cat"),
-        )
-        await agent.context.CreateProcess(create)
+        stdin, stdout = await _created_cat(agent, rootfs)
         started = await agent.context.StartProcess(context.StartProcessRequest(id="one", containerID="one"))
         _, writer = await stdin.ends()
         writer.write(b"tokenless")
@@ -133,15 +125,7 @@ async def test_a_close_of_the_input_comes_behind_its_bytes_however_late_they_are
 
 async def test_a_close_of_the_input_before_the_start_is_remembered(rootfs: Path) -> None:
     async with running_agent() as agent:
-        stdin, stdout = await agent.listen(token=False), await agent.listen(token=False)
-        create = context.CreateProcessRequest(
-            id="one",
-            containerID="one",
-            stdin=stdin.message.port,
-            stdout=stdout.message.port,
-            configuration=runtime_spec(rootfs, "cat"),
-        )
-        await agent.context.CreateProcess(create, timeout=CALL_SECONDS)
+        stdin, stdout = await _created_cat(agent, rootfs)
         _, writer = await stdin.ends()
         await _send(writer, b"before the start")
         await agent.context.CloseProcessStdin(_close_of("one"), timeout=CALL_SECONDS)
@@ -149,6 +133,20 @@ async def test_a_close_of_the_input_before_the_start_is_remembered(rootfs: Path)
         out = await stdout.read()
         end = await agent.wait("one")
     assert (end.code, out) == (0, b"before the start")
+
+
+async def _created_cat(agent: RunningAgent, rootfs: Path) -> tuple[HostStream, HostStream]:
+    """A container `one` that will run `cat`: its input and its output, without tokens."""
+    stdin, stdout = await agent.listen(token=False), await agent.listen(token=False)
+    create = context.CreateProcessRequest(
+        id="one",
+        containerID="one",
+        stdin=stdin.message.port,
+        stdout=stdout.message.port,
+        configuration=runtime_spec(rootfs, "cat"),
+    )
+    await agent.context.CreateProcess(create, timeout=CALL_SECONDS)
+    return stdin, stdout
 
 
 async def _send(writer: asyncio.StreamWriter, data: bytes) -> None:
