@@ -24,7 +24,7 @@ def web(firkin: Command, busybox_image: str) -> Iterator[str]:
 
 
 def test_a_line_of_json_comes_at_each_interval_until_ctrl_c(firkin: Command, web: str) -> None:
-    with firkin.started("stats", "--json", "--interval", "0.1", web) as stats:
+    with firkin.started("stats", "--json", "--interval", "0.5", web) as stats:
         assert stats.stdout is not None
         samples = [json.loads(stats.stdout.readline()) for _ in range(4)]
         stats.send_signal(signal.SIGINT)
