@@ -32,6 +32,7 @@ _KEPT_WITH_ONE_ID = (
     "expectations", "files_and_statistics", "host_paths", "manifests", "output", "pod", "surroundings", "sync_pod",
 )  # fmt: skip
 _COMMANDS = "tests/end_to_end"
+_COMMANDS_WITH_IDS = ("test_attached.py", "test_images.py", "test_pod_run.py", "test_terminal.py")
 _RUN_WITH_IDS = (
     "options_may_stand_before_and_after_the_image", "without_a_command_the_image_says_what_runs",
     "the_second_run_starts_from_the_template",
@@ -41,12 +42,20 @@ _LONGER_WITH_ONE_ID = (
     "test_pod_run.py::test_the_hello_pod_exchanges_a_file_and_a_message",
 )
 _FOR_USERS = "tests/integration/unprivileged/test_what_users_meet.py"
+_USERS_AT_ONCE = 2
 _SECONDS = 120
 
 
 @pytest.fixture
 def user() -> Iterator[UnprivilegedUser]:
     """A user with subordinate ids."""
+    with fresh_user(has_ids=True) as made:
+        yield made
+
+
+@pytest.fixture
+def another_user() -> Iterator[UnprivilegedUser]:
+    """One more with ranges of his own."""
     with fresh_user(has_ids=True) as made:
         yield made
 
@@ -83,22 +92,21 @@ def test_what_is_different_for_a_user_with_one_id(user_of_one_id: UnprivilegedUs
     assert " passed" in run_tests(user_of_one_id, [_FOR_USERS])
 
 
-def test_pods_of_a_user_go_on_by_themselves_and_what_killed_ones_left_is_removed(user: UnprivilegedUser) -> None:
-    assert " passed" in run_tests(user, [f"{_COMMANDS}/test_{name}.py" for name in ("gc", "long_lived")])
-
-
 def test_the_commands_of_several_users_at_once_do_what_those_of_root_do(
-    user: UnprivilegedUser, user_of_one_id: UnprivilegedUser
+    user: UnprivilegedUser, another_user: UnprivilegedUser, user_of_one_id: UnprivilegedUser
 ) -> None:
-    suites = ["attached", "images", "pod_run", "terminal"]
-    with_ids = [*(f"test_{name}.py" for name in suites), *(f"test_run.py::test_{name}" for name in _RUN_WITH_IDS)]
-    with_one = ["test_run.py", *_LONGER_WITH_ONE_ID]
-    with ThreadPoolExecutor() as threads:
-        both = [
-            threads.submit(run_tests, who, [f"{_COMMANDS}/{name}" for name in names])
-            for who, names in ((user, with_ids), (user_of_one_id, with_one))
+    """Also of pods that go on by themselves, and of what killed ones left."""
+    suites = {
+        user: [*_COMMANDS_WITH_IDS, *(f"test_run.py::test_{name}" for name in _RUN_WITH_IDS)],
+        user_of_one_id: ["test_run.py", *_LONGER_WITH_ONE_ID],
+        another_user: ["test_gc.py", "test_long_lived.py"],
+    }
+    with ThreadPoolExecutor(_USERS_AT_ONCE) as threads:
+        running = [
+            threads.submit(run_tests, who, [f"{_COMMANDS}/{name}" for name in names]) for who, names in suites.items()
         ]
-    assert [" passed" in one.result() for one in both] == [True, True]
+    for one in running:
+        assert " passed" in one.result()
 
 
 def test_pods_of_a_user_reach_the_network(user: UnprivilegedUser) -> None:
