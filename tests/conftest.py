@@ -19,6 +19,10 @@ import pytest
 hypothesis.settings.register_profile("firkin", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("firkin")
 
+# A shell that runs the tests in the background has them ignore Ctrl-C, and with them all that they start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 pytest_plugins = ["firkin.testkit", "tests.images.fixtures"]
 
 _DEADLINE_SECONDS = 900.0
