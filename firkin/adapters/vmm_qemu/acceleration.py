@@ -47,8 +47,14 @@ class Acceleration(msgspec.Struct, frozen=True):
 
 
 class _Finding(msgspec.Struct, frozen=True):
+    """What came of a probe; its subject names the start of the computer that the seconds are counted from."""
+
     subject: str
     reason: str
+    seconds_since_boot: float
+
+    def is_in_doubt(self) -> bool:
+        return bool(self.reason) and _seconds_since_boot() - self.seconds_since_boot >= _FAILURE_COUNTS_SECONDS
 
 
 def kvm_obstacle(device: Path = _DEVICE, processor: Path = _PROCESSOR) -> str:
@@ -87,24 +93,22 @@ def remembered_finding(qemu: str, images: Path) -> str | None:
         "" when a machine was seen to run, else why not; None when none was probed.
     """
     beginning = _subject(qemu, "")
-    newest, reason = 0, None
+    newest, reason = -1.0, None
     for path in images.glob(f"*/{_MEMORY}"):
         known = _known_finding(path)
-        if known is not None and known.subject.startswith(beginning):
-            with suppress(FileNotFoundError):
-                if (written := path.stat().st_mtime_ns) > newest:
-                    newest, reason = written, known.reason
+        if known is not None and known.subject.startswith(beginning) and known.seconds_since_boot > newest:
+            newest, reason = known.seconds_since_boot, known.reason
     return reason
 
 
 async def _remembered_probe(qemu: str, image: GuestImage, seconds: float) -> str:
     subject, memory = _subject(qemu, image.key), image.root.with_name(_MEMORY)
     known = _known_finding(memory)
-    if known is not None and known.subject == subject and not (known.reason and _is_old(memory)):
+    if known is not None and known.subject == subject and not known.is_in_doubt():
         return known.reason
     failure = await boot_failure(qemu, image, KVM, seconds)
     reason = f"{_DEVICE} opens, but a machine that uses it {failure}" if failure else ""
-    _remember(memory, _Finding(subject, reason))
+    _remember(memory, _Finding(subject, reason, _seconds_since_boot()))
     return reason
 
 
@@ -119,13 +123,8 @@ def _known_finding(cache: Path) -> _Finding | None:
         return None
 
 
-def _is_old(cache: Path) -> bool:
-    """Also when the clock was set back since."""
-    try:
-        age = time.time() - cache.stat().st_mtime
-    except OSError:
-        return True
-    return not 0 <= age < _FAILURE_COUNTS_SECONDS
+def _seconds_since_boot() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _remember(cache: Path, finding: _Finding) -> None:
