@@ -36,7 +36,7 @@ async def test_containers_share_volumes_and_network_on_a_kernel_of_their_own_and
     before = await settled_state()
     async with machine_runtime(tmp_path) as runtime:
         bundle = await runtime.images.resolve(busybox_image)
-        server = shell("server", bundle, "uname -r > /shared/file; echo over-tcp | nc -l -p 7000")
+        server = shell("server", bundle, "uname -r > /shared/file; echo over-tcp > said; nc -l -p 7000 < said")
         client = shell(
             "client",
             bundle,
