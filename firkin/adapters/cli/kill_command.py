@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from typing import TYPE_CHECKING
 
 import click
@@ -19,6 +18,7 @@ _HELP = """Send a signal to the containers of pods, SIGKILL unless -s says other
 \b
   firkin kill web
   firkin kill -s HUP -c nginx web
+  firkin kill -s RTMIN+3 web
 
 A container that a restart policy keeps running is started again; `firkin stop` ends the pod."""
 
@@ -29,15 +29,12 @@ class _SignalType(click.ParamType[int]):
     name = "SIGNAL"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        text = str(value).upper()
-        if text.isdigit() and 0 < int(text) < signal.NSIG:
-            return int(text)
-        name = text if text.startswith("SIG") else f"SIG{text}"
-        if name not in signal.Signals.__members__:
+        from firkin.domain.linux_signals import signal_number
+
+        number = value if isinstance(value, int) else signal_number(str(value))
+        if number is None:
             self.fail(f"{value!r} is no signal", param, ctx)
-        return signal.Signals[name]
+        return number
 
 
 @click.command("kill", help=_HELP)

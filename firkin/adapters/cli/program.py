@@ -55,7 +55,8 @@ docker-archive:FILE[:NAME], an archive of `docker save`; or as image:NAME, one t
 
 \b
 Environment: FIRKIN_CONFIG names a TOML file of settings; FIRKIN_STATE_DIR, FIRKIN_RUNTIME_DIR, FIRKIN_STORE,
-FIRKIN_VMM, FIRKIN_ACCELERATION and FIRKIN_KERNEL override it; FIRKIN_DEBUG=1 shows tracebacks of errors."""
+FIRKIN_VMM, FIRKIN_ACCELERATION, FIRKIN_VSOCK and FIRKIN_KERNEL override it; FIRKIN_DEBUG=1 shows tracebacks of
+errors."""
 
 
 class _LazyCommands(click.Group):

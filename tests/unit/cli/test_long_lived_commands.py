@@ -129,7 +129,22 @@ def test_bytes_of_one_container_come_as_they_are_and_with_moments_line_by_line(
     assert capfd.readouterr().out == "three"
     assert run_over(registry, "logs", "--since", "10m", "web") == 0
     assert capfd.readouterr().out == ""
-    assert run_over(registry, "logs", "--since", "yesterday", "web") == 2
+
+
+@pytest.mark.parametrize("moment", ["0", "-1e300", "-inf", f"{'9' * 400}d", "0001-01-01T00:00:00Z"])
+def test_everything_came_since_moments_of_long_ago(
+    registry: MemoryPodRegistry, capfd: pytest.CaptureFixture[str], moment: str
+) -> None:
+    assert run_over(registry, "logs", f"--since={moment}", "-c", "app", "web") == 0
+    assert capfd.readouterr().out == "one\ntwo\nthree"
+
+
+@pytest.mark.parametrize("moment", ["yesterday", "", "nan", "inf", "1e30", "0001-01-01"])
+def test_what_is_no_moment_is_refused(
+    registry: MemoryPodRegistry, capfd: pytest.CaptureFixture[str], moment: str
+) -> None:
+    assert run_over(registry, "logs", f"--since={moment}", "web") == 2
+    assert "is no moment" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -168,12 +183,12 @@ def test_each_of_several_pods_is_done_and_what_fails_is_told(
     assert registry.records() == ()
 
 
-@pytest.mark.parametrize("signal", ["HUP", "sighup", "1"])
+@pytest.mark.parametrize("signal", ["HUP", "sighup", "1", "RTMIN+3"])
 def test_signals_have_names_and_numbers(registry: MemoryPodRegistry, signal: str) -> None:
     assert run_over(registry, "kill", "-s", signal, "web") == 1  # the pod has ended; the name is fine
 
 
-@pytest.mark.parametrize("signal", ["FOO", "0", "-1", "99999"])
+@pytest.mark.parametrize("signal", ["FOO", "0", "-1", "99999", "²"])
 def test_what_is_no_signal_is_refused(registry: MemoryPodRegistry, signal: str) -> None:
     assert run_over(registry, "kill", "-s", signal, "web") == 2
 
