@@ -37,7 +37,9 @@ async def test_containers_share_volumes_and_network_and_leave_nothing(
     before = await settled_state()
     async with real_runtime(tmp_path, store) as runtime:
         bundle = await runtime.images.resolve(busybox_image)
-        server = shell("server", bundle, "echo from-a-volume > /shared/file; echo over-tcp > said; nc -l -p 7000 < said")
+        server = shell(
+            "server", bundle, "echo from-a-volume > /shared/file; echo over-tcp > said; nc -l -p 7000 < said"
+        )
         client = shell(
             "client",
             bundle,
