@@ -15,6 +15,8 @@ import select
 import socket
 import threading
 
+from firkin.host_side.whole_writes import write_whole
+
 _CHUNK_BYTES = 65536
 _LOG = logging.getLogger("firkin.streams")
 
@@ -86,7 +88,7 @@ class OutputRelay:
     def _run(self) -> None:
         try:
             while data := self._socket.recv(_CHUNK_BYTES):
-                _write_all(self._host_fd, data)
+                write_whole(self._host_fd, data)
                 self._signals.advance(len(data))
         except ConnectionError:
             pass  # the caller's reader went away: closing tells the process so, as a pipe would
@@ -165,15 +167,3 @@ class InputRelay:
                 raise BrokenPipeError
             with contextlib.suppress(BlockingIOError):
                 left = left[self._socket.send(left, socket.MSG_NOSIGNAL) :]
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    """Write everything, also to a descriptor that somebody made non-blocking."""
-    left = memoryview(data)
-    while left:
-        try:
-            left = left[os.write(fd, left) :]
-        except BlockingIOError:
-            poller = select.poll()
-            poller.register(fd, select.POLLOUT)
-            poller.poll()

@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 
 from rich.console import Console
 
+from firkin.host_side.whole_writes import write_whole
+
 LONGEST_LINE_BYTES = 65536
 _QUEUED_PIECES = 16
 _NAMES = {1: "standard output", 2: "standard error"}
@@ -91,13 +93,11 @@ class LineWriter:
 
     async def _write_all(self) -> None:
         while (piece := await self._pieces.get()) is not None:
-            await asyncio.to_thread(_write_whole, self._descriptor, piece)
+            await asyncio.to_thread(_write_named, self._descriptor, piece)
 
 
-def _write_whole(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
+def _write_named(descriptor: int, data: bytes) -> None:
     try:
-        while view:
-            view = view[os.write(descriptor, view) :]
+        write_whole(descriptor, data)
     except OSError as error:
         raise OSError(error.errno, error.strerror, _NAMES.get(descriptor, f"descriptor {descriptor}")) from error

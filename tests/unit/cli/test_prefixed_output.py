@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from itertools import pairwise
@@ -65,6 +66,23 @@ async def test_the_writer_writes_everything_before_it_is_left() -> None:
         assert os.read(reader, 4096) == b"a | one\na | two\na | three\n"
     finally:
         os.close(reader)
+
+
+@pytest.mark.real_time
+async def test_the_writer_waits_for_a_descriptor_that_somebody_made_non_blocking() -> None:
+    reader, descriptor = os.pipe()
+    os.set_blocking(descriptor, False)
+    lines = b"line\n" * 100_000  # more than a pipe holds
+    writer = LineWriter(descriptor)
+    with os.fdopen(reader, "rb") as read_end:
+        async with asyncio.TaskGroup() as group:
+            reading = group.create_task(asyncio.to_thread(read_end.read))
+            try:
+                async with writer.writing():
+                    await writer.write(lines)
+            finally:
+                os.close(descriptor)
+    assert reading.result() == lines
 
 
 @pytest.mark.real_time
