@@ -32,6 +32,7 @@ def test_the_whole_life_of_a_pod(firkin: Command, busybox_image: str, tmp_path: 
     firkin.until(lambda: b"ready\n" in firkin.run("logs", "web").stdout)
     _check_exec(firkin)
     _check_copies(firkin, tmp_path)
+    _check_copies_that_are_broken_off(firkin, tmp_path / "moment")
     _check_what_is_told(firkin)
     with firkin.started("logs", "-f", "web") as following, firkin.started("wait", "web") as waiting:
         assert following.stdout is not None
@@ -79,6 +80,17 @@ def _check_copies(firkin: Command, tmp_path: Path) -> None:
     assert _done(firkin, "exec", "web", "cat", "/tmp/site/index") == "hello"
     assert "it does not exist" in firkin.run("cp", "web:/absent", str(tmp_path / "no")).stderr
     assert firkin.run("cp", "web:/a", "web:/b").code == 2
+
+
+def _check_copies_that_are_broken_off(firkin: Command, directory: Path) -> None:
+    directory.mkdir()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        environment = {"TMPDIR": str(directory)}
+        with firkin.started("cp", "-", "web:/tmp", env=environment, stdin=subprocess.PIPE) as copying:
+            firkin.until(lambda: any(directory.iterdir()))
+            copying.send_signal(number)
+            assert copying.wait(60) == 128 + number
+        assert list(directory.iterdir()) == []
 
 
 def _check_what_is_told(firkin: Command) -> None:

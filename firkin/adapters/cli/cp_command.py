@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from .copy_archive import archive_written, unpacked_archive
+from .interruption import Interrupted, Interruptions
 from .pod_argument import CopyPlaceType, container_option
 from .pod_end import tell
 from .services import CliServices
@@ -49,7 +50,7 @@ class _Place(NamedTuple):
 @click.pass_obj
 def command(
     services: CliServices, keep_ownership: bool, quiet: bool, container: str | None, source: str, destination: str
-) -> None:
+) -> int:
     origin, target = _place(source), _place(destination)
     if bool(origin.pod) == bool(target.pod):
         raise click.UsageError("one of SOURCE and DESTINATION must be POD:PATH, and the other one of this host")
@@ -58,9 +59,14 @@ def command(
         raise click.UsageError("a path is empty: write `.` for this directory, and POD:/ for all of a container")
     record = services.long_lived.registry().record(origin.pod or target.pod)
     chosen = record.container(container)
-    report = asyncio.run(_copied(services, record.id, chosen, origin, target, keep_ownership))
+    copying = _copied(services, record.id, chosen, origin, target, keep_ownership)
+    try:
+        report = asyncio.run(Interruptions(starting_seconds=0).run(copying))
+    except Interrupted as interrupted:
+        return interrupted.exit_code
     for sentence in () if quiet else report.left_out:
         tell(f"left out: {sentence}")
+    return 0
 
 
 def _place(text: str) -> _Place:

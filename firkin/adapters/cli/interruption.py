@@ -33,7 +33,9 @@ class Interruptions:
     first signal stops and the second kills; after it, signals are ignored, so that nothing is left half removed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, starting_seconds: float = STARTING_SECONDS) -> None:
+        """`starting_seconds` is that moment; 0 for a command that starts no container."""
+        self._starting_seconds = starting_seconds
         self._command: asyncio.Task[Any] | None = None
         self._signals = asyncio.Queue[int]()
         self._is_guarded = False
@@ -73,7 +75,7 @@ class Interruptions:
         self._signals.put_nowait(number)
         if self._is_guarded or self._command is None:
             return
-        delay = 0.0 if self._number else STARTING_SECONDS
+        delay = 0.0 if self._number else self._starting_seconds
         self._number = self._number or number
         if self._cancelling is not None:
             self._cancelling.cancel()
