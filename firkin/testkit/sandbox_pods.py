@@ -17,13 +17,14 @@ from firkin.domain.process import Output, Stdio
 from firkin.domain.reports import Promise
 from firkin.domain.rootfs_source import RootfsSource
 from firkin.domain.store_spec import PodStoreSpec
+from firkin.domain.vm_config import VmConfig
 from firkin.ports.vmm import Vmm
 
 from .busybox_image import busybox_bundle
 from .claims import refused_unless_claimed
 from .host_leftovers import host_leftovers
 
-_POD_SECONDS = 120
+_POD_SECONDS = 300
 
 
 class SandboxPods:
@@ -65,7 +66,8 @@ class SandboxPods:
     @contextlib.asynccontextmanager
     async def running(self, container: PodContainerSpec, store: PodStoreSpec | None = None) -> AsyncIterator[Pod]:
         """A pod of one container; leaving stops it."""
-        spec = PodBuilder("pod-1", pod_store=store).container(container).build()
+        config = VmConfig(boot_timeout_seconds=_POD_SECONDS)
+        spec = PodBuilder("pod-1", config, store).container(container).build()
         async with open_runtime(self._config) as runtime, asyncio.timeout(_POD_SECONDS), runtime.spawn(spec) as pod:
             yield pod
 

@@ -24,7 +24,7 @@ from firkin.ports.vmm import Vmm
 from .busybox_image import busybox_bundle
 from .host_leftovers import host_leftovers
 
-_POD_SECONDS = 120.0
+_POD_SECONDS = 300.0
 
 
 class StoredPods:

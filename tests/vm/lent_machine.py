@@ -10,18 +10,24 @@ from types import ModuleType
 import pytest
 
 import firkin
+from firkin.adapters.agent_grpc import GrpcAgentConnector
 from firkin.ports.agent_connector import AgentConnector
 
+from .machines import BOOT_SECONDS
 from .shared_machine import SharedMachine
 
 
 @contextlib.asynccontextmanager
 async def lent_runtime(
-    machine: SharedMachine, directory: Path, agents: AgentConnector | str = "grpc"
+    machine: SharedMachine, directory: Path, agents: AgentConnector | None = None
 ) -> AsyncIterator[firkin.Runtime]:
     """A runtime whose sandbox is the machine, and whose files all lie below `directory`."""
     config = firkin.RuntimeConfig(
-        vmm=machine, store="ext4", agents=agents, state_dir=directory / "state", runtime_dir=directory / "run"
+        vmm=machine,
+        store="ext4",
+        agents=agents or GrpcAgentConnector(BOOT_SECONDS),
+        state_dir=directory / "state",
+        runtime_dir=directory / "run",
     )
     async with firkin.open_runtime(config) as runtime:
         yield runtime

@@ -11,6 +11,8 @@ import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from firkin.adapters.vmm_qemu import QemuVmm
 from firkin.domain.boot_timing import BootTiming
 from firkin.domain.container_spec import ResourceLimits
@@ -95,7 +97,7 @@ class SharedMachine:
     async def booted(self, request: SandboxRequest) -> AsyncIterator[Sandbox]:
         """Lend the machine."""
         if self._is_lent or not _is_ordinary(request):
-            async with self._own.booted(request) as sandbox:
+            async with self._own.booted(_patient(request)) as sandbox:
                 yield sandbox
             return
         self.start()
@@ -113,7 +115,7 @@ class SharedMachine:
         """Wait until its connections are gone: a machine's end ends them at once, gRPC closes them in its own time."""
         assert self._sandbox is not None
         agents = f"{self._sandbox.socket_directory}/guest-"
-        for attempt in range(3000):
+        for attempt in range(int(BOOT_SECONDS / 0.01)):
             # A call that failed in the middle of a stream is a cycle with its iterator, until it is collected.
             if attempt % 100 == 50:
                 gc.collect()
@@ -139,8 +141,14 @@ async def _listens(machine: Sandbox) -> None:
 
 
 def _is_ordinary(request: SandboxRequest) -> bool:
-    is_plain = request.config == VmConfig() and request.limits == ResourceLimits() and not request.host_paths
+    is_usual = _patient(request).config == VmConfig(boot_timeout_seconds=BOOT_SECONDS)
+    is_plain = is_usual and request.limits == ResourceLimits() and not request.host_paths
     return is_plain and request.store.path.stat().st_size >= _SMALLER_STORE
+
+
+def _patient(request: SandboxRequest) -> SandboxRequest:
+    """The request, of a machine that may take as long to boot as all those of the tests."""
+    return replace(request, config=replace(request.config, boot_timeout_seconds=BOOT_SECONDS))
 
 
 def _unix_sockets() -> list[str]:

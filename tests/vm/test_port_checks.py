@@ -11,6 +11,7 @@ from firkin.adapters.agent_grpc import GrpcAgentConnector
 from firkin.domain.probes import HttpGetAction, TcpSocketAction
 from tests.integration.pod.pods import shell
 
+from .machines import BOOT_SECONDS
 from .shared_machine import SharedMachine
 
 pytestmark = pytest.mark.real_time
@@ -27,11 +28,11 @@ async def test_the_agent_of_a_machine_asks_ports_over_tcp_http_and_tls(
         web = shell("web", bundle, "exec httpd -f -p 8080 -h /etc")
         spec = firkin.PodBuilder("pod-1").container(web).build()
         async with runtime.spawn(spec) as pod:
-            async with GrpcAgentConnector().connected(pod.vm, 30) as agent:
-                while (failure := await agent.check_port(TcpSocketAction(8080), 10)) is not None:
+            async with GrpcAgentConnector(deadline_seconds=BOOT_SECONDS).connected(pod.vm, BOOT_SECONDS) as agent:
+                while (failure := await agent.check_port(TcpSocketAction(8080), 60)) is not None:
                     assert "Connection refused" in failure
-                assert await agent.check_port(HttpGetAction(8080, "/passwd"), 10) is None
-                failure = await agent.check_port(HttpGetAction(8080, "/passwd", scheme="HTTPS"), 10)
+                assert await agent.check_port(HttpGetAction(8080, "/passwd"), 60) is None
+                failure = await agent.check_port(HttpGetAction(8080, "/passwd", scheme="HTTPS"), 60)
                 assert failure is not None
                 assert "WRONG_VERSION_NUMBER" in failure
             await pod.stop(0)

@@ -22,7 +22,7 @@ BOOTS, MACHINES = 30, 8
 async def _boot(vmm: Vmm, store: StoreMedium) -> None:
     """Boot a machine to its agent's first answer, and end it in order."""
     async with vmm.booted(request_for(store)) as sandbox:
-        async with GrpcAgentConnector().connected(sandbox, BOOT_SECONDS) as agent:
+        async with GrpcAgentConnector(deadline_seconds=BOOT_SECONDS).connected(sandbox, BOOT_SECONDS) as agent:
             assert (await agent.info()).features
         assert (await sandbox.stop(BOOT_SECONDS)).exit_status == 0
 
@@ -53,7 +53,7 @@ async def test_eight_machines_at_once_leave_nothing(tmp_path: Path) -> None:
                 await booted.wait()
             assert (await sandbox.stop(BOOT_SECONDS)).exit_status == 0
 
-    async with asyncio.timeout(BOOT_SECONDS), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(2 * BOOT_SECONDS), asyncio.TaskGroup() as group:
         for directory in directories:
             group.create_task(live(directory), name=f"machine {directory.name}")
     assert MachineState.now().beyond(before) == {}

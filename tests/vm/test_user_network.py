@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .machines import guest_images
+from .machines import BOOT_SECONDS, guest_images
 
 
 def test_a_pod_in_a_machine_reaches_the_network_and_names_but_not_the_loopback_of_its_host(tmp_path: Path) -> None:
@@ -16,7 +16,7 @@ def test_a_pod_in_a_machine_reaches_the_network_and_names_but_not_the_loopback_o
     top = Path(__file__).parents[2]
     made = ["sh", str(top / "tests/integration/pod/networked_machine.sh")]
     isolated = ["unshare", "--net", "--mount", "--propagation", "private", "--", *made, *program]
-    ran = subprocess.run(isolated, capture_output=True, text=True, check=False, cwd=top, timeout=240)
+    ran = subprocess.run(isolated, capture_output=True, text=True, check=False, cwd=top, timeout=2 * BOOT_SECONDS)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.startswith("heard hi\n1\nnameserver 10.0.2.3\n"), ran.stdout
     assert "192.0.2.9" in ran.stdout

@@ -18,7 +18,7 @@ from firkin.domain.lifecycle import ContainerPhase
 from firkin.domain.process import Stdio, StdioOptions
 from tests.machine_state import MachineState, settled_state
 
-from .pods import real_runtime
+from .pods import HANG_SECONDS, real_runtime
 
 _PATTERNS = Path(__file__).parent / "patterns"
 PIPED = StdioOptions(stdout=Stdio.PIPED, stderr=Stdio.PIPED)
@@ -43,7 +43,7 @@ class Manifests:
         for word, image in self._images.items():
             text = text.replace(word, image)
         spec = await pod_spec(load_manifest(text, "pod.yaml"), self._runtime.images.resolve, stdio=PIPED)
-        async with self._runtime.spawn(spec) as pod, asyncio.timeout(60):
+        async with self._runtime.spawn(spec) as pod, asyncio.timeout(HANG_SECONDS):
             yield pod
 
 

@@ -13,6 +13,8 @@ from firkin.adapters.agent_grpc import GrpcAgentConnector
 from firkin.domain.image import ImageBundle
 from firkin.ports.agent_connector import AgentConnector
 
+HANG_SECONDS = 300.0
+"""What only ends a test that hangs: in a machine without KVM, beside other work, a pod takes minutes."""
 SERVICE_VARIABLE = "FIRKIN_TEST_AGENT_SERVICE"
 """`SandboxContext` has the pods of tests made over that service alone."""
 

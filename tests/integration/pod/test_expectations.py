@@ -11,14 +11,14 @@ from msgspec.structs import replace
 import firkin
 from firkin.domain.image import ImageBundle
 
-from .pods import real_runtime, shell
+from .pods import HANG_SECONDS, real_runtime, shell
 
 pytestmark = pytest.mark.real_time
 
 
 async def _outputs(directory: Path, image: str, *containers: firkin.PodContainerSpec) -> dict[str, str]:
     """Run the containers in one pod, on the image; everything that each wrote, by its id."""
-    async with real_runtime(directory) as runtime, asyncio.timeout(60):
+    async with real_runtime(directory) as runtime, asyncio.timeout(HANG_SECONDS):
         bundle = await runtime.images.resolve(image)
         builder = firkin.PodBuilder("pod-1").empty_dir(firkin.EmptyDirVolume.disk("data"))
         for container in containers:
@@ -81,7 +81,7 @@ async def test_working_directory_home_and_path_are_as_expected(tmp_path: Path, b
 
 
 async def test_an_exec_has_its_own_path_directory_and_privileges(tmp_path: Path, busybox_image: str) -> None:
-    async with real_runtime(tmp_path) as runtime, asyncio.timeout(60):
+    async with real_runtime(tmp_path) as runtime, asyncio.timeout(HANG_SECONDS):
         bundle = await runtime.images.resolve(busybox_image)
         script = "mkdir /other; cp /bin/busybox /other/true-name; ln -s true-name /other/echo; exec sleep 3600"
         async with runtime.spawn(firkin.PodBuilder("pod-1").container(shell("one", bundle, script)).build()) as pod:

@@ -9,7 +9,7 @@ import pytest
 import firkin
 from firkin.errors import StoreFull
 
-from .pods import real_runtime, shell
+from .pods import HANG_SECONDS, real_runtime, shell
 
 pytestmark = pytest.mark.real_time
 
@@ -24,7 +24,8 @@ async def test_a_store_that_is_full_to_its_last_block_is_told_and_made_room_in_b
     async with real_runtime(tmp_path, "ext4") as runtime:
         bundle = await runtime.images.resolve(busybox_image)
         store = firkin.PodStoreSpec(size=firkin.Size.mib(24))
-        spec = firkin.PodBuilder("pod-1", pod_store=store).empty_dir(firkin.EmptyDirVolume.disk("work"))
+        config = firkin.VmConfig(boot_timeout_seconds=HANG_SECONDS)
+        spec = firkin.PodBuilder("pod-1", config, store).empty_dir(firkin.EmptyDirVolume.disk("work"))
         runs = shell("runs", bundle, "sleep 1000").empty_dir_mount("work", "/work")
         later = shell("later", bundle, "echo fine").empty_dir_mount("work", "/work")
         async with runtime.spawn(spec.container(runs).build()) as pod:

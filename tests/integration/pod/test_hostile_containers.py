@@ -13,7 +13,7 @@ from firkin.domain.events import OutOfMemory
 from firkin.errors import PathRefused
 from tests.machine_state import MachineState, settled_state
 
-from .pods import real_runtime, shell, speaks_agent_v1
+from .pods import HANG_SECONDS, real_runtime, shell, speaks_agent_v1
 
 pytestmark = pytest.mark.real_time
 
@@ -28,7 +28,11 @@ WORST = {
     "eats": "while :; do tail /dev/zero; done 2>/dev/null",
     "floods": "yes",
     "ignores": "trap '' TERM INT HUP QUIT; while :; do sleep 1; done",
-    "plants": "cd /v; while :; do ln -sfn / root; ln -sfn ../../../.. up; ln -sfn /proc/1/root magic; sleep 0.1; done",
+    # Three stay: for a moment without the link its name would be that of a directory like any other.
+    "plants": (
+        "cd /v; ln -s / root; ln -s ../../../.. up; ln -s /proc/1/root magic;"
+        " while :; do ln -sfn / comes-and-goes; rm comes-and-goes; sleep 0.1; done"
+    ),
     # Process 1 is then one that reaps nobody; before that none of them ends.
     "zombies": f"mkfifo /gate; for i in $(seq {ZOMBIES}); do (read line < /gate) & done; exec sleep 1000",
 }
@@ -40,7 +44,7 @@ WORST_WITHOUT_LIMITS = ("floods", "ignores", "plants", "zombies")
 @pytest.mark.needs_root
 async def test_the_worst_containers_hurt_nobody_but_themselves(tmp_path: Path, busybox_image: str) -> None:
     before = await settled_state()
-    async with real_runtime(tmp_path) as runtime, asyncio.timeout(120):
+    async with real_runtime(tmp_path) as runtime, asyncio.timeout(HANG_SECONDS):
         bundle = await runtime.images.resolve(busybox_image)
         builder = firkin.PodBuilder("pod-1").empty_dir(firkin.EmptyDirVolume.memory("v", MIB))
         for name, script in WORST.items():
@@ -58,7 +62,7 @@ async def test_the_worst_containers_hurt_nobody_but_themselves(tmp_path: Path, b
 @pytest.mark.needs_user
 async def test_those_that_need_no_limit_hurt_nobody_but_themselves(tmp_path: Path, busybox_image: str) -> None:
     before = await settled_state()
-    async with real_runtime(tmp_path) as runtime, asyncio.timeout(120):
+    async with real_runtime(tmp_path) as runtime, asyncio.timeout(HANG_SECONDS):
         bundle = await runtime.images.resolve(busybox_image)
         builder = firkin.PodBuilder("pod-1").empty_dir(firkin.EmptyDirVolume.memory("v", MIB))
         for name in WORST_WITHOUT_LIMITS:

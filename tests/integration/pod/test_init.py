@@ -10,7 +10,7 @@ import pytest
 import firkin
 from firkin.domain.errors import CommandNotExecutable, CommandNotFound
 
-from .pods import real_runtime, shell
+from .pods import HANG_SECONDS, real_runtime, shell
 
 pytestmark = pytest.mark.real_time
 
@@ -60,6 +60,9 @@ async def test_signals_reach_the_command_of_an_init_and_end_it_also_when_it_hand
         builder = firkin.PodBuilder("pod-1").container(handling.init()).container(plain.init())
         async with runtime.spawn(builder.build()) as pod:
             assert await _line(pod.container("handling")) == b"up\n"
+            # From then on its init passes signals on; before it blocks them they are lost on a first process.
+            while not await _sleepers(pod, "plain"):
+                pass
             # Ten minutes of grace that nobody needs: a first process of its own would sleep through them.
             async with asyncio.timeout(300):
                 assert (await pod.container("handling").stop(600)).code == 5
@@ -67,7 +70,7 @@ async def test_signals_reach_the_command_of_an_init_and_end_it_also_when_it_hand
 
 
 async def test_orphans_are_reaped_by_an_init_and_stay_zombies_without_one(tmp_path: Path, busybox_image: str) -> None:
-    async with real_runtime(tmp_path) as runtime, asyncio.timeout(120):
+    async with real_runtime(tmp_path) as runtime, asyncio.timeout(HANG_SECONDS):
         bundle = await runtime.images.resolve(busybox_image)
         pod_spec = firkin.PodBuilder("pod-1").container(shell("without", bundle, _ORPHAN))
         async with runtime.spawn(pod_spec.container(shell("with", bundle, _ORPHAN).init()).build()) as pod:
@@ -82,7 +85,7 @@ async def test_orphans_are_reaped_by_an_init_and_stay_zombies_without_one(tmp_pa
 
 
 async def test_the_command_of_an_init_has_the_terminal(tmp_path: Path, busybox_image: str) -> None:
-    async with real_runtime(tmp_path) as runtime, asyncio.timeout(120):
+    async with real_runtime(tmp_path) as runtime, asyncio.timeout(HANG_SECONDS):
         bundle = await runtime.images.resolve(busybox_image)
         script = "stty -echo; stty size; read line < /dev/tty; echo read $line"
         spec = shell("a", bundle, script).stderr(firkin.Stdio.NULL).init().tty(size=(91, 17)).stdin(firkin.Stdio.PIPED)

@@ -12,7 +12,7 @@ from firkin.adapters.agent_grpc import GrpcAgentConnector
 from firkin.domain.errors import InvalidPodSpec, MissingTool, Outcome, UnsupportedFeature
 from tests.machine_state import MachineState, settled_state
 
-from .pods import real_runtime, shell
+from .pods import HANG_SECONDS, real_runtime, shell
 from .test_volume_limits import _tools_without_mke2fs
 
 pytestmark = pytest.mark.real_time
@@ -41,7 +41,7 @@ async def test_a_container_writes_as_much_as_it_may_and_its_neighbour_goes_on(
         spec = firkin.PodBuilder("pod-1").empty_dir(firkin.EmptyDirVolume.disk("v"))
         for container in (filler.empty_dir_mount("v", "/v"), raised, neighbour):
             spec = spec.container(container)
-        async with runtime.spawn(spec.build()) as pod, asyncio.timeout(60):
+        async with runtime.spawn(spec.build()) as pod, asyncio.timeout(HANG_SECONDS):
             for name in ("filler", "raised"):
                 await _fills(pod, name)
             assert (await pod.wait_container("neighbour")).stdout == b"fine\n"

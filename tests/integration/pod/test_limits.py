@@ -16,7 +16,7 @@ from firkin.domain.process import ExitReason
 from firkin.errors import InvalidPodSpec, UnsupportedFeature
 from tests.machine_state import MachineState, settled_state
 
-from .pods import real_runtime, shell
+from .pods import HANG_SECONDS, real_runtime, shell
 
 pytestmark = pytest.mark.real_time
 
@@ -48,7 +48,7 @@ async def test_a_container_beyond_its_memory_is_killed_for_it_and_its_neighbour_
             .container(shell("child", bundle, f"{EAT}; echo $?; sleep 0.1").limits(memory=16 * MIB))
             .build()
         )
-        async with runtime.spawn(spec) as pod, asyncio.timeout(30):
+        async with runtime.spawn(spec) as pod, asyncio.timeout(HANG_SECONDS):
             assert (await pod.wait_container("eater")).status == firkin.ExitStatus(137, 9, ExitReason.OOM_KILLED)
             # The container outlives a child of its own that was killed, and is told.
             assert (await pod.wait_container("child")).stdout.startswith(b"137\n")
@@ -69,7 +69,7 @@ async def test_a_container_that_forks_without_end_stops_at_its_limit_and_its_nei
             .container(shell("neighbour", bundle, "sleep 1000"))
             .build()
         )
-        async with runtime.spawn(spec) as pod, asyncio.timeout(30):
+        async with runtime.spawn(spec) as pod, asyncio.timeout(HANG_SECONDS):
             for _ in range(3):
                 exec_output = await (await pod.container("neighbour").exec("echo", "fine")).wait_with_output()
                 assert exec_output.stdout == b"fine\n"
@@ -99,7 +99,7 @@ async def test_all_containers_of_a_pod_together_keep_to_its_budget(tmp_path: Pat
     async with real_runtime(tmp_path) as runtime:
         bundle = await runtime.images.resolve(busybox_image)
         budget = firkin.PodBuilder("pod-1", firkin.VmConfig(memory=512 * MIB, cpus=2)).limits(memory=48 * MIB, pids=16)
-        async with runtime.spawn(budget.build()) as pod, asyncio.timeout(30):
+        async with runtime.spawn(budget.build()) as pod, asyncio.timeout(HANG_SECONDS):
             await pod.add_container(shell("eater", bundle, f"exec {EAT}"))
             assert (await pod.wait_container("eater")).status.reason is ExitReason.OOM_KILLED
             await pod.add_container(shell("idle", bundle, "sleep 1000 & sleep 1000 & sleep 1000 & wait"))
@@ -135,7 +135,7 @@ async def test_an_exec_has_the_rlimits_of_its_container(tmp_path: Path, busybox_
     async with real_runtime(tmp_path) as runtime:
         bundle = await runtime.images.resolve(busybox_image)
         spec = firkin.PodBuilder("pod-1").container(shell("a", bundle, "exec sleep 1000").rlimits(*limits))
-        async with runtime.spawn(spec.build()) as pod, asyncio.timeout(30):
+        async with runtime.spawn(spec.build()) as pod, asyncio.timeout(HANG_SECONDS):
             process = await pod.container("a").exec("sh", "-c", "ulimit -n; ulimit -Hn; ulimit -f")
             assert (await process.wait_with_output()).stdout.split() == [b"100", b"200", b"128"]
 
@@ -190,5 +190,5 @@ async def _output(directory: Path, image: str, make: Callable[[ImageBundle], fir
         bundle = await runtime.images.resolve(image)
         volume = firkin.EmptyDirVolume.disk("volume")
         spec = firkin.PodBuilder(f"pod-{os.getpid()}").empty_dir(volume).container(make(bundle)).build()
-        async with runtime.spawn(spec) as pod, asyncio.timeout(20):
+        async with runtime.spawn(spec) as pod, asyncio.timeout(HANG_SECONDS):
             return await pod.wait_container("a")

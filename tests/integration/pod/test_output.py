@@ -13,13 +13,13 @@ import pytest
 
 import firkin
 
-from .pods import real_runtime, shell
+from .pods import HANG_SECONDS, real_runtime, shell
 
 pytestmark = pytest.mark.real_time
 
 
 async def test_a_flood_is_logged_within_its_bound_while_readers_come_and_go(tmp_path: Path, busybox_image: str) -> None:
-    async with real_runtime(tmp_path) as runtime, asyncio.timeout(60):
+    async with real_runtime(tmp_path) as runtime, asyncio.timeout(HANG_SECONDS):
         bundle = await runtime.images.resolve(busybox_image)
         flood = shell("flood", bundle, "read go; head -c 50000000 /dev/zero; echo last; echo err >&2")
         spec = firkin.PodBuilder("pod-1").container(flood.stdin(firkin.Stdio.PIPED).log(max_bytes=2**20)).build()
@@ -43,7 +43,7 @@ async def _sizes(entries: AsyncIterator[firkin.LogEntry]) -> list[int]:
 
 
 async def test_a_shell_in_an_exec_is_driven_over_its_terminal(tmp_path: Path, busybox_image: str) -> None:
-    async with real_runtime(tmp_path) as runtime, asyncio.timeout(60):
+    async with real_runtime(tmp_path) as runtime, asyncio.timeout(HANG_SECONDS):
         bundle = await runtime.images.resolve(busybox_image)
         main = shell("main", bundle, "sleep 1000").tty().stderr(firkin.Stdio.NULL).stop_grace(0)
         async with runtime.spawn(firkin.PodBuilder("pod-1").container(main).build()) as pod:
@@ -64,7 +64,7 @@ async def test_a_shell_in_an_exec_is_driven_over_its_terminal(tmp_path: Path, bu
 
 
 async def test_a_sidecar_that_writes_much_before_it_is_up_holds_no_pod_up(tmp_path: Path, busybox_image: str) -> None:
-    async with real_runtime(tmp_path) as runtime, asyncio.timeout(60):
+    async with real_runtime(tmp_path) as runtime, asyncio.timeout(HANG_SECONDS):
         bundle = await runtime.images.resolve(busybox_image)
         probe = firkin.Probe(firkin.ExecAction(["test", "-e", "/tmp/up"]), period_seconds=0.1, failure_threshold=1000)
         script = "head -c 3000000 /dev/zero; touch /tmp/up; trap 'exit 0' TERM; while :; do sleep 0.1; done"
@@ -81,7 +81,7 @@ async def test_a_sidecar_that_writes_much_before_it_is_up_holds_no_pod_up(tmp_pa
 async def test_logs_are_read_from_a_time_on_by_their_last_lines_and_as_they_come(
     tmp_path: Path, busybox_image: str
 ) -> None:
-    async with real_runtime(tmp_path) as runtime, asyncio.timeout(60):
+    async with real_runtime(tmp_path) as runtime, asyncio.timeout(HANG_SECONDS):
         bundle = await runtime.images.resolve(busybox_image)
         script = "echo one; echo two; read go; echo three; read go; echo four"
         spec = shell("a", bundle, script).stdin(firkin.Stdio.PIPED).log(max_bytes=2**20)
@@ -111,7 +111,7 @@ async def test_logs_are_read_from_a_time_on_by_their_last_lines_and_as_they_come
 async def test_output_that_nobody_reads_holds_no_stop_up_and_is_there_for_who_reads_later(
     tmp_path: Path, busybox_image: str, grace_seconds: float
 ) -> None:
-    async with real_runtime(tmp_path) as runtime, asyncio.timeout(60):
+    async with real_runtime(tmp_path) as runtime, asyncio.timeout(HANG_SECONDS):
         bundle = await runtime.images.resolve(busybox_image)
         flood = shell("a", bundle, "trap 'exit 3' TERM; yes 1234567 & wait")
         async with runtime.spawn(firkin.PodBuilder("pod-1").container(flood).build()) as pod:
@@ -130,18 +130,20 @@ async def test_output_that_nobody_reads_holds_no_stop_up_and_is_there_for_who_re
 
 
 async def _until_blocked(container: firkin.Container) -> None:
-    """Until it has written as much as fits between it and its reader, and so uses no processor any more."""
-    used = [-1]
-    async for sample in container.stats_stream(0.3):
-        used.append(sample.cpu.usage_usec or 0)
-        if used[-1] == used[-2]:
-            return
+    """Until `yes` has written as much as fits between it and its reader, and so sleeps for a second."""
+    script = """
+        until now=$(grep -E '^State:.S|ctxt_switches' /proc/$(pidof yes)/status) && [ "$now" = "$last" ]; do
+            last=$now; sleep 1
+        done
+    """
+    process = await container.exec("sh", "-c", script)
+    assert (await process.wait_with_output()).status.success
 
 
 async def test_inherited_terminals_are_drained_before_the_wait_returns(tmp_path: Path, busybox_image: str) -> None:
     reading, writing = os.pipe()
     saved = os.dup(1)
-    async with real_runtime(tmp_path) as runtime, asyncio.timeout(60):
+    async with real_runtime(tmp_path) as runtime, asyncio.timeout(HANG_SECONDS):
         bundle = await runtime.images.resolve(busybox_image)
         spec = shell("a", bundle, "stty -opost; printf all").tty().stdout(firkin.Stdio.INHERIT)
         async with runtime.spawn(firkin.PodBuilder("pod-1").build()) as pod:

@@ -23,7 +23,7 @@ from firkin.errors import (
 )
 from tests.machine_state import MachineState, settled_state
 
-from .pods import kill_agent, real_runtime, shell
+from .pods import HANG_SECONDS, kill_agent, real_runtime, shell
 
 pytestmark = pytest.mark.real_time
 
@@ -53,7 +53,7 @@ async def test_containers_share_volumes_and_network_and_leave_nothing(
             .container(client.empty_dir_mount("shared", "/shared", read_only=True))
             .build()
         )
-        async with runtime.spawn(spec) as pod, asyncio.timeout(30):
+        async with runtime.spawn(spec) as pod, asyncio.timeout(HANG_SECONDS):
             assert (await pod.trim_store() == 0) == (store == "directory")
             assert (await pod.wait_container("client")).stdout == b"from-a-volume\nover-tcp\n"
             assert (await pod.wait_container("server")).status.success
@@ -71,7 +71,7 @@ async def test_exit_codes_signals_and_streams_are_exact(tmp_path: Path, busybox_
             await pod.add_container(shell("code", bundle, "printf out; printf err >&2; exit 7"))
             output = await pod.wait_container("code")
             assert (output.status.code, output.stdout, output.stderr) == (7, b"out", b"err")
-            await pod.add_container(shell("signal", bundle, "sleep 100"))
+            await pod.add_container(shell("signal", bundle, "sleep 1000"))
             await pod.container("signal").kill(signals.SIGKILL)
             assert (await pod.wait_container("signal")).status == firkin.ExitStatus(137, 9, ExitReason.SIGNALED)
             await pod.add_container(shell("bytes", bundle, "head -c 30000000 /dev/zero").stderr(firkin.Stdio.NULL))
@@ -123,7 +123,7 @@ async def test_user_environment_and_directory_are_those_of_the_image_unless_over
 async def test_exec_inherits_and_overrides(tmp_path: Path, busybox_image: str) -> None:
     async with real_runtime(tmp_path) as runtime:
         bundle = await runtime.images.resolve(busybox_image)
-        main = shell("main", bundle, "sleep 100").env("KEPT", "yes").working_dir("/tmp").user("app")
+        main = shell("main", bundle, "sleep 1000").env("KEPT", "yes").working_dir("/tmp").user("app")
         async with runtime.spawn(firkin.PodBuilder("pod-1").container(main).build()) as pod:
             container = pod.container("main")
             script = 'echo "$KEPT $PWD $(id -u)"; cat; exit 5'
@@ -236,7 +236,7 @@ async def test_the_death_of_the_agent_ends_everything_and_is_told(tmp_path: Path
     before = await settled_state()
     async with real_runtime(tmp_path) as runtime:
         bundle = await runtime.images.resolve(busybox_image)
-        pod = await runtime.spawn(firkin.PodBuilder("pod-1").container(shell("a", bundle, "sleep 100")).build())
+        pod = await runtime.spawn(firkin.PodBuilder("pod-1").container(shell("a", bundle, "sleep 1000")).build())
         async with asyncio.TaskGroup() as group, asyncio.timeout(FAST * 5):
             waiting = group.create_task(_sandbox_died(pod))
             await asyncio.sleep(0)
@@ -271,7 +271,7 @@ async def test_spawn_cancelled_at_many_moments_leaves_nothing(tmp_path: Path, bu
     async with real_runtime(tmp_path) as runtime:
         bundle = await runtime.images.resolve(busybox_image)
         for number in range(12):
-            spec = firkin.PodBuilder("pod-1").container(shell("a", bundle, "sleep 100")).build()
+            spec = firkin.PodBuilder("pod-1").container(shell("a", bundle, "sleep 1000")).build()
             try:
                 async with asyncio.timeout(0.04 * number), runtime.spawn(spec):
                     break
@@ -284,7 +284,7 @@ async def test_the_system_calls_of_containers_and_execs_are_filtered(tmp_path: P
     script = "grep Seccomp: /proc/self/status; unshare -n true && echo escaped"
     async with real_runtime(tmp_path) as runtime:
         bundle = await runtime.images.resolve(busybox_image)
-        main = shell("main", bundle, f"{script}; sleep 100").capabilities(add=["SYS_ADMIN"])
+        main = shell("main", bundle, f"{script}; sleep 1000").capabilities(add=["SYS_ADMIN"])
         plain = shell("plain", bundle, script)
         async with runtime.spawn(firkin.PodBuilder("pod-1").container(main).container(plain).build()) as pod:
             output = await pod.wait_container("plain")

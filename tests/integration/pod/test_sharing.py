@@ -10,7 +10,7 @@ import pytest
 import firkin
 from firkin.application.output_streams import OutputStream
 
-from .pods import real_runtime, shell
+from .pods import HANG_SECONDS, real_runtime, shell
 
 pytestmark = pytest.mark.real_time
 
@@ -33,7 +33,7 @@ async def test_both_outputs_may_flood_at_once(tmp_path: Path, busybox_image: str
             assert not data.strip(word + b"\n")
         return count
 
-    async with real_runtime(tmp_path) as runtime, asyncio.timeout(120):
+    async with real_runtime(tmp_path) as runtime, asyncio.timeout(HANG_SECONDS):
         bundle = await runtime.images.resolve(busybox_image)
         spec = firkin.PodBuilder("pod-1").container(shell("a", bundle, script).stderr(firkin.Stdio.PIPED)).build()
         async with runtime.spawn(spec) as pod, asyncio.TaskGroup() as group:
@@ -50,7 +50,7 @@ async def test_both_outputs_may_flood_at_once(tmp_path: Path, busybox_image: str
 
 async def test_a_volume_takes_writers_at_once_and_outlives_them(tmp_path: Path, busybox_image: str) -> None:
     names = ("a", "b", "c")
-    async with real_runtime(tmp_path) as runtime, asyncio.timeout(120):
+    async with real_runtime(tmp_path) as runtime, asyncio.timeout(HANG_SECONDS):
         bundle = await runtime.images.resolve(busybox_image)
         builder = firkin.PodBuilder("pod-1").empty_dir(firkin.EmptyDirVolume.disk("data"))
         for name in names:
@@ -69,7 +69,7 @@ async def test_a_volume_takes_writers_at_once_and_outlives_them(tmp_path: Path, 
 
 
 async def test_containers_reach_each_other_over_ipv6(tmp_path: Path, busybox_image: str) -> None:
-    async with real_runtime(tmp_path) as runtime, asyncio.timeout(120):
+    async with real_runtime(tmp_path) as runtime, asyncio.timeout(HANG_SECONDS):
         bundle = await runtime.images.resolve(busybox_image)
         server = shell("server", bundle, "exec httpd -f -p '[::1]:8080' -h /etc")
         client = shell("client", bundle, "until wget -q -O- 'http://[::1]:8080/passwd'; do sleep 0.05; done")

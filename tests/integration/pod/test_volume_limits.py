@@ -12,7 +12,7 @@ import firkin
 from firkin.errors import SandboxDied, StoreFull, VolumeFull
 from tests.machine_state import MachineState, settled_state
 
-from .pods import dialler, kill_agent, real_runtime, shell
+from .pods import HANG_SECONDS, dialler, kill_agent, real_runtime, shell
 
 pytestmark = pytest.mark.real_time
 
@@ -44,7 +44,7 @@ async def test_a_container_that_fills_a_volume_sees_enospc_at_its_limit_and_neig
             .container(neighbour.empty_dir_mount("other", "/other"))
             .build()
         )
-        async with runtime.spawn(spec) as pod, asyncio.timeout(30):
+        async with runtime.spawn(spec) as pod, asyncio.timeout(HANG_SECONDS):
             told, size = (await pod.wait_container("filler")).stdout.decode().splitlines()
             assert "No space left on device" in told
             assert 4 * MIB <= int(size) < 4 * MIB * 1.03
