@@ -161,6 +161,7 @@ class _FileSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     store: str | None = None
     images: str | tuple[str, ...] | None = None
     agents: str | None = None
+    logs: str | None = None
     state_dir: str | None = None
     runtime_dir: str | None = None
     oci_runtime: str | None = None

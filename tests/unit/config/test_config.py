@@ -105,6 +105,17 @@ def test_a_bad_file_is_one_clear_error(tmp_path: Path, text: str, told: str) -> 
         load_config({"FIRKIN_CONFIG": str(file)})
 
 
+def test_every_setting_that_words_can_say_is_a_key_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "firkin.toml"
+    file.write_text("stor = 1")
+    with pytest.raises(ConfigurationError) as refused:
+        load_config({"FIRKIN_CONFIG": str(file)})
+    told = str(refused.value).partition("known are ")[2].split(", ")
+    assert sorted(told) == sorted(set(RuntimeConfig.__struct_fields__) - {"guest_build_progress"})
+    file.write_text('logs = "memory"')
+    assert load_config({"FIRKIN_CONFIG": str(file)}).logs == "memory"
+
+
 def test_a_named_file_that_is_missing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="No such file"):
         load_config({"FIRKIN_CONFIG": str(tmp_path / "none.toml")})
