@@ -29,7 +29,7 @@ def registry() -> MemoryPodRegistry:
         ContainerSummary(ContainerId("app"), "oci:images:app", status=ExitStatus(3), restarts=2),
         ContainerSummary(ContainerId("side"), "oci:images:side", status=ExitStatus(0)),
     )
-    web = PodRecord(id=PodId("web"), containers=containers, source="pod.yaml", created=now - 7300, ended=now - 60)
+    web = PodRecord(id=PodId("web"), containers=containers, source="pod.yaml", created=now - 9e5, ended=now - 7300)
     for record, phase in ((web, SupervisedPhase.EXITED), (PodRecord(id=PodId("lost")), SupervisedPhase.RUNNING)):
         with registry.claimed(record) as claimed:
             claimed.save(replace(record, phase=phase))
@@ -48,7 +48,7 @@ def test_ps_shows_those_that_run_and_with_a_all(registry: MemoryPodRegistry, cap
     assert run_over(registry, "ps", "-a") == 0
     _, lost, web = capfd.readouterr().out.splitlines()
     assert "abandoned" in lost
-    assert " ".join(web.split()) == "web pod.yaml app,side exited (3) 60 seconds ago - 2 2 hours ago"
+    assert " ".join(web.split()) == "web pod.yaml app,side exited (3) 2 hours ago - 2 10 days ago"
 
 
 @pytest.mark.parametrize(

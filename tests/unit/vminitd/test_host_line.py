@@ -11,7 +11,7 @@ from firkin.vminitd.host_line import _Greeting, _greeting
 
 pytestmark = pytest.mark.real_time
 
-SOON = 10.0
+SOON = 60.0
 
 
 def _greeted(*parts: bytes) -> _Greeting:

@@ -21,7 +21,7 @@ from firkin.vminitd.host_line import report
 
 pytestmark = pytest.mark.real_time
 
-SOON = 10.0
+SOON = 60.0
 
 
 class Guest:

@@ -81,7 +81,7 @@ async def bridge_to(tmp_path: Path, host: Path) -> AsyncIterator[tuple[VhostBrid
     door = UnixDoor(guest)
     bridge = VhostBridge(host, door)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             yield bridge, door
     finally:
         await bridge.aclose()
