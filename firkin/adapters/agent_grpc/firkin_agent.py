@@ -114,7 +114,7 @@ class FirkinAgent(FirkinAgentFiles, FirkinAgentStatistics, FirkinAgentEvents, Fi
         with contextlib.ExitStack() as listening:
             listeners = [self._listener(listening) for _ in bundle.layers]
             stall = StallDeadline(self._session.stall_seconds)
-            feed = LayerFeed(bundle, stall.progressed, hands_over=self._session.takes_files)
+            feed = LayerFeed(bundle, stall.progressed_in_thread, hands_over=self._session.takes_files)
             sending = [
                 self._session.scope.start(feed.send(*pair), f"send layer {pair[0].digest}")
                 for pair in zip(bundle.layers, listeners, strict=True)
@@ -126,7 +126,7 @@ class FirkinAgent(FirkinAgentFiles, FirkinAgentStatistics, FirkinAgentEvents, Fi
             except TimeoutError:
                 raise (await self._session.late(kind)).after(stages) from None
             except FirkinError as error:
-                found = feed.found_failure()
+                found = await feed.found_failure()
                 if found is not None:
                     failure = found.in_stage("pull").after({**stages, **error.stage_seconds})
                     raise failure.during(kind.operation, outcome=Outcome.DID_NOT) from error
