@@ -29,8 +29,8 @@ from .released_calls import ReleasedCalls
 AGENT_SOCKET = "guest-1024.sock"
 _GET_INFO = "/firkin.agent.v1.Agent/GetInfo"
 
-# The connection of a dying sandbox goes down first; its end is reported within this time.
-_DEATH_REPORT_SECONDS = 1.0
+# The connection of a dying sandbox goes down first; its end is reported within this time, also on a busy host.
+_DEATH_REPORT_SECONDS = 5.0
 # The guest connects before its call returns, so what is missing then is on its way.
 _ACCEPT_SECONDS = 10.0
 _UNDO_SECONDS = 10.0

@@ -74,6 +74,11 @@ class Monitor:
         """Send the guest's processors a non-maskable interrupt."""
         await self._client.execute("inject-nmi")
 
+    @property
+    def has_shut_down(self) -> bool:
+        """Whether QEMU has told that the machine stopped for good, upon which it exits."""
+        return bool(self._shutdown.history)
+
     def shutdown_cause(self) -> str:
         """Why the machine stopped, as far as QEMU has told; "" when it has not."""
         reasons = []

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from firkin.domain.errors import BootFailed
 from firkin.host_side.console import Console
-from firkin.host_side.stopped_processes import is_stopped
+from firkin.host_side.stopped_processes import is_exiting, is_stopped
 
 _KILL_SECONDS = 5.0
 # Dies with the thread that started it (prctl(2), PR_SET_PDEATHSIG), also when that was gone before it could ask.
@@ -76,6 +76,11 @@ class QemuProcess:
     def is_frozen(self) -> bool:
         """Whether somebody has stopped it (SIGSTOP, or a debugger)."""
         return is_stopped(self.pid)
+
+    @property
+    def is_exiting(self) -> bool:
+        """Whether it has begun to exit, or has ended: what is left to do is the kernel's."""
+        return self._ended.is_set() or is_exiting(self.pid)
 
     async def wait_ended(self) -> None:
         """Wait until it has ended."""

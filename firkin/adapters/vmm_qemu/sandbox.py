@@ -25,9 +25,13 @@ from .vsock_link import VsockLink
 
 AGENT_PORT = 1024
 _QUIT_SECONDS = 2.0
-_STATE_SECONDS = 1.0
+# An answer that a busy host delays must not cost the guest its end in order.
+_STATUS_SECONDS = 5.0
+_STATE_SECONDS = 3.0
 # When QEMU exits, its vsock device goes first.
 _FOLLOWS_SECONDS = 0.3
+# One that is about to exit is only late: on a busy host, taking a machine down takes seconds.
+_ENDS_SECONDS = 3.0
 _KILLED_SECONDS = 0.3
 
 
@@ -127,13 +131,21 @@ class QemuSandbox:
         finally:
             loop.remove_reader(descriptor)
         end = device.end
-        if end is None or await self._parts.process.ends_within(_FOLLOWS_SECONDS):
+        if end is None or await self._ends_by_itself():
             return
         self._broken = f"its vsock device ended ({end.kind}: {end.reason})"
         self._parts.process.kill()
-        # What it left unsaid by then is not worth the wait: on a busy host, taking a machine down takes seconds.
+        # What it left unsaid by then is not worth the wait.
         await self._parts.process.ends_within(_KILLED_SECONDS)
         self._is_doomed.set()
+
+    async def _ends_by_itself(self) -> bool:
+        """Whether QEMU ends of its own, and with a status of its own, soon after its device."""
+        process = self._parts.process
+        if await process.ends_within(_FOLLOWS_SECONDS):
+            return True
+        is_ending = process.is_exiting or self._parts.monitor.has_shut_down
+        return is_ending and await process.ends_within(_ENDS_SECONDS)
 
     async def wait_ended(self) -> SandboxExit:
         """Wait until the machine has ended, or is certain to."""
@@ -179,7 +191,7 @@ class QemuSandbox:
         if self._parts.process.is_frozen:
             return False
         try:
-            async with asyncio.timeout(_QUIT_SECONDS):
+            async with asyncio.timeout(_STATUS_SECONDS):
                 return await self._parts.monitor.status() == "running"
         except TimeoutError:
             return False
