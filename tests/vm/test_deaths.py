@@ -200,9 +200,13 @@ async def test_a_vsock_device_that_ends_amid_a_layer_ends_the_machine(
     store = PodStoreSpec.at(tmp_path / "kept.ext4", firkin.Size.gib(2))
     async with _nothing_left(tmp_path), machine_runtime(tmp_path) as runtime:
         bundle = await runtime.images.resolve(debian_image)
+        is_cut = False
 
         def cut(progress: TemplateProgress) -> None:
-            if progress.done_bytes:
+            nonlocal is_cut
+            # Once: what is told later may be told when there is no such process any more.
+            if progress.done_bytes and not is_cut:
+                is_cut = True
                 _cut_connection(_machine(pod).qemu_pid, "vsock.sock")
 
         pod = await runtime.spawn(firkin.PodBuilder("pod-1", small_machine(), store).build(), progress=cut)

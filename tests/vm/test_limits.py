@@ -23,7 +23,10 @@ async def test_all_containers_of_a_pod_together_keep_to_its_budget(tmp_path: Pat
         async with runtime.spawn(budget.build()) as pod:
             await pod.add_container(shell("eater", bundle, f"exec {EAT}"))
             assert (await pod.wait_container("eater")).status.reason is ExitReason.OOM_KILLED
-            await pod.add_container(shell("idle", bundle, "sleep 1000 & sleep 1000 & sleep 1000 & wait"))
+            idle = shell("idle", bundle, "sleep 1000 & sleep 1000 & sleep 1000 & echo four; wait")
+            said = (await pod.add_container(idle)).stdout
+            assert said is not None
+            assert await said.read() == b"four\n"
             await pod.add_container(shell("forks", bundle, FORK))
             assert 5 <= int((await pod.wait_container("forks")).stdout) <= 12
             report = await pod.stop(grace_seconds=0)
