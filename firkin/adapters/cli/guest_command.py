@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .kernel_type import KernelType
 from .machine_options import tell_build
 from .pod_end import tell
 from .reclaiming_table import show_reclaiming
@@ -55,12 +56,7 @@ def command() -> None: ...
 
 
 @command.command("build", help=_BUILD_HELP)
-@click.option(
-    "--kernel",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Kernel to boot instead of Debian's.",
-)
+@click.option("--kernel", type=KernelType(), metavar="FILE", help="Kernel to boot instead of Debian's.")
 @click.pass_obj
 def build(services: CliServices, kernel: Path | None) -> int:
     image = asyncio.run(services.guest_images().image(kernel, tell_build))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
+from .kernel_type import KernelType
 from .pod_end import tell
 from .size_type import SizeType
 
@@ -57,7 +58,7 @@ _OPTIONS = (
     click.Option(["--memory"], type=SizeType(), metavar="SIZE", help="Memory of the sandbox, for example 512MiB."),
     click.Option(
         ["--kernel"],
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        type=KernelType(),
         metavar="FILE",
         help="Kernel of the virtual machine instead of firkin's own.",
     ),

@@ -113,7 +113,7 @@ def test_another_kernel_makes_another_image(tmp_path: Path, capsys: pytest.Captu
     build(tmp_path)
     usual = capsys.readouterr().out
     kernel = tmp_path / "vmlinuz"
-    kernel.write_bytes(b"a kernel of one's own")
+    kernel.write_bytes(b"\x7fELF, a kernel of one's own")
     assert build(tmp_path, "--kernel", str(kernel)) == 0
     own = capsys.readouterr().out
     assert own != usual
@@ -130,3 +130,15 @@ def test_a_kernel_that_is_not_there_or_cannot_be_used_is_told(
     services = memory_services(nobody)._replace(guest_images=lambda: MemoryGuestImages(tmp_path / "images", faults))
     assert run_program(["guest", "build"], services) == 125
     assert "guest image cannot be made: failed to read the kernel: it is none" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [(("guest", "build"), 2), (("run", "--vmm", "qemu"), 125), (("pod", "run", "--vmm", "qemu"), 125)],
+)
+def test_a_file_that_plainly_is_no_kernel_is_told_before_anything_is_made_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: tuple[str, ...], code: int
+) -> None:
+    (tmp_path / "initrd.gz").write_bytes(b"\x1f\x8b\x08")
+    assert run_program([*command, "--kernel", str(tmp_path / "initrd.gz")], memory_services(nobody)) == code
+    assert "initrd.gz' is no kernel: neither a bzImage nor an ELF or Multiboot file" in capsys.readouterr().err
