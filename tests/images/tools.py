@@ -15,6 +15,8 @@ _PACKAGES = {
     "skopeo": "skopeo",
     "mmdebstrap": "mmdebstrap",
 }
+_TRIES = {"mmdebstrap": 3}
+"""Of programs that download: a mirror may fail for a moment, and every test of its image with it."""
 
 
 class ToolFailed(Exception):
@@ -40,10 +42,14 @@ def run(tool: str, *arguments: str | Path) -> str:
         ToolFailed: it is missing, or it failed; the message has what it said.
     """
     command = [found(tool), *(os.fspath(argument) for argument in arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    if done.returncode != 0:
-        raise ToolFailed(f"{' '.join(command)} failed with exit code {done.returncode}:\n{done.stdout}{done.stderr}")
-    return done.stdout
+    for left in reversed(range(_TRIES.get(tool, 1))):
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        if done.returncode == 0:
+            return done.stdout
+        said = f"{' '.join(command)} failed with exit code {done.returncode}:\n{done.stdout}{done.stderr}"
+        if left:
+            say(f"{said}\n{tool} is run once more")
+    raise ToolFailed(said)
 
 
 def say(line: str) -> None:

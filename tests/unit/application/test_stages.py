@@ -14,9 +14,9 @@ def test_what_others_have_measured_of_a_stage_counts_as_told_and_the_rest_as_the
     stages, parts = Stages(), dict[str, float]()
     for _ in range(2):
         with stages.stage("pull", parts):
-            parts.update({"hash": 2.0, "inflate": 1.0})
+            parts.update({"hash": 2000.0, "inflate": 1000.0})
     # No more time than the body has taken is left for the stage itself.
-    assert stages.seconds == {"pull": 0.0, "hash": 4.0, "inflate": 2.0}
+    assert stages.seconds == {"pull": 0.0, "hash": 4000.0, "inflate": 2000.0}
 
 
 def test_a_stage_that_is_among_what_is_told_has_the_time_that_is_told() -> None:
