@@ -15,7 +15,7 @@ import msgspec
 # gRPC closes its sockets in threads of its own; the kernel unmounts what a killed process had mounted, and frees the
 # loop devices below, after the process has gone.
 _GIVEN_BACK_LATER = {"descriptors", "loop_devices"}
-_LOOKS = 500
+_LOOKS = 3000
 _LOOK_SECONDS = 0.02
 
 

@@ -60,8 +60,9 @@ async def test_containers_share_volumes_and_network_on_a_kernel_of_their_own_and
                 begun - _CLOCK_SECONDS < int((await pod.wait_container("clock")).stdout) < time.time() + _CLOCK_SECONDS
             )
             output = (await pod.wait_container("client")).stdout
-            passwords = await _answered(pod.forwarded_ports()[0], b"GET /passwd HTTP/1.0\r\n\r\n")
-            assert b"root:" in passwords
+            # The web server listens when it has come to it.
+            while b"root:" not in await _answered(pod.forwarded_ports()[0], b"GET /passwd HTTP/1.0\r\n\r\n"):
+                pass
             assert await _answered(await pod.forward(8081), b"nobody listens") == b""
             assert (await pod.wait_container("server")).status.success
             # The web server, as the first process of its container, hears no SIGTERM.

@@ -11,6 +11,7 @@ from firkin.adapters.agent_grpc import GrpcAgentConnector
 from firkin.domain.probes import HttpGetAction, TcpSocketAction
 from tests.integration.pod.pods import shell
 
+from .lent_machine import lent_runtime
 from .machines import BOOT_SECONDS
 from .shared_machine import SharedMachine
 
@@ -20,10 +21,7 @@ pytestmark = pytest.mark.real_time
 async def test_the_agent_of_a_machine_asks_ports_over_tcp_http_and_tls(
     tmp_path: Path, shared_machine: SharedMachine, busybox_image: str
 ) -> None:
-    config = firkin.RuntimeConfig(
-        vmm=shared_machine, store="ext4", state_dir=tmp_path / "state", runtime_dir=tmp_path / "run"
-    )
-    async with firkin.open_runtime(config) as runtime:
+    async with lent_runtime(shared_machine, tmp_path) as runtime:
         bundle = await runtime.images.resolve(busybox_image)
         web = shell("web", bundle, "exec httpd -f -p 8080 -h /etc")
         spec = firkin.PodBuilder("pod-1").container(web).build()

@@ -16,7 +16,14 @@ from .machines import BOOT_SECONDS, empty_store, qemu_vmm, request_for
 
 pytestmark = pytest.mark.real_time
 
-BOOTS, MACHINES = 30, 8
+BOOTS, ROWS, MACHINES = 30, 2, 8
+
+
+def _stores(directory: Path, count: int) -> list[StoreMedium]:
+    directories = [directory / str(number) for number in range(count)]
+    for each in directories:
+        each.mkdir()
+    return [empty_store(each) for each in directories]
 
 
 async def _boot(vmm: Vmm, store: StoreMedium) -> None:
@@ -27,26 +34,29 @@ async def _boot(vmm: Vmm, store: StoreMedium) -> None:
         assert (await sandbox.stop(BOOT_SECONDS)).exit_status == 0
 
 
-async def test_thirty_boots_in_a_row_leave_nothing(tmp_path: Path) -> None:
-    vmm, store = qemu_vmm(tmp_path), empty_store(tmp_path)
-    await _boot(vmm, store)
+async def test_thirty_boots_in_two_rows_leave_nothing(tmp_path: Path) -> None:
+    vmm, stores = qemu_vmm(tmp_path), _stores(tmp_path, ROWS)
+
+    async def boot_in_a_row(store: StoreMedium) -> None:
+        for _ in range(BOOTS // ROWS):
+            await _boot(vmm, store)
+
+    await _boot(vmm, stores[0])
     before = await settled_state()
-    for _ in range(BOOTS):
-        await _boot(vmm, store)
+    async with asyncio.TaskGroup() as group:
+        for store in stores:
+            group.create_task(boot_in_a_row(store), name=f"row of {store.path}")
     assert MachineState.now().beyond(before) == {}
     assert not list((tmp_path / "run").iterdir())
 
 
 async def test_eight_machines_at_once_leave_nothing(tmp_path: Path) -> None:
-    vmm = qemu_vmm(tmp_path)
-    directories = [tmp_path / str(number) for number in range(MACHINES)]
-    for directory in directories:
-        directory.mkdir()
+    vmm, stores = qemu_vmm(tmp_path), _stores(tmp_path, MACHINES)
     before = await settled_state()
     booted = asyncio.Barrier(MACHINES)
 
-    async def live(directory: Path) -> None:
-        async with vmm.booted(request_for(empty_store(directory))) as sandbox:
+    async def live(store: StoreMedium) -> None:
+        async with vmm.booted(request_for(store)) as sandbox:
             async with GrpcAgentConnector(deadline_seconds=BOOT_SECONDS).connected(sandbox, BOOT_SECONDS) as agent:
                 assert (await agent.info()).features
                 # None ends before all have been there together.
@@ -54,7 +64,7 @@ async def test_eight_machines_at_once_leave_nothing(tmp_path: Path) -> None:
             assert (await sandbox.stop(BOOT_SECONDS)).exit_status == 0
 
     async with asyncio.timeout(2 * BOOT_SECONDS), asyncio.TaskGroup() as group:
-        for directory in directories:
-            group.create_task(live(directory), name=f"machine {directory.name}")
+        for store in stores:
+            group.create_task(live(store), name=f"machine of {store.path}")
     assert MachineState.now().beyond(before) == {}
     assert not list((tmp_path / "run").iterdir())

@@ -21,5 +21,5 @@ def firkin_stored_pods(tmp_path: Path) -> StoredPods:
         tmp_path,
         is_image=True,
         vm_config=small_machine(),
-        pod_seconds=BOOT_SECONDS,
+        pod_seconds=2 * BOOT_SECONDS,
     )

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 import firkin
+from firkin.adapters.agent_grpc import GrpcAgentConnector
 from tests.integration.pod import test_sync_pod
 from tests.integration.pod.test_sync_pod import (
     test_control_c_ends_the_pod_and_leaves_nothing,
     test_threads_share_a_pod_and_leave_nothing,
 )
 
+from .machines import BOOT_SECONDS
 from .shared_machine import SharedMachine
 
 __all__ = ["test_control_c_ends_the_pod_and_leaves_nothing", "test_threads_share_a_pod_and_leave_nothing"]
@@ -26,7 +28,11 @@ def in_a_machine(monkeypatch: pytest.MonkeyPatch, shared_machine: SharedMachine)
 
     def config(directory: Path) -> firkin.RuntimeConfig:
         return firkin.RuntimeConfig(
-            vmm=shared_machine, store="ext4", state_dir=directory / "state", runtime_dir=directory / "run"
+            vmm=shared_machine,
+            store="ext4",
+            agents=GrpcAgentConnector(BOOT_SECONDS),
+            state_dir=directory / "state",
+            runtime_dir=directory / "run",
         )
 
     shared_machine.start()
