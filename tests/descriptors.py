@@ -6,7 +6,7 @@ import asyncio
 import gc
 import os
 
-_LOOKS = 500
+_LOOKS = 3000
 _LOOK_SECONDS = 0.02
 
 

@@ -21,6 +21,9 @@ from firkin.ports.agent_templates import TemplateProgress
 from ..agent_place import AgentPlace
 from ..opened_agent import OpenAgent, init_of
 
+_SECONDS = 60.0
+"""Far less than the processes of these tests sleep, and far more than what is waited for takes."""
+
 
 @pytest.mark.empty_store
 async def test_a_template_is_made_once_and_is_there_in_the_next_sandbox(agent_place: AgentPlace) -> None:
@@ -76,7 +79,7 @@ async def test_the_end_of_the_sandbox_ends_a_pending_wait_and_every_later_call(a
         await it.sandbox.stop(0)
         with pytest.raises(SandboxDied):
             await pending
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(_SECONDS):
             for _ in range(2):
                 with pytest.raises(SandboxDied) as raised:
                     await it.agent.prepare_pod(it.preparation)
@@ -91,7 +94,7 @@ async def test_nobody_connects_to_a_sandbox_that_has_ended(agent_place: AgentPla
 
 
 async def _connect(agent_place: AgentPlace, it: OpenAgent) -> None:
-    async with agent_place.connector.connected(it.sandbox, 5):
+    async with agent_place.connector.connected(it.sandbox, _SECONDS):
         pass
 
 

@@ -27,7 +27,7 @@ async def _check_events(it: OpenAgent, events: AsyncIterator[SandboxEvent]) -> N
     started = await it.started("c", "/bin/sleep", "3600")
     execed = await it.agent.start_process(it.exec("c", "e", "/bin/false"))
     told: list[SandboxEvent] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(told) < 5:
             told.append(await anext(events))
         await it.agent.kill_process(init_of("c"), signal.SIGKILL)
@@ -53,7 +53,7 @@ async def test_the_end_of_the_sandbox_ends_the_stream(agent_place: AgentPlace) -
         with it.claiming("events"):
             events = it.agent.events()
             await anext(events)
-            async with asyncio.TaskGroup() as tasks, asyncio.timeout(20):
+            async with asyncio.TaskGroup() as tasks, asyncio.timeout(60):
                 tasks.create_task(it.sandbox.stop(1))
                 with pytest.raises(SandboxDied):
                     await _drained(events)

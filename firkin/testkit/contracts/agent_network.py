@@ -18,8 +18,8 @@ from ..opened_agent import OpenAgent
 
 PORT = 8080
 _SERVER = ("/bin/httpd", "-f", "-p", str(PORT), "-h", "/etc")
-_UP_SECONDS = 30.0
-_CHECK_SECONDS = 5.0
+_UP_SECONDS = 60.0
+_CHECK_SECONDS = 30.0
 
 
 async def test_a_port_is_asked_in_the_pods_own_network(agent_place: AgentPlace) -> None:

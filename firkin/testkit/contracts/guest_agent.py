@@ -77,7 +77,7 @@ async def test_closing_a_stream_ends_who_writes_to_it(agent_place: AgentPlace) -
         assert started.streams.stdout is not None
         await started.streams.stdout.read(1)
         await started.streams.stdout.aclose()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert not (await it.agent.wait_process(init_of("c"))).success
 
 

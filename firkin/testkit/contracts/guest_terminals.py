@@ -25,7 +25,7 @@ MEGABYTE = 1_000_000
 @asynccontextmanager
 async def shell(agent_place: AgentPlace, script: str, stdio: StdioOptions = TERMINAL_PIPED) -> AsyncIterator[Shell]:
     """A container with a terminal that runs a script."""
-    async with agent_place.opened() as it, asyncio.timeout(30):
+    async with agent_place.opened() as it, asyncio.timeout(60):
         yield Shell(it, await it.started("c", "sh", "-c", script, stdio=stdio, terminal=SIZE))
 
 
@@ -47,10 +47,10 @@ class Shell:
         return self._started.streams.stdout
 
     async def until(self, end: bytes) -> bytes:
-        """Read until the output ends so."""
+        """Read until the output ends so, and nothing of what was written later: it may have come already."""
         received = bytearray()
         while not received.endswith(end):
-            piece = await self.stdout.read()
+            piece = await self.stdout.read(1)
             assert piece, bytes(received)
             received += piece
         return bytes(received)
@@ -74,7 +74,7 @@ async def test_an_exec_has_a_terminal_of_its_own(agent_place: AgentPlace) -> Non
 
 async def test_a_process_learns_of_each_new_size(agent_place: AgentPlace) -> None:
     script = "trap 'stty size' WINCH; stty size; while :; do sleep 0.02; done"
-    async with agent_place.opened() as it, asyncio.timeout(30):
+    async with agent_place.opened() as it, asyncio.timeout(60):
         seen = Shell(it, await it.started("c", "sh", "-c", script, stdio=OUTPUT_PIPED, terminal=SIZE))
         await seen.until(b"30 100\r\n")
         for columns, rows in ((120, 40), (30, 10)):
@@ -134,7 +134,7 @@ async def test_output_that_nobody_reads_in_time_is_kept_after_the_end(agent_plac
 
 async def test_the_last_output_of_an_exec_has_arrived_when_it_has_ended(agent_place: AgentPlace) -> None:
     script = "stty -opost; (trap '' HUP; sleep 3600) & head -c 100000 /dev/zero; printf last"
-    async with agent_place.opened() as it, asyncio.timeout(30):
+    async with agent_place.opened() as it, asyncio.timeout(60):
         await it.started("c", "/bin/sleep", "3600")
         started = await it.agent.start_process(it.exec("c", "e", "sh", "-c", script, stdio=OUTPUT_PIPED, terminal=SIZE))
         ref = ProcessRef("c", "e")
@@ -146,13 +146,15 @@ async def test_the_last_output_of_an_exec_has_arrived_when_it_has_ended(agent_pl
 
 
 async def test_a_terminal_that_nobody_looks_at_holds_nothing_up(agent_place: AgentPlace) -> None:
-    async with agent_place.opened() as it, asyncio.timeout(30):
+    async with agent_place.opened() as it, asyncio.timeout(60):
         await it.started("c", "sh", "-c", f"head -c {MEGABYTE} /dev/zero", terminal=SIZE)
         assert await it.agent.wait_process(init_of("c")) == ExitStatus(0)
 
 
 async def test_a_process_is_hung_up_when_its_reader_goes_away(agent_place: AgentPlace) -> None:
     async with shell(agent_place, "trap 'exit 7' HUP; while :; do echo x; sleep 0.02; done") as it:
+        # Until it has set its trap, its first process would not hear of it.
+        assert await it.stdout.read(1) == b"x"
         await it.stdout.aclose()
         assert await it.agent.wait_process(init_of("c")) == ExitStatus(7)
 

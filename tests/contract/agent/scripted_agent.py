@@ -213,5 +213,5 @@ async def scripted(
         script.answer(name, message)
     sandbox = (PausedSandbox if tells_state else FakeSandbox)(directory, takes_files)
     connector = GrpcAgentConnector(deadline_seconds, stall_seconds, layer_limits=layer_limits)
-    async with script.listening() as server, connector.connected(sandbox, 10) as agent:
+    async with script.listening() as server, connector.connected(sandbox, 60) as agent:
         yield Connected(script, sandbox, agent, server)

@@ -19,7 +19,7 @@ from .scripted_agent import Context, FakeSandbox, ScriptedAgent
 
 pytestmark = pytest.mark.real_time
 
-_LOOKS = 1000
+_LOOKS = 6000
 
 
 async def test_a_listener_that_was_cancelled_and_is_kept_keeps_no_connection(tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ async def test_a_listener_that_was_cancelled_and_is_kept_keeps_no_connection(tmp
     script.answer("GetInfo", wire.GetInfoResponse(version="scripted", features=[EVENTS]))
     script.on_stream("Events", _subscribed_for_ever)
     async with script.listening():
-        async with GrpcAgentConnector().connected(FakeSandbox(tmp_path), 10) as agent:
+        async with GrpcAgentConnector().connected(FakeSandbox(tmp_path), 60) as agent:
             scope, heard = TaskScope(), asyncio.Event()
             listening = scope.start(_listen(agent.events(), heard), "listen")
             await heard.wait()

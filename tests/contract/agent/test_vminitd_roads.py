@@ -209,7 +209,7 @@ async def _use(it: OpenAgent) -> None:
 
 
 async def _until(condition: Callable[[], bool]) -> None:
-    for _ in range(500):
+    for _ in range(6000):
         if condition():
             return
         await asyncio.sleep(0.01)

@@ -121,7 +121,7 @@ async def test_what_pods_left_in_a_kept_store_is_removed_and_templates_stay(tmp_
     assert "pod-1" not in await _run("debugfs", "-R", "ls -p /pods", str(path))
     assert "/t/" in await _run("debugfs", "-R", "ls -p /templates", str(path))
     await _run("e2fsck", "-fn", str(path))
-    for _ in range(500):
+    for _ in range(3000):
         if str(path) not in await _run("losetup", "--list", "--output", "BACK-FILE"):
             return
         await asyncio.sleep(0.02)  # the kernel gives a device back in its own time

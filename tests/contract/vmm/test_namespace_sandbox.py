@@ -151,7 +151,7 @@ async def test_the_host_stays_as_it_was(tmp_path: Path) -> None:
 
     before = host()
     async with guest_vmm(tmp_path).booted(request_for(tmp_path)) as sandbox:
-        await sandbox.stop(5)
+        await sandbox.stop(SECONDS)
         assert host() == before
     assert host() == before
 
@@ -289,14 +289,14 @@ async def test_an_init_that_ignores_its_lifeline_is_killed_after_the_grace(tmp_p
 
 async def test_cutting_the_lifeline_is_an_orderly_end(tmp_path: Path) -> None:
     async with guest_vmm(tmp_path).booted(request_for(tmp_path)) as sandbox:
-        assert "status 0" in (await sandbox.stop(10)).reason
+        assert "status 0" in (await sandbox.stop(SECONDS)).reason
 
 
 async def test_the_real_agent_answers_ends_in_order_and_leaves_nothing(tmp_path: Path) -> None:
     async with NamespaceVmm(tmp_path / "run").booted(request_for(tmp_path)) as sandbox:
-        async with GrpcAgentConnector().connected(sandbox, timeout_seconds=30) as agent:
+        async with GrpcAgentConnector().connected(sandbox, timeout_seconds=SECONDS) as agent:
             assert "crun" in (await agent.info()).runtime
-        end = await sandbox.stop(10)
+        end = await sandbox.stop(SECONDS)
         assert "status 0" in end.reason
         assert end.console_tail == ""
     assert leftovers(tmp_path) == []
@@ -387,7 +387,7 @@ open("/mnt/marker", "w").write("kept")
         assert sandbox.store_mount.type == "ext4"
         assert (Path("/sys/block") / device.name / "loop/backing_file").read_text().strip() == str(image)
         await asyncio.to_thread(fifo.write_text, device.name)
-        end = await sandbox.stop(10)
+        end = await sandbox.stop(SECONDS)
         assert end.console_tail == ""
     assert leftovers(tmp_path) == []
     assert (await _output_of("debugfs", "-R", "cat /marker", str(image))).stdout == "kept"

@@ -46,7 +46,7 @@ done
 
 ask() {
     local status=0
-    timeout 90 bash -eu "$1.ask" > "$1.answer" 2> "$1.told-by-ask" || status=$?
+    timeout 250 bash -eu "$1.ask" > "$1.answer" 2> "$1.told-by-ask" || status=$?
     [ "$status" = 0 ] || echo "exit code $status" >> "$1.told-by-ask"
 }
 
@@ -55,7 +55,7 @@ until_ended() {
     mkdir "$1.containers"
     for name in $(podman ps -a --format '{{.Names}}'); do
         case $name in *-infra) continue ;; esac
-        timeout 60 podman wait "$name" > "$1.containers/$name.code"
+        timeout 120 podman wait "$name" > "$1.containers/$name.code"
         podman logs "$name" > "$1.containers/$name.stdout" 2> "$1.containers/$name.stderr"
     done
 }
@@ -77,7 +77,7 @@ for manifest in "$directory"/*.yaml; do
     done
     status=0
     # Init containers are kept, for what they wrote.
-    timeout 90 podman kube play --annotation io.podman.annotations.init.container.type=always --network "$network" "$manifest" \
+    timeout 120 podman kube play --annotation io.podman.annotations.init.container.type=always --network "$network" "$manifest" \
         > "$name.told" 2>&1 || status=$?
     echo "$status" > "$name.played"
     if [ -e "$name.ask" ]; then ask "$name"; elif [ "$status" = 0 ]; then until_ended "$name"; fi

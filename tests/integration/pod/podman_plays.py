@@ -15,7 +15,7 @@ import yaml
 from msgspec.structs import replace
 
 _SCRIPT = Path(__file__).with_name("beside_podman.bash")
-_ALL_SECONDS = 300
+_ALL_SECONDS = 850
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -60,7 +60,7 @@ class Played(msgspec.Struct, frozen=True):
 def asked_of(container: str, shell: str, awaited: str, question: str) -> str:
     """Asks one of the containers by its shell, as soon as `awaited` succeeds there."""
     until = f"until {{ {awaited}; }} > /dev/null 2>&1; do sleep 0.05; done"
-    execute = f"timeout 60 podman exec {container} {shell}"
+    execute = f"timeout 120 podman exec {container} {shell}"
     return f"{execute} -c {shlex.quote(until)}\n{execute} -ec {shlex.quote(question)}\n"
 
 

@@ -27,7 +27,7 @@ async def test_a_hundred_execs_at_once_each_get_their_own_bytes_and_leave_nothin
         bundle = await runtime.images.resolve(busybox_image)
         before = await settled_state()
         async with runtime.spawn(
-            firkin.PodBuilder("pod-1").container(shell("main", bundle, "sleep 1000")).build()
+            firkin.PodBuilder("pod-1").container(shell("main", bundle, "exec sleep 1000")).build()
         ) as pod:
             container = pod.container("main")
             alone = await _process_count(container)

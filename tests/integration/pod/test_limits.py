@@ -102,7 +102,10 @@ async def test_all_containers_of_a_pod_together_keep_to_its_budget(tmp_path: Pat
         async with runtime.spawn(budget.build()) as pod, asyncio.timeout(HANG_SECONDS):
             await pod.add_container(shell("eater", bundle, f"exec {EAT}"))
             assert (await pod.wait_container("eater")).status.reason is ExitReason.OOM_KILLED
-            await pod.add_container(shell("idle", bundle, "sleep 1000 & sleep 1000 & sleep 1000 & wait"))
+            await pod.add_container(shell("idle", bundle, "sleep 1000 & sleep 1000 & sleep 1000 & echo all; wait"))
+            idle = pod.container("idle").stdout
+            assert idle is not None
+            assert await idle.read_line() == b"all\n"
             await pod.add_container(shell("forks", bundle, FORK))
             forked = int((await pod.wait_container("forks")).stdout)
             assert 5 <= forked <= 12

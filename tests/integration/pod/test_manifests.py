@@ -106,8 +106,9 @@ async def test_a_container_that_hangs_is_found_by_its_liveness_probe(
     text = pattern("hangs")
     async with manifests(directory, services_image, busybox_image) as it, it.running(text) as pod:
         container = pod.container("main")
-        while await (await container.exec("rm", "/healthy")).wait() != firkin.ExitStatus(0):
-            assert container.restart_count == 0
+        await until_ready(container)
+        assert (await (await container.exec("rm", "/healthy")).wait()).success
+        assert container.restart_count == 0
         assert await container.wait_restarted()
         assert container.restart_count == 1
 
@@ -130,7 +131,9 @@ async def test_names_kernel_settings_and_processes_of_a_pod(
         assert ["10.1.2.3", "db"] in [line.split() for line in hosts.splitlines()]
         assert "nameserver 10.0.0.53" in await output_of(pod, "two", "cat", "/etc/resolv.conf")
         assert await output_of(pod, "two", "cat", "/proc/sys/net/core/somaxconn") == "1234\n"
-        assert "sleep 4321" in await output_of(pod, "two", "ps", "-o", "args")
+        # It may still be what it is started by.
+        while "sleep 4321" not in await output_of(pod, "two", "ps", "-o", "args"):
+            pass
 
 
 @pytest.mark.needs_root

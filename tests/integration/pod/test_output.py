@@ -67,7 +67,7 @@ async def test_a_sidecar_that_writes_much_before_it_is_up_holds_no_pod_up(tmp_pa
     async with real_runtime(tmp_path) as runtime, asyncio.timeout(HANG_SECONDS):
         bundle = await runtime.images.resolve(busybox_image)
         probe = firkin.Probe(firkin.ExecAction(["test", "-e", "/tmp/up"]), period_seconds=0.1, failure_threshold=1000)
-        script = "head -c 3000000 /dev/zero; touch /tmp/up; trap 'exit 0' TERM; while :; do sleep 0.1; done"
+        script = "trap 'exit 0' TERM; head -c 3000000 /dev/zero; touch /tmp/up; while :; do sleep 0.1; done"
         sidecar = shell("sidecar", bundle, script).sidecar().startup_probe(probe)
         spec = firkin.PodBuilder("pod-1").init_container(sidecar).container(shell("main", bundle, "echo fine"))
         async with runtime.spawn(spec.build()) as pod:
