@@ -51,6 +51,9 @@ async def launch(pod: OpenPod, record: ContainerRecord, overlay: OverlayRequest 
 
 async def _run_post_start(pod: OpenPod, record: ContainerRecord, process: RunningProcess, action: HookAction) -> None:
     failure = await action_failure(pod, record, action, None)
-    if failure is not None:
-        await process.stop(signals.SIGKILL, 0)
+    if failure is None:
+        return
+    status, was_killed = await process.stop(signals.SIGKILL, 0)
+    # One that had ended by itself, before the command or beside it, is told by its own status.
+    if was_killed and status.signal == signals.SIGKILL:
         raise PostStartFailed(record.id, failure)

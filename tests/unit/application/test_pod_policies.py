@@ -476,6 +476,16 @@ async def test_a_post_start_command_that_fails_kills_the_container() -> None:
     assert world.memory.leftovers() == []
 
 
+async def test_a_container_that_ends_before_its_post_start_command_is_told_by_its_own_status() -> None:
+    async def quick(_: MemoryProcess) -> int:
+        return 3
+
+    world = World({"quick": quick})
+    for hook in ("hook", "false"):
+        async with world.runtime.spawn(world.pod(world.container("a", "quick").post_start(hook))) as pod:
+            assert await pod.container("a").wait() == ExitStatus(3)
+
+
 async def test_a_post_start_command_that_fails_at_a_restart_leads_to_the_next_one() -> None:
     journal = Journal()
     world = World({"hook": journal.program(0, 1, 0)})
