@@ -10,7 +10,7 @@ from firkin.domain.errors import AgentError
 
 from .error_numbers import number_of
 
-_CANCELLED = AgentError("write a stream to the host", "the call was cancelled", errno=errno.ECANCELED)
+_OPERATION = "write a stream to the host"
 
 
 class BulkWriter:
@@ -41,9 +41,8 @@ class BulkWriter:
             self._peer.sendall(data)
         except OSError as error:
             if self._cancelled:
-                raise _CANCELLED from error
-            reason = "the host stopped reading"
-            raise AgentError("write a stream to the host", reason, errno=number_of(error)) from error
+                raise AgentError(_OPERATION, "the call was cancelled", errno=errno.ECANCELED) from error
+            raise AgentError(_OPERATION, "the host stopped reading", errno=number_of(error)) from error
         self.done_bytes += len(data)
 
     def end(self) -> None:
