@@ -19,7 +19,8 @@ def translated(error: OSError, operation: str, path: str) -> FirkinError:
     number = number_of(error)
     if number in _FULL:
         return StoreFull(path)
-    reason = os.strerror(number) if error.errno else str(error)
+    # Those of name resolution have numbers of their own.
+    reason = os.strerror(number) if error.errno == number else error.strerror or str(error) or os.strerror(number)
     if number == errno.EUCLEAN:
         return StoreDamaged(path, reason)
     return AgentError(operation, reason, path=path, errno=number)

@@ -164,7 +164,8 @@ def _described_os_error(error: OSError, operation: str, path: str) -> tuple[Stat
         full = StoreFull(path)
         detail = ErrorDetail(code=full.code, path=text(path), errno=number, reason=text(str(full)))
         return StatusCode.RESOURCE_EXHAUSTED, detail
-    reason = text(os.strerror(number) if error.errno == number else str(error) or os.strerror(number))
+    own_words = error.strerror or str(error)
+    reason = text(os.strerror(number) if error.errno == number else own_words or os.strerror(number))
     detail = ErrorDetail(code=AgentError.code, operation=operation, path=text(path), errno=number, reason=reason)
     return _ERRNO_STATUSES.get(number, StatusCode.INTERNAL), detail
 

@@ -16,6 +16,7 @@ from google.rpc.status_pb2 import Status
 from firkin import errors
 from firkin.domain.errors import AgentError, FirkinError
 from firkin.vminitd.error_numbers import told_number
+from firkin.vminitd.filesystem.failures import translated
 from firkin.vminitd.services.error_details import fitting
 from firkin.vminitd.services.errors import described
 from firkin.wire.agent_pb2 import ErrorDetail
@@ -95,6 +96,14 @@ def test_what_has_no_errno_is_given_one(error: Exception, number: int) -> None:
     _, detail = described(error, "try", "/asked")
     assert (detail.errno, detail.path, detail.operation) == (number, "/asked", "try")
     assert detail.reason
+
+
+def test_a_name_that_is_not_known_is_told_in_the_resolvers_words() -> None:
+    error = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    _, detail = described(error, "connect", "/asked")
+    made = translated(error, "connect", "/asked")
+    assert isinstance(made, AgentError)
+    assert (detail.reason, made.reason, made.errno) == ("Name or service not known",) * 2 + (errno.EIO,)
 
 
 @pytest.mark.parametrize(
