@@ -123,10 +123,18 @@ def _full_disk_told(image: Path) -> Iterator[None]:
     try:
         yield
     except FirkinError as error:
-        disk = os.statvfs(image.parent)
-        if error.errno == errno.EIO and disk.f_bavail * disk.f_frsize < _LITTLE_BYTES:
+        if error.errno == errno.EIO and _is_full(image.parent):
             raise StoreFull(str(image)) from error
         raise
+
+
+def _is_full(directory: Path) -> bool:
+    """Whether next to nothing can be written there; of a disk that cannot even be asked, that is not known."""
+    try:
+        disk = os.statvfs(directory)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < _LITTLE_BYTES
 
 
 def _is_absent(path: Path) -> bool:

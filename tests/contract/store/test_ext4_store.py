@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from firkin.adapters.store_ext4 import Ext4PodStore
 from firkin.adapters.store_ext4.kernel_quotas import kernel_keeps_project_quotas
 from firkin.config import ADMINISTRATION_PATH
 from firkin.domain.errors import (
+    AgentError,
     ConfigurationError,
     MissingTool,
     PermissionMissing,
@@ -50,6 +52,14 @@ async def _open_and_leave(state_dir: Path, spec: PodStoreSpec) -> StoreMedium:
 
 def _kept(tmp_path: Path) -> PodStoreSpec:
     return PodStoreSpec.at(tmp_path / "kept.ext4", Size.mib(64))
+
+
+async def test_a_store_whose_disk_is_gone_hides_no_failure(tmp_path: Path) -> None:
+    failure = AgentError("write", "Input/output error", errno=errno.EIO)
+    opening = Ext4PodStore(tmp_path).opened(PodStoreSpec(), _POD)
+    medium = await opening.__aenter__()
+    shutil.rmtree(medium.path.parent)
+    assert not await opening.__aexit__(AgentError, failure, None)
 
 
 async def test_stores_of_machines_keep_project_quotas_and_others_as_the_hosts_kernel_does(tmp_path: Path) -> None:
