@@ -24,5 +24,8 @@ STAGES_KEY = "firkin-stages-bin"
 """Trailing metadata of ApplyOciLayer: what the stages of the layer took, a JSON object of seconds by name
 (`TEMPLATE_STAGES`). A call that failed has them in its details, as those of firkin.agent.v1 have."""
 
+LEFT_OUT_KEY = "firkin-left-out-bin"
+"""Trailing metadata of Copy: what was left out, a JSON array of sentences."""
+
 NO_SYMLINKS = "firkin-no-symlinks:"
 """Before the root of a Copy of one file into the sandbox: no symlink below that directory is followed or replaced."""

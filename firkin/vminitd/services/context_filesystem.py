@@ -10,7 +10,7 @@ import msgspec
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc.aio import ServicerContext
 
-from firkin.domain.context_additions import NO_SYMLINKS, REPLACED_KEY, STAGES_KEY
+from firkin.domain.context_additions import LEFT_OUT_KEY, NO_SYMLINKS, REPLACED_KEY, STAGES_KEY
 from firkin.domain.copying import CopyReport, CopySource
 from firkin.domain.errors import FirkinError, InvalidArgument, UnsupportedFeature
 from firkin.domain.ids import ContainerId
@@ -32,15 +32,16 @@ from ..processes import GuestProcess
 from ..user_namespace import in_user_namespace
 from .context_mounts import mounted_by_firkin
 from .copy_streams import received, source_of, writer_to
+from .error_details import shortened
 from .errors import answering, refuse_impossible
 from .layer_limits import limits_of_call
 
 _Context = ServicerContext[object, object]
 _DEFAULT_DIRECTORY_MODE = 0o755
 _DEFAULT_FILE_MODE = 0o644
-LEFT_OUT_KEY = "firkin-left-out-bin"
-"""Trailing metadata of Copy: what was left out, a JSON array of sentences."""
-_TOLD_CHARACTERS = 2048
+# An answer whose headers are too large does not arrive, and names in containers may be of any length.
+_LONGEST_SENTENCE_BYTES = 512
+_LEFT_OUT_BYTES = 4096
 _COPY_BYTES = 1 << 20
 # The kernel keeps a frozen filesystem for good when its last mount goes, and nothing can thaw it then.
 _NO_FREEZING = (
@@ -231,9 +232,10 @@ async def _answering_at(context: _Context, operation: str, path: str) -> AsyncIt
 def _tell_left_out(context: _Context, report: CopyReport) -> None:
     kept: list[str] = []
     for sentence in report.left_out:
-        kept.append(sentence.encode("utf-8", "replace").decode())
-        if sum(map(len, kept)) > _TOLD_CHARACTERS:
+        longer = [*kept, shortened(sentence, _LONGEST_SENTENCE_BYTES)]
+        if len(msgspec.json.encode(longer)) > _LEFT_OUT_BYTES:
             break
+        kept = longer
     if kept:
         context.set_trailing_metadata(((LEFT_OUT_KEY, msgspec.json.encode(kept)),))
 

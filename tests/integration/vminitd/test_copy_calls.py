@@ -7,16 +7,19 @@ import contextlib
 import gzip
 import io
 import os
+import shutil
 import socket
 import stat
 import tarfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import grpc
 import pytest
 from grpc.aio import AioRpcError
 
+from firkin.adapters.agent_grpc.sandbox_context.told_metadata import told
+from firkin.domain.context_additions import LEFT_OUT_KEY
 from firkin.wire import agent_pb2 as wire
 from firkin.wire import sandbox_context_pb2 as context
 
@@ -161,6 +164,47 @@ async def test_files_come_out_plain_and_directories_as_archives(rootfs: Path) ->
             await agent.context.Copy(missing).read()
         assert failure.value.code() is grpc.StatusCode.NOT_FOUND
         assert detail_of(failure.value).path == "/none"
+
+
+@contextlib.contextmanager
+def socket_below(top: Path, name: str, depth: int) -> Iterator[None]:
+    """A socket in so many directories of one name, whose path may be longer than the system's calls take."""
+    with contextlib.ExitStack() as opened:
+        directory = os.open(top, os.O_RDONLY)
+        opened.callback(os.close, directory)
+        for _ in range(depth):
+            os.mkdir(name, dir_fd=directory)
+            directory = os.open(name, os.O_RDONLY, dir_fd=directory)
+            opened.callback(os.close, directory)
+        os.mknod("socket", stat.S_IFSOCK | 0o600, dir_fd=directory)
+    try:
+        yield
+    finally:
+        shutil.rmtree(top / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "depth"),
+    [("d", 2), ("\N{GRINNING FACE}" * 60, 80), ("\1" * 240, 20)],
+    ids=["short", "wide", "escaped"],
+)
+async def test_a_copy_arrives_however_long_the_names_are_of_what_it_leaves_out(
+    rootfs: Path, name: str, depth: int
+) -> None:
+    with socket_below(rootfs, name, depth):
+        async with running_container(rootfs) as agent:
+            port = Port(agent, 6000)
+            request = context.CopyRequest(
+                direction=context.CopyRequest.COPY_OUT, root=str(rootfs), path=f"/{name}", vsock_port=port.number
+            )
+            receiving = asyncio.get_running_loop().run_in_executor(None, port.receive)
+            call = agent.context.Copy(request)
+            responses = [response async for response in call]
+            assert responses[-1].total_size == len(await receiving) > 0
+            sentences = told(await call.trailing_metadata(), LEFT_OUT_KEY, list[str])
+    assert sentences is not None
+    assert len(sentences) == 1
+    assert sentences[0].startswith(f"{name}/"[:100])
 
 
 async def test_filesystems_are_trimmed_but_never_frozen_under_a_shared_kernel(rootfs: Path) -> None:

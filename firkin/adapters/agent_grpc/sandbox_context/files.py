@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from firkin.domain import tar_header
+from firkin.domain.context_additions import LEFT_OUT_KEY
 from firkin.domain.copying import CopyReport, CopySource, Destination, is_placed_inside
 from firkin.domain.errors import AgentError, CopyFailed, Outcome, PathRefused, UnsupportedFeature
 from firkin.domain.guest_path import GuestPath
@@ -35,10 +36,10 @@ from ..host_trees import SocketEnd, Transferred, receive_tree, send_tree
 from ..stall_deadline import StallDeadline
 from ..streamed_call import StreamedCall
 from .calls import SandboxContextPart
+from .told_metadata import told
 
 _INTO = "copy into container"
 _OUT_OF = "copy out of container"
-_LEFT_OUT_KEY = "firkin-left-out-bin"
 _DATABASE_BYTES = 4 * 2**20
 _UNSIZED_BYTES = 16 * 2**20
 _IMPLICIT_MODE = 0o644
@@ -180,9 +181,7 @@ class SandboxContextFiles(SandboxContextPart):
                     raise AgentError(operation, last.error, path=request.path)
             if last.status != wire.CopyResponse.COMPLETE:
                 raise AgentError(operation, "the copy ended before it was complete", path=request.path)
-            told = [value for key, value in await call.trailing_metadata() or () if key == _LEFT_OUT_KEY]
-            left_out = msgspec.json.decode(told[0], type=list[str]) if told else []
-            return _Completion(last.total_size, left_out)
+            return _Completion(last.total_size, told(await call.trailing_metadata(), LEFT_OUT_KEY, list[str]) or ())
         finally:
             call.cancel()
             del call  # An error that is raised here must not keep it.
