@@ -211,16 +211,19 @@ class Containers:
         """
         container = self._container(ref.container_id)
         process = self.process(ref)
-        if process.phase != "created":
-            raise not_startable(process)
-        try:
-            if container.init.phase != "running":
-                raise ContainerNotRunning(ref.container_id, container.init.phase)
-            launched = await container.runtime.execute(container.bundle, process.launch, process.stdio.child_ends)
-            process.started(launched)
-        except BaseException:
-            self._forget_process(container, process)
-            raise
+        async with process.changing:
+            if process.phase != "created":
+                raise not_startable(process)
+            try:
+                if container.init.phase != "running":
+                    raise ContainerNotRunning(ref.container_id, container.init.phase)
+                launched = await container.runtime.execute(container.bundle, process.launch, process.stdio.child_ends)
+                process.started(launched)
+            except BaseException:
+                if process.phase == "running":
+                    process.kill(signal.SIGKILL)
+                self._forget_process(container, process)
+                raise
         return launched
 
     def process(self, ref: ProcessRef) -> GuestProcess:
@@ -254,8 +257,9 @@ class Containers:
         process = container.processes.get(ref.process_id) if container is not None else None
         if container is None or process is None:
             return
-        await process.kill_and_wait(_KILL_SECONDS)
-        self._forget_process(container, process)
+        async with process.changing:
+            await process.kill_and_wait(_KILL_SECONDS)
+            self._forget_process(container, process)
 
     async def remove(self, container_id: ContainerId, overlay_base: GuestPath | None) -> list[str]:
         """Kill whatever runs in a container and remove it with its overlay; an unknown one is removed already.
@@ -327,8 +331,9 @@ class Containers:
 
     def _forget_process(self, container: Container, process: GuestProcess) -> None:
         process.forget()
-        container.bundle.forget_process(process.launch)
-        container.processes.pop(process.ref.process_id, None)
+        if container.processes.get(process.ref.process_id, process) is process:
+            container.bundle.forget_process(process.launch)
+            container.processes.pop(process.ref.process_id, None)
 
     def _entry(self, container_id: str) -> _Entry:
         try:

@@ -37,7 +37,11 @@ class ProcessEnd(msgspec.Struct, frozen=True):
 
 
 class GuestProcess:
-    """A container's init or an exec: created, then running, then ended."""
+    """A container's init or an exec: created, then running, then ended.
+
+    Attributes:
+        changing: held while an exec is started, or removed.
+    """
 
     def __init__(
         self, ref: ProcessRef, launch: LaunchFiles, stdio: ProcessStdio, oom: OomCounter, events: EventHub
@@ -45,6 +49,7 @@ class GuestProcess:
         self.ref = ref
         self.launch = launch
         self.stdio = stdio
+        self.changing = asyncio.Lock()
         self._oom = oom
         self._events = events
         self._started_at = 0.0
@@ -72,8 +77,8 @@ class GuestProcess:
         self._started_at, self._started_monotonic = time.time(), time.monotonic()
         ids = (self.ref.container_id, self.ref.process_id)
         self._events.publish(ProcessStarted(self._started_at, *ids, self.pid, launched.runtime_seconds))
-        self.stdio.begin(launched.master)
         launched.child.ended.add_done_callback(self._on_end)
+        self.stdio.begin(launched.master)
 
     def resize(self, size: TerminalSize) -> None:
         """Set the size of its terminal: at once, or with its start; an ended process ignores it.
@@ -89,9 +94,10 @@ class GuestProcess:
             self.stdio.resize(size)
 
     def forget(self) -> None:
-        """It will not run any more, or its end was dealt with: close its streams and let waiters go."""
+        """It is of no interest any more: close its streams, and let go who waits for one that was never started."""
         self.stdio.close()
-        if not self._settled.done() and (self._child is None or not self._child.is_running):
+        # Of one that was started its end lets them go, also when that is about to be told.
+        if not self._settled.done() and self._child is None:
             self._settled.set_result(None)
 
     async def wait(self) -> ProcessEnd:
@@ -136,7 +142,9 @@ class GuestProcess:
         ids = (self.ref.container_id, self.ref.process_id)
         self._events.publish(ProcessExited(self._ended_at, *ids, self._status, lifetime_seconds))
         self.stdio.close_input()
-        self._settled.set_result(None)
+        # One whose container was removed while it was being started is settled already.
+        if not self._settled.done():
+            self._settled.set_result(None)
 
     def _exit_status(self, wait_status: int) -> ExitStatus:
         code = os.waitstatus_to_exitcode(wait_status)

@@ -111,7 +111,11 @@ class OciRuntime:
                 if launch.console_socket:
                     console = listening.enter_context(console_socket(launch.console_socket))
                     arguments = [arguments[0], "--console-socket", launch.console_socket, *arguments[1:]]
-                status = await self._call(launch.log_file, arguments, stdio)
+                try:
+                    status = await self._call(launch.log_file, arguments, stdio)
+                except asyncio.CancelledError:
+                    self._end_unwanted(launch)
+                    raise
                 if status != 0:
                     raise self._refusal(bundle, launch, status)
                 child = self._reaper.adopt(_read_pid(launch.pid_file))
@@ -121,6 +125,11 @@ class OciRuntime:
                     child.kill(signal.SIGKILL)
                     raise
         return Launched(child, loop.time() - started, master)
+
+    def _end_unwanted(self, launch: LaunchFiles) -> None:
+        """The runtime goes on to its end when a start is called off: what it has started by then is killed."""
+        with contextlib.suppress(RuntimeFailed, ProcessLookupError):
+            self._reaper.adopt(_read_pid(launch.pid_file)).kill(signal.SIGKILL)
 
     async def _call(self, log_file: str, arguments: Sequence[str], stdio: ChildStdio) -> int:
         options = ["--root", self._state_root, "--log", log_file]

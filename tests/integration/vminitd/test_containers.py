@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
+import os
+import shutil
 import signal
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc
 import pytest
-from grpc.aio import AioRpcError
+from grpc.aio import AioRpcError, UnaryUnaryCall
 
 from firkin.wire import agent_pb2 as wire
 
-from .agent_process import container_cgroups, detail_of, running_agent, runtime_spec
+from .agent_process import CALL_SECONDS, RunningAgent, container_cgroups, detail_of, running_agent, runtime_spec
 
 pytestmark = pytest.mark.real_time
+
+StartingCall = UnaryUnaryCall[wire.StartProcessRequest, wire.StartProcessResponse]
 
 
 async def test_output_and_exit_code_come_through(rootfs: Path) -> None:
@@ -145,6 +151,78 @@ async def test_a_cancelled_start_leaves_nothing(rootfs: Path) -> None:
                 assert await agent.remove("one") == []
         end, _, _ = await agent.output("one", runtime_spec(rootfs, "true"))
     assert end.code == 0
+
+
+class SlowRuntime:
+    """An OCI runtime that does what crun does, but ends an exec only when it is told to go on."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir()
+        gate, crun = directory / "gate", shutil.which("crun")
+        os.mkfifo(gate)
+        self._gate = os.open(gate, os.O_RDWR)
+        self.path = directory / "crun"
+        gated = f'{crun} "$@"; status=$?; read _ < {gate}; exit $status'
+        self.path.write_text(f'#!/bin/sh\ncase " $* " in *" exec "*) {gated};; esac\nexec {crun} "$@"\n')
+        self.path.chmod(0o755)
+
+    def go_on(self) -> None:
+        os.write(self._gate, b"\n")
+
+    def close(self) -> None:
+        os.close(self._gate)
+
+
+@contextlib.asynccontextmanager
+async def exec_that_is_being_started(
+    rootfs: Path, directory: Path
+) -> AsyncIterator[tuple[RunningAgent, SlowRuntime, StartingCall]]:
+    """An exec of a container whose command runs, while its start goes on."""
+    spec = runtime_spec(rootfs, "sleep", "3600")
+    async with running_agent() as agent:
+        with contextlib.closing(SlowRuntime(directory / "slow")) as runtime:
+            await agent.v1.StartContainer(
+                wire.StartContainerRequest(container_id="one", runtime_spec=spec, oci_runtime_path=str(runtime.path)),
+                timeout=CALL_SECONDS,
+            )
+            request = wire.StartProcessRequest(container_id="one", process_id="job", runtime_spec=spec)
+            starting = agent.v1.StartProcess(request, timeout=CALL_SECONDS)
+            await until_there_are(agent, 2)
+            yield agent, runtime, starting
+            assert await agent.remove("one") == []
+
+
+async def until_there_are(agent: RunningAgent, count: int) -> None:
+    """Wait until so many processes of the container run its command."""
+    async with asyncio.timeout(CALL_SECONDS):
+        running = -1
+        while running != count:
+            answer = await agent.v1.ListProcesses(wire.ListProcessesRequest(container_id="one"))
+            running = sum("3600" in one.command for one in answer.processes)
+
+
+async def removed_process(agent: RunningAgent) -> None:
+    request = wire.RemoveProcessRequest(container_id="one", process_id="job")
+    await agent.v1.RemoveProcess(request, timeout=CALL_SECONDS)
+
+
+async def test_an_exec_whose_start_is_called_off_does_not_run_on(rootfs: Path, tmp_path: Path) -> None:
+    async with exec_that_is_being_started(rootfs, tmp_path) as (agent, runtime, starting):
+        starting.cancel()
+        await agent.v1.GetInfo(wire.GetInfoRequest(), timeout=CALL_SECONDS)
+        runtime.go_on()
+        await removed_process(agent)
+        await until_there_are(agent, 1)
+
+
+async def test_an_exec_that_is_removed_while_it_is_being_started_does_not_run_on(rootfs: Path, tmp_path: Path) -> None:
+    async with exec_that_is_being_started(rootfs, tmp_path) as (agent, runtime, starting):
+        removing = asyncio.ensure_future(removed_process(agent))
+        await agent.v1.GetInfo(wire.GetInfoRequest(), timeout=CALL_SECONDS)
+        runtime.go_on()
+        await removing
+        assert (await starting).pid
+        await until_there_are(agent, 1)
 
 
 @pytest.mark.parametrize(("container_id", "code"), [("..", "invalid-id"), ("a/b", "invalid-id"), ("", "invalid-id")])
