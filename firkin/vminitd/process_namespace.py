@@ -7,6 +7,8 @@ import contextlib
 import os
 import signal
 import sys
+from errno import ETIMEDOUT
+from io import FileIO
 from pathlib import Path
 
 from firkin.domain.errors import AgentError
@@ -28,6 +30,7 @@ class ProcessNamespace:
         self._reaper = reaper
         self._pause: Child | None = None
         self._lifeline = -1
+        self._making = asyncio.Lock()
 
     async def make(self) -> None:
         """Make the namespace, unless it is there.
@@ -35,32 +38,37 @@ class ProcessNamespace:
         Raises:
             AgentError: the kernel refuses.
         """
-        if self._pause is not None and self._pause.is_running:
-            return
-        await self.close()
-        reading, lifeline = os.pipe()
+        async with self._making:
+            if self._pause is not None and self._pause.is_running:
+                return
+            await self.close()
+            reading, self._lifeline = os.pipe()
+            try:
+                self._pause = await self._started(reading)
+                _show(self._pause.pid)
+            except BaseException:
+                # What has begun by then ends with its lifeline.
+                await self.close()
+                raise
+
+    async def _started(self, lifeline_end: int) -> Child:
         answers, writing = os.pipe()
-        try:
-            # As this module is: a source, or in a machine bytecode alone.
-            program = [sys.executable, "-I", "-S", str(Path(__file__).with_stem("pause"))]
-            with self._reaper.expecting_orphans():
-                try:
-                    child = self._reaper.spawn(program, ChildStdio(stdin=reading, stdout=writing, stderr=writing))
-                finally:
-                    os.close(reading)
-                    os.close(writing)
-                await child.wait_to_the_end(_START_SECONDS)
-                answer = (await asyncio.to_thread(_read_to_the_end, answers)).decode("utf-8", "replace")
-                pid, _, rest = answer.partition("\n")
-                if rest != "ready\n":
-                    os.close(lifeline)
-                    reason = (rest or answer).strip().rpartition("\n")[2]
-                    number = told_number(reason)
-                    raise AgentError("make a process namespace", reason, path=POD_PROCESS_NAMESPACE, errno=number)
-                self._pause, self._lifeline = self._reaper.adopt(int(pid)), lifeline
-        finally:
-            os.close(answers)
-        _show(self._pause.pid)
+        with os.fdopen(answers, "rb", buffering=0) as answer, self._reaper.expecting_orphans():
+            try:
+                # As this module is: a source, or in a machine bytecode alone.
+                program = [sys.executable, "-I", "-S", str(Path(__file__).with_stem("pause"))]
+                child = self._reaper.spawn(program, ChildStdio(stdin=lifeline_end, stdout=writing, stderr=writing))
+            finally:
+                os.close(lifeline_end)
+                os.close(writing)
+            await child.wait_to_the_end(_START_SECONDS)
+            said = (await _read_to_the_end(answer)).decode("utf-8", "replace")
+            pid, _, rest = said.partition("\n")
+            if rest != "ready\n":
+                reason = (rest or said).strip().rpartition("\n")[2]
+                number = told_number(reason)
+                raise AgentError("make a process namespace", reason, path=POD_PROCESS_NAMESPACE, errno=number)
+            return self._reaper.adopt(int(pid))
 
     async def close(self) -> None:
         """End the namespace, and every process in it; twice is fine."""
@@ -74,11 +82,30 @@ class ProcessNamespace:
             _hide()
 
 
-def _read_to_the_end(descriptor: int) -> bytes:
-    answer = b""
-    while piece := os.read(descriptor, _ANSWER_BYTES):
-        answer += piece
-    return answer
+async def _read_to_the_end(answer: FileIO) -> bytes:
+    """What the namespace's processes say until the last of them says no more.
+
+    Raises:
+        AgentError: that takes too long.
+    """
+    said, readable = b"", asyncio.Event()
+    os.set_blocking(answer.fileno(), False)
+    loop = asyncio.get_running_loop()
+    loop.add_reader(answer, readable.set)
+    try:
+        async with asyncio.timeout(_START_SECONDS):
+            while True:
+                await readable.wait()
+                readable.clear()
+                piece = answer.read(_ANSWER_BYTES)
+                if piece == b"":
+                    return said
+                said += piece or b""
+    except TimeoutError:
+        reason = f"its first process is not ready within {_START_SECONDS:g} s"
+        raise AgentError("make a process namespace", reason, path=POD_PROCESS_NAMESPACE, errno=ETIMEDOUT) from None
+    finally:
+        loop.remove_reader(answer)
 
 
 def _show(pid: int) -> None:
