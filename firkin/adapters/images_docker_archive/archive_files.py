@@ -14,6 +14,7 @@ _ENTRIES_MAX = 100_000
 _NAMES_MAX_BYTES = 32 * 2**20
 _EXTENSION_MAX_BYTES = 2**20
 _ZERO_BLOCK = bytes(BLOCK)
+_NO_RECORDS = Records({}, ())
 
 
 class ArchiveFile(NamedTuple):
@@ -72,24 +73,28 @@ class _Entry(NamedTuple):
 
 
 def _next_entry(read_at: ReadAt, offset: int, global_records: GlobalRecords) -> _Entry | None:
-    """The entry whose headers begin at `offset`; None at the end of the archive."""
-    extensions: dict[bytes, bytes] = {}
+    """The entry whose headers begin at `offset`; None at the end of the archive.
+
+    What counts of several headers is as in layers (docs/rules.md, "Extended headers of layers").
+    """
+    records, long_names = _NO_RECORDS, dict[bytes, bytes]()
     while (header := _header(read_at, offset)) is not None:
         data = ArchiveFile(offset + BLOCK, header.size)
         match header.kind:
             case tar_header.PAX:
-                extensions |= tar_header.parse_pax(_extension(read_at, data)).values
+                records = tar_header.parse_pax(_extension(read_at, data))
             case tar_header.GNU_LONG_NAME:
-                extensions[b"path"] = _extension(read_at, data).partition(b"\0")[0]
+                long_names[b"path"] = _extension(read_at, data).partition(b"\0")[0]
             case tar_header.GNU_LONG_LINK:
-                extensions[b"linkpath"] = _extension(read_at, data).partition(b"\0")[0]
+                long_names[b"linkpath"] = _extension(read_at, data).partition(b"\0")[0]
             case tar_header.PAX_GLOBAL:
                 global_records.take(_extension(read_at, data))
             case _:
-                values = global_records.of_entry(Records(extensions, ())).values
-                return _combined(header, data, values)
+                names = long_names.get(b"path"), long_names.get(b"linkpath")
+                values = global_records.of_entry(records, *names).values
+                return _combined(header, data, long_names | {key: value for key, value in values.items() if value})
         offset = data.offset + data.size + -data.size % BLOCK
-    if extensions:
+    if records.values or long_names:
         raise TarError("it ends after an extended header")
     return None
 

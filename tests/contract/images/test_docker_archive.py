@@ -300,3 +300,19 @@ def test_a_global_header_holds_for_every_file_after_it() -> None:
         assert isinstance(member, ArchiveFile)
         found[name] = data[member.offset : member.offset + member.size]
     assert found == {"a": b"1", "long": b"123", "own": b"456", "all": b"789"}
+
+
+def test_of_several_headers_of_a_file_those_count_that_count_in_layers() -> None:
+    data = blocks.layer(
+        blocks.pax({"path": "own"}),
+        blocks.gnu_name("long"),
+        blocks.file("first", b"1"),
+        blocks.pax({"path": "forgotten"}),
+        blocks.pax({"comment": "the last one counts"}),
+        blocks.file("second", b"2"),
+        blocks.gnu_name("named"),
+        blocks.pax({"path": ""}),
+        blocks.file("third", b"3"),
+    )
+    found = [name for name, _ in archive_members(lambda offset, size: data[offset : offset + size])]
+    assert found == ["own", "second", "named"]
