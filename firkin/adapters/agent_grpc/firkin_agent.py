@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal as signals
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -246,6 +247,8 @@ class FirkinAgent(FirkinAgentFiles, FirkinAgentStatistics, FirkinAgentEvents, Fi
         """Send a signal; a process that has ended ignores it."""
         request = messages.kill_process_to_proto(ref, signal)
         await self._session.answer(self._agent.KillProcess, request, "kill process")
+        if signal == signals.SIGKILL:
+            self._session.streams.hurry(ref)
 
     async def resize_process(self, ref: ProcessRef, columns: int, rows: int) -> None:
         """Tell a process that its terminal has another size; one that has ended ignores it."""

@@ -86,14 +86,22 @@ class _InheritedStreams:
     def __init__(self, stdin: InputRelay | None, outputs: Mapping[str, OutputRelay]) -> None:
         self._stdin = stdin
         self._outputs = outputs
+        self._hurry: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def drained(self, byte_counts: Mapping[str, int | None]) -> None:
         if self._stdin is not None:
             self._stdin.stop()
-        for name, relay in self._outputs.items():
-            await relay.drained(byte_counts.get(name))
+        async with asyncio.TaskGroup() as group:
+            for name, relay in self._outputs.items():
+                group.create_task(relay.drained(byte_counts.get(name), self._hurry))
+
+    def hurry(self) -> None:
+        """Wait no longer for a caller who takes nothing. Twice is fine."""
+        if not self._hurry.done():
+            self._hurry.set_result(None)
 
     def stop(self) -> None:
+        self.hurry()
         if self._stdin is not None:
             self._stdin.stop()
         for relay in self._outputs.values():
@@ -156,6 +164,12 @@ class StreamTable:
                 await inherited.drained(byte_counts)
         except TimeoutError:
             return
+
+    def hurry(self, ref: ProcessRef) -> None:
+        """A process was killed: its end is told even when its inherited output is stuck at the caller."""
+        inherited = self._inherited.get(ref)
+        if inherited is not None:
+            inherited.hurry()
 
     def forget(self, ref: ProcessRef) -> None:
         """Stop the relays of a process that is gone."""

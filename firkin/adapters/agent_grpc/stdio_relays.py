@@ -18,6 +18,7 @@ import threading
 from firkin.host_side.whole_writes import write_whole
 
 _CHUNK_BYTES = 65536
+_STALLED_SECONDS = 10.0
 _LOG = logging.getLogger("firkin.streams")
 
 
@@ -30,6 +31,11 @@ class _Signals:
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._moved = 0
         self._is_over = False
+
+    @property
+    def moved_bytes(self) -> int:
+        """How many were moved so far."""
+        return self._moved
 
     def advance(self, byte_count: int) -> None:
         """That many bytes more were moved; called by the thread."""
@@ -76,9 +82,26 @@ class OutputRelay:
         self._signals = _Signals()
         threading.Thread(target=self._run, name=f"firkin-output-{host_fd}", daemon=True).start()
 
-    async def drained(self, byte_count: int | None) -> None:
-        """Wait until `byte_count` bytes are with the caller, or the stream has ended."""
-        await self._signals.reached(byte_count)
+    @property
+    def moved_bytes(self) -> int:
+        """How many bytes are with the caller."""
+        return self._signals.moved_bytes
+
+    async def drained(self, byte_count: int | None, hurry: asyncio.Future[None] | None = None) -> None:
+        """Wait until `byte_count` bytes are with the caller, or the stream has ended.
+
+        Once `hurry` is done, a caller whose descriptor takes nothing for 10 s is waited for no longer.
+        """
+        reached = self._signals.reached(byte_count)
+        if hurry is None:
+            return await reached
+        await asyncio.wait({reached, hurry}, return_when=asyncio.FIRST_COMPLETED)
+        moved_bytes = -1
+        while not reached.done() and self.moved_bytes > moved_bytes:
+            moved_bytes = self.moved_bytes
+            await asyncio.wait({reached}, timeout=_STALLED_SECONDS)
+        if not reached.done():
+            _LOG.warning("output is lost: descriptor %d takes no more", self._host_fd)
 
     def stop(self) -> None:
         """Take no more from the sandbox; what has arrived is still written. Twice is fine."""
