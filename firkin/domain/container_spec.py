@@ -263,7 +263,7 @@ class PodContainerSpec(msgspec.Struct, frozen=True):
         """Limit what it may write to its root filesystem; its volumes have limits of their own.
 
         Raises:
-            InvalidSize: the size is negative, or too large for 63 bits.
+            InvalidSize: the size is negative.
         """
         return replace(self, writable_layer_bytes=Size(size_bytes))
 

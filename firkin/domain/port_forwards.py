@@ -14,6 +14,7 @@ LOOPBACK = "127.0.0.1"
 """Where a forwarded port is reachable unless something else is asked for: from the host alone."""
 
 PORT_MAXIMUM = 65535
+_NUMBER_DIGITS = 20
 
 
 class PortForward(msgspec.Struct, frozen=True):
@@ -57,7 +58,7 @@ class PortForward(msgspec.Struct, frozen=True):
 
 
 def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdecimal()
+    return text.isascii() and text.isdecimal() and len(text) <= _NUMBER_DIGITS
 
 
 def port_forward_problems(forwards: Iterable[PortForward], where: str) -> Iterator[SpecProblem]:

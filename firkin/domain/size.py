@@ -13,7 +13,8 @@ _UNITS = {
     "ki": 2**10, "kib": 2**10, "mi": 2**20, "mib": 2**20, "gi": 2**30, "gib": 2**30, "ti": 2**40, "tib": 2**40,
 }  # fmt: skip
 _NAMES = ("B", "KiB", "MiB", "GiB", "TiB")
-_TEXT = re.compile(r"(\d+)(?:\.(\d+))?\s*([a-z]*)", re.ASCII | re.IGNORECASE)
+_TEXT = re.compile(r"(\d{1,30})(?:\.(\d{1,30}))?\s*([a-z]*)", re.ASCII | re.IGNORECASE)
+_TEXT_LIMIT = 2**63
 
 
 class Size(int):
@@ -61,14 +62,17 @@ class Size(int):
         """Read `64`, `64MiB`, `64Mi` (binary) or `64M`, `64MB` (decimal); fractions are rounded down.
 
         Raises:
-            InvalidSize: the text is none of these.
+            InvalidSize: the text is none of these, or more than a file can have.
         """
         match = _TEXT.fullmatch(text.strip())
         unit = _UNITS.get(match[3].lower()) if match else None
         if match is None or unit is None:
             raise InvalidSize(text)
         fraction = match[2] or ""
-        return cls((int(match[1] + fraction) * unit) // 10 ** len(fraction))
+        size_bytes = int(match[1] + fraction) * unit // 10 ** len(fraction)
+        if size_bytes >= _TEXT_LIMIT:
+            raise InvalidSize(text)
+        return cls(size_bytes)
 
     def __str__(self) -> str:
         power = next((n for n, _ in enumerate(_NAMES) if self < 1024 ** (n + 1)), len(_NAMES) - 1)

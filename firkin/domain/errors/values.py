@@ -50,7 +50,7 @@ class InvalidRelativePath(InvalidArgument):
 
 
 class InvalidSize(InvalidArgument):
-    """A size that is negative or cannot be read."""
+    """A size that is negative, cannot be read, or is beyond all files."""
 
     code = "invalid-size"
 

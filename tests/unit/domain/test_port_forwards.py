@@ -26,7 +26,10 @@ def test_a_forward_is_read_as_docker_writes_it(text: str, forward: PortForward) 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        *((text, "not of the form") for text in ("", "a:80", "80:", "8000-8010:80", "80:b", "٣:80", "-1:80", "8 0")),
+        *(
+            (text, "not of the form")
+            for text in ("", "a:80", "80:", "8000-8010:80", "80:b", "٣:80", "-1:80", "8 0", "9" * 5000)
+        ),
         ("53:53/udp", "only TCP"),
         ("0", "0 is not a port"),
         ("70000:80", "70000 is not a port"),
