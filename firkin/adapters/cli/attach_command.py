@@ -50,7 +50,7 @@ Exit codes: those of the container once it has ended; 0 after the detach keys; 1
 @click.pass_obj
 def command(services: CliServices, no_stdin: bool, detach_keys: bytes, container: str | None, pod: str) -> int:
     chosen = services.long_lived.registry().record(pod).container(container)
-    interruptions = Interruptions()
+    interruptions = Interruptions(starting_seconds=0)
     attachment = _Attachment(services, chosen, chosen.has_stdin and not no_stdin, detach_keys)
     try:
         status = asyncio.run(interruptions.run(attachment.run(pod)))
