@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from pathlib import Path
 
 from msgspec.structs import replace
 
+from firkin.application.task_scope import TaskScope, finished
 from firkin.domain.errors import MissingTool, StoreError
 from firkin.ports.vmm import SandboxRequest
 
@@ -23,16 +25,21 @@ async def without_project_quotas(request: SandboxRequest, search_path: str) -> S
     tune2fs = shutil.which("tune2fs", path=search_path)
     if tune2fs is None:
         raise MissingTool("tune2fs", "a pod store for a kernel of one's own", "e2fsprogs")
+    # Whole: a cancellation must not leave the filesystem half changed, or let go of it while it is being changed.
+    await finished(TaskScope().start(_taken_off(tune2fs, request.store.path), "take project quotas off the store"))
+    return replace(request, store=replace(request.store, has_project_quotas=False))
+
+
+async def _taken_off(tune2fs: str, image: Path) -> None:
     process = await asyncio.create_subprocess_exec(
-        *(tune2fs, "-O", "^project,^quota", str(request.store.path)),
+        *(tune2fs, "-O", "^project,^quota", str(image)),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         env={"LANG": "C"},
-        start_new_session=True,  # Ctrl-C must not leave the filesystem half changed
+        start_new_session=True,  # nor must Ctrl-C
     )
     output, _ = await process.communicate()
     if process.returncode:
         said = output.decode(errors="replace").strip()
-        raise StoreError(f"project quotas of the pod store {request.store.path} cannot be taken off: {said}")
-    return replace(request, store=replace(request.store, has_project_quotas=False))
+        raise StoreError(f"project quotas of the pod store {image} cannot be taken off: {said}")
