@@ -29,8 +29,12 @@ def record_of(message: wire.PodEnd) -> PodRecord:
     """The other way."""
     record = PodRecord.from_json(message.record)
     if record is None:
-        raise InvalidArgument("the supervisor told a record that cannot be read: is it of another version of firkin?")
+        raise _unreadable("a record")
     return record
+
+
+def _unreadable(what: str) -> InvalidArgument:
+    return InvalidArgument(f"the supervisor told {what} that cannot be read: is it of another version of firkin?")
 
 
 def log_entry(entry: LogEntry) -> wire.LogEntry:
@@ -135,4 +139,7 @@ def statistics_response(containers: tuple[ContainerStatistics, ...]) -> wire.Sta
 
 def statistics_of(message: wire.StatisticsResponse) -> tuple[ContainerStatistics, ...]:
     """The other way."""
-    return decoded_json(message.containers, tuple[ContainerStatistics, ...])
+    try:
+        return decoded_json(message.containers, tuple[ContainerStatistics, ...])
+    except msgspec.DecodeError as error:
+        raise _unreadable("statistics") from error

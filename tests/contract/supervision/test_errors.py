@@ -9,8 +9,10 @@ import pytest
 from grpc import GenericRpcHandler, HandlerCallDetails, RpcMethodHandler, unary_unary_rpc_method_handler
 
 from firkin.adapters.supervisor_grpc.errors import answering, raising_again
-from firkin.domain.errors import BootFailed, FirkinError, SandboxDied
+from firkin.adapters.supervisor_grpc.messages import statistics_of
+from firkin.domain.errors import BootFailed, FirkinError, InvalidArgument, SandboxDied
 from firkin.domain.ids import PodId
+from firkin.wire import supervisor_pb2 as wire
 
 pytestmark = pytest.mark.real_time
 
@@ -73,3 +75,9 @@ async def test_a_short_error_arrives_as_it_was(tmp_path: Path, error: SandboxDie
     error = error.during("use pod", pod_id="pod-1")
     told = await _told(tmp_path, error)
     assert (str(told), told.args, vars(told)) == (str(error), error.args, vars(error))
+
+
+@pytest.mark.parametrize("told", [b"", b"no JSON", b"{}", b'[{"container_id": 7}]', b"\xff", b"[" * 4000])
+def test_statistics_that_cannot_be_read_are_told_as_those_of_another_version(told: bytes) -> None:
+    with pytest.raises(InvalidArgument, match="another version"):
+        statistics_of(wire.StatisticsResponse(containers=told))
