@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from .command import Command, finished
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
@@ -41,6 +43,17 @@ def test_the_exit_code_is_that_of_the_first_container_that_failed(
 ) -> None:
     containers = {"good": "exit 0", "late": "sleep 0.3; exit 3", "early": "exit 4"}
     assert firkin.run("pod", "run", _manifest(tmp_path, busybox_image, containers)).code == 3
+
+
+@pytest.mark.needs_root
+def test_a_container_that_had_no_more_memory_is_told(firkin: Command, busybox_image: str, tmp_path: Path) -> None:
+    manifest = _manifest(tmp_path, busybox_image, {"goes-on": "echo fine", "eats": "exec tail /dev/zero"})
+    with open(manifest, "a") as file:
+        file.write("    resources: {limits: {memory: 16Mi}}\n")
+    done = firkin.run("pod", "run", manifest)
+    assert done.code == 128 + signal.SIGKILL
+    told = [line for line in done.stderr.splitlines() if "killed" in line]
+    assert told == ["firkin: container eats was killed for want of memory: it may have no more"]
 
 
 def test_the_manifest_may_come_from_standard_input(firkin: Command, busybox_image: str, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from .detached_start import detach_options, logged, started_and_named
 from .interruption import Interrupted, Interruptions
 from .machine_options import MachineOptions, chosen_machine, machine_options, tell_build
 from .manifest_file import manifest_text
-from .pod_end import tell, tell_boot, tell_end
+from .pod_end import tell, tell_boot, tell_end, tell_shortage
 from .port_option import network_option, port_option, tell_ports
 from .services import CliServices, SupervisedStart
 from .spawn_timings import tell_timings, told_failure
@@ -193,6 +193,8 @@ async def _run(
                 _show_init_outputs(pod)
                 statuses = await _ended(pod.containers(), interruptions)
                 report = await pod.stop()
+                for name, status in statuses.items():
+                    tell_shortage(f"container {name}", status)
                 outcome = ", ".join(f"{name}: {status}" for name, status in statuses.items())
                 tell_end(report, outcome, verbose=options.verbose)
     return next((status.code for status in statuses.values() if not status.success), 0)

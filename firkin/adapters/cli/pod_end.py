@@ -8,6 +8,7 @@ import click
 
 if TYPE_CHECKING:
     from firkin.application.pod import Pod
+    from firkin.domain.process import ExitStatus
     from firkin.domain.reports import StopReport
 
 
@@ -21,6 +22,12 @@ def tell_boot(pod: Pod, *, verbose: bool) -> None:
     boot = pod.boot_timing
     if verbose and boot is not None and boot.run_by:
         tell(f"pod {pod.id}: a machine booted in {boot.seconds:.1f} s, run by {boot.run_by}")
+
+
+def tell_shortage(container: str, status: ExitStatus) -> None:
+    """Say that a container ended for want of memory: its exit code is that of any other kill."""
+    if status.reason == "oom-killed":
+        tell(f"{container} was killed for want of memory: it may have no more")
 
 
 def tell_end(report: StopReport, outcome: str, *, verbose: bool) -> None:

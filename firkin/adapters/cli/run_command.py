@@ -16,7 +16,7 @@ from .interruption import Interrupted, Interruptions
 from .local_terminal import NoLocalTerminal
 from .lost_output import LostOutput
 from .machine_options import chosen_machine, machine_options, tell_build
-from .pod_end import tell, tell_boot, tell_end
+from .pod_end import tell, tell_boot, tell_end, tell_shortage
 from .port_option import network_option, port_option, tell_ports
 from .run_spec import Detached, RunOptions, run_pod_spec
 from .services import CliServices, SupervisedStart
@@ -254,6 +254,7 @@ async def _run(options: RunOptions, services: CliServices, interruptions: Interr
                 run = _run_on_terminal if options.tty else _run_on_streams
                 status = await run(pod, spec.containers[0], options, interruptions, display)
                 report = await pod.stop()
+                tell_shortage("the container", status)
                 tell_end(report, str(status), verbose=options.verbose)
     return status.code
 
