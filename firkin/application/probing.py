@@ -20,6 +20,8 @@ def start_probing(pod: OpenPod, record: ContainerRecord, process: RunningProcess
     """Put the container's probes to this run of it until it ends; without probes it is ready at once."""
     if record.spec.probes.startup is None:
         record.has_come_up()
+    if process.exit.done():
+        return  # beside its post-start command; what has ended is not ready
     record.is_ready = record.spec.probes == Probes()
     if not record.is_ready:
         pod.scope.start(_Probing(pod, record, process).run(), f"probe {record.id}")
@@ -36,6 +38,8 @@ class _Probing:
         if probes.startup is not None and not await self._came_up(probes.startup):
             return
         self._record.has_come_up()
+        if self._process.exit.done():
+            return
         self._record.is_ready = probes.readiness is None
         async with asyncio.TaskGroup() as group:
             if probes.liveness is not None:

@@ -486,6 +486,20 @@ async def test_a_container_that_ends_before_its_post_start_command_is_told_by_it
             assert await pod.container("a").wait() == ExitStatus(3)
 
 
+async def test_a_container_that_ends_before_its_post_start_command_has_never_been_ready() -> None:
+    async def quick(_: MemoryProcess) -> int:
+        return 3
+
+    world = World({"quick": quick})
+    async with world.runtime:
+        for spec in (world.container("a", "quick"), world.container("a", "quick").liveness_probe(Probe.exec("true"))):
+            events = world.runtime.events()
+            pod = await world.runtime.spawn(world.pod(spec.post_start("false")))
+            await pod.stop()
+            await events.aclose()
+            assert [told.event async for told in events if isinstance(told.event, ContainerReadinessChanged)] == []
+
+
 async def test_a_post_start_command_that_fails_at_a_restart_leads_to_the_next_one() -> None:
     journal = Journal()
     world = World({"hook": journal.program(0, 1, 0)})
