@@ -89,7 +89,7 @@ def _check_copies_that_are_broken_off(firkin: Command, directory: Path) -> None:
         with firkin.started("cp", "-", "web:/tmp", env=environment, stdin=subprocess.PIPE) as copying:
             firkin.until(lambda: any(directory.iterdir()))
             copying.send_signal(number)
-            assert copying.wait(60) == 128 + number
+            assert copying.wait(120) == 128 + number
         assert list(directory.iterdir()) == []
 
 
