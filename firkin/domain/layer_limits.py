@@ -14,7 +14,7 @@ class LayerLimits(NamedTuple):
     Attributes:
         entries: in one layer.
         name_bytes: of a name or a link's target (PATH_MAX is 4096).
-        header_bytes: of one pax or GNU header's contents.
+        header_bytes: of one pax or GNU header's contents, and of an entry's pax header together with global ones.
         depth: components of a name.
         tar_bytes: of the whole archive, decompressed.
         expansion: bytes of the archive for each byte of the blob (gzip cannot exceed 1032).

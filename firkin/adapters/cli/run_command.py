@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +15,7 @@ from .interruption import Interrupted, Interruptions
 from .local_terminal import NoLocalTerminal
 from .lost_output import LostOutput
 from .machine_options import chosen_machine, machine_options, tell_build
+from .options_around_image import OptionsAroundImage
 from .pod_end import tell, tell_boot, tell_end, tell_shortage
 from .port_option import network_option, port_option, tell_ports
 from .run_spec import Detached, RunOptions, run_pod_spec
@@ -72,38 +72,8 @@ Exit codes: those of the command; 128+N when signal N ended it;
   126  CMD cannot be executed        127  CMD was not found"""
 
 
-class _RunCommand(click.Command):
-    """Takes options before IMAGE and right after it, as in `run IMAGE -e K=V -- CMD`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        before = self._leading_options(args)
-        rest = args[before:]
-        if rest[:1] == ["--"]:
-            return super().parse_args(ctx, args)
-        image, following = rest[:1], rest[1:]
-        after = self._leading_options(following)
-        command = following[after:]
-        options = [*args[:before], *following[:after]]
-        return super().parse_args(ctx, [*options, "--", *image, *(command[1:] if command[:1] == ["--"] else command)])
-
-    def _leading_options(self, args: Sequence[str]) -> int:
-        """How many of the first words are options and their values."""
-        position = 0
-        while position < len(args) and args[position].startswith("-") and args[position] not in ("-", "--"):
-            position += 2 if self._takes_next_word(args[position]) else 1
-        return min(position, len(args))
-
-    def _takes_next_word(self, word: str) -> bool:
-        names = [word] if word.startswith("--") else [f"-{letter}" for letter in word[1:]]
-        for index, name in enumerate(names):
-            option = next((p for p in self.params if isinstance(p, click.Option) and name in p.opts), None)
-            if option is not None and not option.is_flag:
-                return index == len(names) - 1
-        return False
-
-
 @machine_options
-@click.command("run", cls=_RunCommand, help=_HELP)
+@click.command("run", cls=OptionsAroundImage, help=_HELP)
 @click.option("-e", "--env", "environment", type=VariableType(), multiple=True, help="Set a variable (repeatable).")
 @click.option("-w", "--workdir", "working_dir", metavar="DIR", help="Start in DIR instead of the image's.")
 @click.option("-u", "--user", metavar="USER", help="Run as name, uid, name:group or uid:gid.")
