@@ -14,6 +14,7 @@ from collections.abc import Callable
 from firkin.domain.errors import AgentError, PathRefused
 
 from .filesystem.beneath import Resolution, open_beneath, opened_directory, refusing
+from .filesystem.files import made_directories
 
 CONNECT_SECONDS = 10.0
 _RETRY_SECONDS = 0.005
@@ -35,9 +36,8 @@ def checked_socket_path(path: str) -> tuple[str, str]:
 def listening_socket(path: str, permissions: int) -> tuple[socket.socket, Remove]:
     """A socket that listens at `path`, and how to take its name away again."""
     parent, name = checked_socket_path(path)
-    os.makedirs(parent, 0o755, exist_ok=True)
     with opened_directory("/") as root, contextlib.ExitStack() as undo:
-        directory = open_beneath(root, parent.lstrip("/") or ".", os.O_PATH | os.O_DIRECTORY, Resolution.NO_SYMLINKS)
+        directory = made_directories(root, [part for part in parent.split("/") if part])
         undo.callback(os.close, directory)
         _refuse_other_files(directory, name, path)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -46,7 +46,7 @@ def write_file(directory: str, relative_path: str, chunks: Iterable[bytes], mode
     except InvalidRelativePath as error:
         raise PathRefused(path, error.reason) from error
     with translating("write", path), refusing(path), opened_directory(directory) as root:
-        parent = _made_directories(root, parents)
+        parent = made_directories(root, parents)
         try:
             _refuse_unwritable(parent, name, path)
             with _replacing(parent, name, mode) as file:
@@ -56,15 +56,19 @@ def write_file(directory: str, relative_path: str, chunks: Iterable[bytes], mode
             os.close(parent)
 
 
-def _made_directories(root: int, names: list[str], mode: int = 0o755) -> int:
-    """Open the directory that `names` lead to, each made when absent; one component at a time, so no link counts."""
+def made_directories(root: int, names: list[str], mode: int = 0o755) -> int:
+    """Open the directory that `names` lead to, each made when absent; one component at a time, so no link counts.
+
+    Raises:
+        OSError: ELOOP or ENOTDIR for a symlink; others as mkdir(2) and open(2).
+    """
     current = os.dup(root)
     for name in names:
         above = current
         try:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(name, mode, dir_fd=above)
-            current = os.open(name, DIRECTORY, dir_fd=above)
+            current = os.open(name, DIRECTORY | os.O_PATH, dir_fd=above)
         finally:
             os.close(above)
     return current

@@ -140,7 +140,7 @@ async def test_a_socket_is_made_nowhere_else(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "outside")
     (tmp_path / "file").write_text("kept")
     async with running_agent() as agent:
-        for path in ("link/s.sock", "file", "x/../s.sock"):
+        for path in ("link/s.sock", "link/new/s.sock", "file", "file/new/s.sock", "x/../s.sock"):
             with pytest.raises(AioRpcError):
                 await _into(agent, tmp_path / path if ".." not in path else Path("/") / "tmp" / path)
         for path in ("relative", "/proc/s.sock", "/", ""):
