@@ -16,9 +16,13 @@ from ..copying.incoming import IncomingCopy
 from ..copying.outgoing import send_archive
 from .agent_messages import stream_from
 from .copy_streams import received, source_of, writer_to
+from .error_details import shortened
 from .errors import answering
 
 _Context = ServicerContext[object, object]
+
+# A hundred of them are told. An answer of more than 4 MiB does not arrive.
+_LONGEST_SENTENCE_BYTES = 4096
 
 
 class FileCalls:
@@ -64,5 +68,5 @@ def _count(report: CopyReport, archive_bytes: int) -> wire.CopyCount:
 
 
 def _texts(sentences: tuple[str, ...]) -> list[str]:
-    """Sentences for the wire, which takes UTF-8 alone; names of files may be anything."""
-    return [sentence.encode("utf-8", "replace").decode() for sentence in sentences]
+    """Sentences for the wire, which takes UTF-8 alone, and no more than so much; names of files may be anything."""
+    return [shortened(sentence, _LONGEST_SENTENCE_BYTES) for sentence in sentences]

@@ -167,8 +167,8 @@ async def test_files_come_out_plain_and_directories_as_archives(rootfs: Path) ->
 
 
 @contextlib.contextmanager
-def socket_below(top: Path, name: str, depth: int) -> Iterator[None]:
-    """A socket in so many directories of one name, whose path may be longer than the system's calls take."""
+def socket_below(top: Path, name: str, depth: int, count: int = 1) -> Iterator[None]:
+    """Sockets in so many directories of one name, whose paths may be longer than the system's calls take."""
     with contextlib.ExitStack() as opened:
         directory = os.open(top, os.O_RDONLY)
         opened.callback(os.close, directory)
@@ -176,7 +176,8 @@ def socket_below(top: Path, name: str, depth: int) -> Iterator[None]:
             os.mkdir(name, dir_fd=directory)
             directory = os.open(name, os.O_RDONLY, dir_fd=directory)
             opened.callback(os.close, directory)
-        os.mknod("socket", stat.S_IFSOCK | 0o600, dir_fd=directory)
+        for number in range(count):
+            os.mknod(f"socket{number}", stat.S_IFSOCK | 0o600, dir_fd=directory)
     try:
         yield
     finally:
@@ -205,6 +206,19 @@ async def test_a_copy_arrives_however_long_the_names_are_of_what_it_leaves_out(
     assert sentences is not None
     assert len(sentences) == 1
     assert sentences[0].startswith(f"{name}/"[:100])
+
+
+async def test_a_copy_arrives_also_over_the_other_service_with_however_long_names(rootfs: Path) -> None:
+    with socket_below(rootfs, "d" * 240, 200, count=100):
+        async with running_container(rootfs) as agent:
+            stream = await agent.listen()
+            receiving = asyncio.ensure_future(stream.read())
+            request = wire.CopyOutRequest(
+                container_id="c", root=str(rootfs), source=f"/{'d' * 240}", stream=stream.message
+            )
+            responses = [response async for response in agent.v1.CopyOut(request)]
+            assert responses[-1].count.archive_bytes == len(await receiving) > 0
+    assert len(responses[-1].left_out) == 100
 
 
 async def test_filesystems_are_trimmed_but_never_frozen_under_a_shared_kernel(rootfs: Path) -> None:
