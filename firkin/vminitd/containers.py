@@ -170,9 +170,10 @@ class Containers:
                 container.init.started(launched)
                 if container.bundle.config.shares_processes:
                     # The kernel ends all of a namespace with its first process; this one is not the first.
-                    launched.child.ended.add_done_callback(partial(_end_processes, container.bundle))
+                    launched.child.ended.add_done_callback(partial(_on_init_end, container.bundle))
             except BaseException:
                 container.init.forget()
+                _kill_whatever_runs(container.bundle)
                 await container.runtime.delete(container.bundle)
                 container.bundle.remove()
                 del self._table[container_id]
@@ -355,7 +356,18 @@ def _require_place(container: Container, ref: ProcessRef) -> None:
         raise AgentError("create process", f"process id {ref.process_id!r} is in use", errno=errno.EEXIST)
 
 
-def _end_processes(bundle: Bundle, _: asyncio.Future[int]) -> None:
+def _on_init_end(bundle: Bundle, _: asyncio.Future[int]) -> None:
+    _kill_processes_of(bundle)
+
+
+def _kill_whatever_runs(bundle: Bundle) -> None:
+    """Of a container that the runtime has begun with, however far it came: it may know nothing of it any more."""
+    # Where the host puts several containers into one control group, that of others has another name.
+    if os.path.basename(bundle.config.cgroups_path) == bundle.container_id:
+        _kill_processes_of(bundle)
+
+
+def _kill_processes_of(bundle: Bundle) -> None:
     if are_writable():
         kill_control_group(bundle.config.cgroups_path)
     else:

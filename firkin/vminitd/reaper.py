@@ -6,12 +6,15 @@ import asyncio
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 _NULL = "/dev/null"
 _NO_STATUS_IS_KEPT_BEYOND = 1024
 _CANCELLED_CHILD_SECONDS = 10.0
+_GROUP_SECONDS = 10.0
+_LOOK_SECONDS = 0.002
 
 
 class ChildStdio(NamedTuple):
@@ -46,16 +49,33 @@ class Child:
     async def wait_to_the_end(self, limit_seconds: float) -> int:
         """Return the wait status of a process that is not to outlive the call: past the limit it is killed.
 
+        Of one that fails, or is killed, what it left in its process group has gone by then: helpers that nobody waits
+        for would go on, while the caller undoes what they do.
         A cancellation passes only once the process has ended, or was killed 10 s later.
         """
         try:
             await asyncio.wait({self._ended}, timeout=limit_seconds)
         except asyncio.CancelledError:
             await asyncio.wait({self._ended}, timeout=_CANCELLED_CHILD_SECONDS)
-            self.kill(signal.SIGKILL)
+            await self._end()
             raise
+        return await self._end()
+
+    async def _end(self) -> int:
         self.kill(signal.SIGKILL)
-        return await asyncio.shield(self._ended)
+        status = await asyncio.shield(self._ended)
+        if status != 0:
+            await self._end_group()
+        return status
+
+    async def _end_group(self) -> None:
+        deadline = time.monotonic() + _GROUP_SECONDS
+        # No process gets the number of a group that has members: it is another one's at the earliest when this one is
+        # empty, and when all other numbers were given out.
+        with contextlib.suppress(ProcessLookupError):
+            while time.monotonic() < deadline:
+                os.killpg(self.pid, signal.SIGKILL)
+                await asyncio.sleep(_LOOK_SECONDS)
 
     def kill(self, signal_number: int) -> None:
         """Send a signal, unless the process was reaped already."""
@@ -83,6 +103,8 @@ class Reaper:
     def spawn(self, command: Sequence[str], stdio: ChildStdio, environment: Mapping[str, str] | None = None) -> Child:
         """Start a program, looked up on PATH, with default signal dispositions and no other descriptor.
 
+        It leads a process group of its own.
+
         Raises:
             OSError: it cannot be executed.
         """
@@ -97,6 +119,7 @@ class Reaper:
             list(command),
             os.environ if environment is None else environment,
             file_actions=actions,
+            setpgroup=0,
             setsigmask=(),
             setsigdef=(signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM),
         )

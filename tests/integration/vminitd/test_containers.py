@@ -15,9 +15,18 @@ import grpc
 import pytest
 from grpc.aio import AioRpcError, UnaryUnaryCall
 
+from firkin.testkit.host_leftovers import processes_naming
 from firkin.wire import agent_pb2 as wire
 
-from .agent_process import CALL_SECONDS, RunningAgent, container_cgroups, detail_of, running_agent, runtime_spec
+from .agent_process import (
+    CALL_SECONDS,
+    START_SECONDS,
+    RunningAgent,
+    container_cgroups,
+    detail_of,
+    running_agent,
+    runtime_spec,
+)
 
 pytestmark = pytest.mark.real_time
 
@@ -257,11 +266,47 @@ async def test_a_missing_runtime_is_named() -> None:
     )
 
 
+def _runtime(path: Path, at_run: str) -> str:
+    """A program that is crun but for what it does when it is to run a container."""
+    path.write_text(f'#!/bin/sh\ncase "$*" in *" run "*) {at_run} ;; esac\nexec crun "$@"\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+async def test_what_a_runtime_that_failed_has_left_running_is_gone_when_that_is_told(
+    rootfs: Path, tmp_path: Path
+) -> None:
+    begun = tmp_path / "begun"
+    helper = f"sh -c 'echo > $0; exec tail -f $0' {begun} & until [ -e {begun} ]; do :; done; exit 1"
+    async with running_agent("--runtime", _runtime(tmp_path / "runtime", helper)) as agent:
+        with pytest.raises(AioRpcError) as failure:
+            await agent.start("one", runtime_spec(rootfs, "true"))
+        assert detail_of(failure.value).code == "runtime-failed"
+        assert processes_naming(str(begun)) == []
+
+
+async def test_a_container_that_its_runtime_started_and_forgot_is_killed(rootfs: Path, tmp_path: Path) -> None:
+    # As one that is killed at the wrong moment.
+    forgetful = 'crun "$@"; rm -r "$2"; exit 1'
+    async with running_agent("--runtime", _runtime(tmp_path / "runtime", forgetful)) as agent:
+        with pytest.raises(AioRpcError) as failure:
+            await agent.start("one", runtime_spec(rootfs, "sleep", "86401"))
+        assert detail_of(failure.value).code == "runtime-failed"
+        await all_gone("sleep\x0086401")
+
+
+async def all_gone(line: str) -> None:
+    """Wait until no process has this in its command line: a process that was killed is there a moment longer."""
+    async with asyncio.timeout(START_SECONDS):
+        while processes_naming(line):
+            await asyncio.sleep(0)
+
+
 async def test_the_end_of_the_lifeline_ends_the_agent_and_leaves_nothing(rootfs: Path) -> None:
     before = container_cgroups()
     async with running_agent() as agent:
         await agent.start("left-behind", runtime_spec(rootfs, "sleep", "6000"))
         agent.cut_lifeline()
-        code = await asyncio.to_thread(agent.process.wait, 10)
+        code = await asyncio.to_thread(agent.process.wait, START_SECONDS)
     assert code == 0
     assert container_cgroups() == before
