@@ -111,6 +111,8 @@ cdef void drop_stream(StreamTable *table, int slot) noexcept nogil:
     cdef Stream *stream = &table.streams[slot]
     cdef Stream fresh
     forget_ports(table, slot)
+    # First: whoever sees the end of his connection finds it counted as ended.
+    table.open_count -= 1
     close_file(&stream.socket)
     drop_file(table, slot)
     release(&stream.held)
@@ -124,7 +126,6 @@ cdef void drop_stream(StreamTable *table, int slot) noexcept nogil:
     stream[0] = fresh
     table.first_free = slot
     table.has_freed = True
-    table.open_count -= 1
 
 
 cdef uint32_t free_host_port(StreamTable *table, uint32_t guest_port) noexcept nogil:

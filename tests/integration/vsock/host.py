@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import socket
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,10 +36,13 @@ def host_connection(directory: Path, port: int) -> socket.socket:
 
 
 def hand_over_zeros(connection: socket.socket, size: int) -> None:
-    """Hand the stream a file of so many zeros."""
-    with tempfile.TemporaryFile() as file:
-        file.truncate(size)
-        socket.send_fds(connection, [b"\0"], [file.fileno()])
+    """Hand the stream a file of so many zeros, in memory: no turn of it waits for a disk, or for a reader."""
+    file = os.memfd_create("zeros", os.MFD_CLOEXEC)
+    try:
+        os.truncate(file, size)
+        socket.send_fds(connection, [b"\0"], [file])
+    finally:
+        os.close(file)
 
 
 def read_to_end(connection: socket.socket) -> bytes:

@@ -33,10 +33,12 @@ def _lock_held() -> Iterator[None]:
     seen: list[bytes] = []
     readable, writable = os.pipe()
     other = threading.Thread(target=lambda: seen.append(os.read(readable, 1)))
-    other.start()
     before = sys.getswitchinterval()
+    # Before it starts: so it lets go of the lock, and this thread goes on, only when it waits for the pipe. Otherwise
+    # it could still ask for the lock, after the usual interval, when the block has begun.
     sys.setswitchinterval(_LONG_SECONDS)
     try:
+        other.start()
         assert _HOLDING.write(writable, b"x", 1) == 1
         yield
         assert not seen
