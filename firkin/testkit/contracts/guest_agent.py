@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import itertools
 import os
 from pathlib import Path
 
@@ -32,6 +33,8 @@ from .agent_copies import into, out_of
 GZIP_TAR = "application/vnd.oci.image.layer.v1.tar+gzip"
 PLAIN_TAR = "application/vnd.oci.image.layer.v1.tar"
 ZEROS = Digest("sha256:" + "0" * 64)
+_LONG_SECONDS = 120.0
+"""Whatever takes longer hangs."""
 
 
 async def test_exit_codes_are_told_exactly(agent_place: AgentPlace) -> None:
@@ -192,6 +195,7 @@ async def test_a_copy_that_is_cancelled_leaves_whole_files_only(agent_place: Age
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.3):
                     await it.agent.copy_in(into(it, host_directory / "tree", "/tmp"))
+        await _until_undone(it)
         await it.agent.copy_out(out_of(it, "/tmp", host_directory / "first"))
         copied = [path.name for path in (host_directory / "first").rglob("*")]
         assert "zeros" not in copied
@@ -200,6 +204,16 @@ async def test_a_copy_that_is_cancelled_leaves_whole_files_only(agent_place: Age
         await it.agent.copy_in(into(it, host_directory / "tree", "/tmp"))
         await it.agent.copy_out(out_of(it, "/tmp/tree/small", host_directory))
     assert (host_directory / "small").read_text() == "small"
+
+
+async def _until_undone(it: OpenAgent) -> None:
+    """Whoever cancels a copy does not wait for the agent, which takes away what was not finished."""
+    async with asyncio.timeout(_LONG_SECONDS):
+        for number in itertools.count():
+            launch = it.exec("c", f"look-{number}", "/bin/ls", "-AR", "/tmp", stdio=OUTPUT_PIPED)
+            started = await it.agent.start_process(launch)
+            if b".firkin" not in await everything(started.streams.stdout):
+                return
 
 
 async def _is_undone_and_can_be_made(it: OpenAgent) -> None:
