@@ -49,7 +49,7 @@ def test_what_a_page_shows_runs(page: Path, tmp_path: Path) -> None:
             programs.append(block)
     for program in programs:
         done = subprocess.run(
-            [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=60
+            [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=300
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout

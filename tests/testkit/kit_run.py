@@ -39,6 +39,6 @@ def run_kit(project: Path, scratch: Path, *arguments: str) -> KitRun:
     matrix = scratch / "matrix.json"
     command = [sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", str(project)]
     command += ["--basetemp", str(scratch / "runs"), f"--firkin-promises={matrix}", *arguments, str(project)]
-    done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=600)
     rows = msgspec.json.decode(matrix.read_bytes(), type=_Matrix).promises if matrix.exists() else ()
     return KitRun(done.returncode, done.stdout + done.stderr, rows)

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.real_time
 
 async def _judged(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "firkin.testkit.wire", *arguments]
-    return await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=120)
+    return await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=300)
 
 
 async def test_vminitd_does_everything_right(tmp_path: Path) -> None:
@@ -86,8 +86,8 @@ async def test_an_agent_that_hangs_is_found_out_in_time(tmp_path: Path) -> None:
     await server.start()
     try:
         async with grpc.aio.insecure_channel(f"unix:{tmp_path}/agent.sock") as channel:
-            found = {one.check: one.problem for one in await findings(channel, "/nowhere", check_seconds=2.0)}
+            found = {one.check: one.problem for one in await findings(channel, "/nowhere", check_seconds=5.0)}
     finally:
         await server.stop(None)
     assert reached.is_set()
-    assert found["everything can be synced"] == "no answer within 2 s"
+    assert found["everything can be synced"] == "no answer within 5 s"

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from firkin.wire.sandbox_context_pb2_grpc import SandboxContextAsyncStub
 
 START_SECONDS = 60.0
-CALL_SECONDS = 30.0
+CALL_SECONDS = 90.0
+"""Whatever takes longer hangs: also the last of many that are asked for at once, on a machine that is busy."""
 _NAMESPACES = ("--pid", "--mount", "--net", "--ipc", "--uts", "--cgroup")
 _RECONNECT_SOON = (("grpc.initial_reconnect_backoff_ms", 20), ("grpc.min_reconnect_backoff_ms", 20))
 _COMMANDS = ("sh", "cat", "true", "false", "sleep", "echo", "dd", "yes", "head", "id", "kill", "ls", "stty")
@@ -204,7 +205,7 @@ async def running_agent(
                     await agent.aclose()
         finally:
             try:
-                await asyncio.to_thread(process.wait, 10.0)
+                await asyncio.to_thread(process.wait, START_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

@@ -23,7 +23,7 @@ from firkin.domain.context_additions import LEFT_OUT_KEY
 from firkin.wire import agent_pb2 as wire
 from firkin.wire import sandbox_context_pb2 as context
 
-from .agent_process import RunningAgent, detail_of, running_agent, runtime_spec
+from .agent_process import CALL_SECONDS, RunningAgent, detail_of, running_agent, runtime_spec
 
 pytestmark = pytest.mark.real_time
 
@@ -48,7 +48,7 @@ class Port:
 
     def _connection(self) -> socket.socket:
         with self._listener:
-            self._listener.settimeout(20)
+            self._listener.settimeout(CALL_SECONDS)
             return self._listener.accept()[0]
 
     def send(self, data: bytes) -> None:

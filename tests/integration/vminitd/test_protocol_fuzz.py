@@ -44,6 +44,7 @@ _METHODS: tuple[MethodDescriptor, ...] = (
     *wire.DESCRIPTOR.services_by_name["Agent"].methods,
     *context.DESCRIPTOR.services_by_name["SandboxContext"].methods,
 )
+_NAMES = {method.name for method in _METHODS}
 _IDS = ("c1", "c2", "c1", "e1", "e2", "", "..", "a/b", "x" * 65, "pod")
 _OTHER_MOUNTS = ("/mnt", "/proc/self/fd/1", "/nonexistent/a", "/", "/run", "/run/firkin/pod-store", "/dev/null", "..")
 
@@ -94,11 +95,15 @@ class _Caller:
         self.defects: list[str] = []
 
     async def run(self, deadline: float) -> None:
-        while time.monotonic() < deadline and self._agent.process.poll() is None:
+        while self._is_to_go_on(deadline) and self._agent.process.poll() is None:
             # Every method in turn, in a changing order: each gets its share.
             for method in self._messages.random.sample(_METHODS, len(_METHODS)):
-                if time.monotonic() < deadline:
+                if self._is_to_go_on(deadline):
                     await self._call(method)
+
+    def _is_to_go_on(self, deadline: float) -> bool:
+        # A machine that is busy may not come to each call in the time that is meant for it.
+        return time.monotonic() < deadline or self.calls.keys() != _NAMES
 
     async def _call(self, method: MethodDescriptor) -> None:
         message = self._messages.message(method.input_type)
@@ -148,7 +153,7 @@ async def test_no_message_stops_the_agent_or_leaves_its_sandbox(tmp_path: Path, 
         record_property("firkin cases", ["random messages to the agent", caller.calls.total(), told])
         assert caller.defects == [], "\n".join(caller.defects)
         assert agent.process.poll() is None
-        assert set(caller.calls) == {method.name for method in _METHODS}
+        assert caller.calls.keys() == _NAMES
         await agent.v1.GetInfo(wire.GetInfoRequest(), timeout=CALL_SECONDS)
         end, out, _ = await agent.output("afterwards", runtime_spec(kept, "echo", "still here"))
     assert (end.code, out) == (0, b"still here\n")

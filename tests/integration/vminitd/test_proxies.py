@@ -16,7 +16,7 @@ from grpc.aio import AioRpcError
 
 from firkin.wire import sandbox_context_pb2 as context
 
-from .agent_process import RunningAgent, detail_of, running_agent
+from .agent_process import CALL_SECONDS, RunningAgent, detail_of, running_agent
 
 pytestmark = pytest.mark.real_time
 
@@ -47,7 +47,7 @@ async def _asked(path: Path, data: bytes) -> bytes:
     await writer.drain()
     writer.write_eof()
     try:
-        return await asyncio.wait_for(reader.read(), 20)
+        return await asyncio.wait_for(reader.read(), CALL_SECONDS)
     finally:
         writer.close()
 
@@ -109,7 +109,7 @@ async def test_a_connection_outlives_its_proxy(tmp_path: Path) -> None:
         await agent.context.StopVsockProxy(context.StopVsockProxyRequest(id="p"))
         writer.write(b"after")
         writer.write_eof()
-        assert await asyncio.wait_for(reader.read(), 10) == b"echo:before after"
+        assert await asyncio.wait_for(reader.read(), CALL_SECONDS) == b"echo:before after"
         writer.close()
         with pytest.raises(FileNotFoundError):
             await _asked(tmp_path / "one.sock", b"x")
@@ -131,7 +131,7 @@ async def test_a_peer_that_does_not_read_stops_no_other_connection(tmp_path: Pat
         writer.write(bytes(8 << 20))
         writer.write_eof()
         assert await _asked(tmp_path / "one.sock", b"x") == b"echo:x"
-        assert len(await asyncio.wait_for(reader.read(), 20)) == 5 + (8 << 20)
+        assert len(await asyncio.wait_for(reader.read(), CALL_SECONDS)) == 5 + (8 << 20)
         writer.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import signal
@@ -10,6 +11,7 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -21,19 +23,22 @@ from grpc.aio import AioRpcError
 from firkin.wire import agent_pb2 as wire
 from firkin.wire import sandbox_context_pb2 as context
 
-from .agent_process import CALL_SECONDS, detail_of, running_agent, runtime_spec
+from .agent_process import CALL_SECONDS, START_SECONDS, detail_of, running_agent, runtime_spec
 
 pytestmark = pytest.mark.real_time
 
 
 async def test_the_agent_says_who_it_is() -> None:
+    began = time.monotonic()
     async with running_agent() as agent:
         info = await agent.v1.GetInfo(wire.GetInfoRequest())
+        seconds = time.monotonic() - began
     project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
     assert info.version == project["version"]
     assert info.runtime.startswith("crun ")
     assert info.features
-    assert 0 < info.boot_usec < 20_000_000
+    # The kernel tells when a process began in hundredths of a second.
+    assert 0 < info.boot_usec < (seconds + 0.02) * 1_000_000
 
 
 async def test_bytes_that_are_no_message_are_an_invalid_argument_of_every_call() -> None:
@@ -237,7 +242,9 @@ async def test_a_failed_template_tells_why_and_its_key_stays_free(tmp_path: Path
         reader, writer = await stream.ends()
         writer.write(b"never the whole")
         call.cancel()
-        assert await asyncio.wait_for(reader.read(), 10) == b""
+        # Reset, when the agent had not read all of it.
+        with contextlib.suppress(ConnectionResetError):
+            assert await asyncio.wait_for(reader.read(), CALL_SECONDS) == b""
     assert list((tmp_path / "store/templates").iterdir()) == []
 
 
@@ -249,11 +256,11 @@ def test_without_init_the_agent_listens_privately_and_ends_on_sigterm(tmp_path: 
     command = [sys.executable, "-m", "firkin.vminitd", "--listen", f"unix:{path}", "--host-dir", str(tmp_path)]
     with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
         with grpc.insecure_channel(f"unix:{path}", (("grpc.initial_reconnect_backoff_ms", 20),)) as channel:
-            grpc.channel_ready_future(channel).result(20)
+            grpc.channel_ready_future(channel).result(START_SECONDS)
             mode = path.stat().st_mode
-            second = subprocess.run(command, capture_output=True, check=False, timeout=20)
+            second = subprocess.run(command, capture_output=True, check=False, timeout=START_SECONDS)
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=START_SECONDS)
     assert stat.S_IMODE(mode) == 0o600
     assert (second.returncode, b"another agent listens" in second.stderr) == (1, True)
     assert (process.returncode, errors) == (0, b"")
