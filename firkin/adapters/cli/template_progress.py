@@ -20,7 +20,7 @@ from .replaced_files import replaced_words
 class TemplateProgressDisplay:
     """Call it with every progress report; on standard error, so that standard output stays the container's.
 
-    Elsewhere than on a terminal it says one line for each layer, and only when `plain_lines` is set.
+    Elsewhere than on a terminal it says one line for each layer of an image, and only when `plain_lines` is set.
     """
 
     def __init__(self, *, plain_lines: bool) -> None:
@@ -28,7 +28,7 @@ class TemplateProgressDisplay:
         self._plain_lines = plain_lines
         self._bar: Progress | None = None
         self._task: TaskID | None = None
-        self._told = -1
+        self._told: dict[str, int] = {}
         self._replaced: dict[str, Mapping[str, int]] = {}
 
     def __enter__(self) -> Self:
@@ -57,8 +57,8 @@ class TemplateProgressDisplay:
             if progress.done_bytes >= progress.total_bytes:
                 # The containers start next, and write to the same terminal.
                 self.close()
-        elif self._plain_lines and progress.layer_index > self._told:
-            self._told = progress.layer_index
+        elif self._plain_lines and progress.layer_index > self._told.get(progress.reference, -1):
+            self._told[progress.reference] = progress.layer_index
             layer = f"layer {progress.layer_index + 1} of {progress.layer_count}"
             click.echo(f"firkin: unpacking image, {layer} ({Size(progress.total_bytes)} in all)", err=True)
 

@@ -25,3 +25,16 @@ def test_nothing_is_told_where_nothing_is_lost(capsys: pytest.CaptureFixture[str
     with TemplateProgressDisplay(plain_lines=False) as display:
         display(TemplateProgress(0, 1, 10, 10, "oci:a"))
     assert capsys.readouterr().err == ""
+
+
+def test_each_layer_of_each_image_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with TemplateProgressDisplay(plain_lines=True) as display:
+        for reference, layer_count in (("oci:a", 2), ("oci:b", 1)):
+            for layer_index in range(layer_count):
+                for done_bytes in (1, 2):
+                    display(TemplateProgress(layer_index, layer_count, done_bytes, 1024, reference))
+    assert capsys.readouterr().err.splitlines() == [
+        "firkin: unpacking image, layer 1 of 2 (1 KiB in all)",
+        "firkin: unpacking image, layer 2 of 2 (1 KiB in all)",
+        "firkin: unpacking image, layer 1 of 1 (1 KiB in all)",
+    ]
