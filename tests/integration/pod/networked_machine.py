@@ -21,7 +21,7 @@ MACHINE = "192.0.2.1"
 NAMED = bytes([192, 0, 2, 9])
 PROGRAM = (
     "echo hi | nc -w 20 192.0.2.1 7000; nc -w 3 10.0.2.2 7001 </dev/null; echo $?; cat /etc/resolv.conf;"
-    " nslookup -type=a firkin.test"
+    " until nslookup -type=a firkin.test; do sleep 0.1; done"
 )
 
 
