@@ -216,7 +216,7 @@ def _vhost_obstacle() -> str:
     return vhost_obstacle()
 
 
-def _start_supervised(start: SupervisedStart, on_progress: ProgressCallback) -> str:
+def _start_supervised(start: SupervisedStart, on_progress: ProgressCallback, on_running: Callable[[str], None]) -> None:
     from firkin.adapters.supervisor_process import Starter, start_detached
 
     def work(starter: Starter) -> None:
@@ -228,7 +228,7 @@ def _start_supervised(start: SupervisedStart, on_progress: ProgressCallback) -> 
 
     # What cannot be used is told before a process begins.
     config = _cli_config(start.store, start.platform, start.allow_host_paths, start.machine)
-    return start_detached(work).wait(on_progress)
+    start_detached(work, on_progress, on_running)
 
 
 def _pod_registry() -> PodRegistry:

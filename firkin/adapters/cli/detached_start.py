@@ -59,6 +59,10 @@ def started_and_named(services: CliServices, start: SupervisedStart, *, verbose:
     from .template_progress import TemplateProgressDisplay
 
     with TemplateProgressDisplay(plain_lines=verbose) as display:
-        name = services.long_lived.start(start, display)
-    click.echo(name)
+
+        def running(name: str) -> None:
+            display.close()
+            click.echo(name)
+
+        services.long_lived.start(start, display, running)
     return 0

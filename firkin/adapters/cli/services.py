@@ -140,9 +140,11 @@ class SupervisedStart(NamedTuple):
 
 
 class StartSupervised(Protocol):
-    """Hands a pod to a supervisor of its own, and returns its name once it runs."""
+    """Hands a pod to a supervisor of its own, and tells its name once it runs: no signal ends the command before."""
 
-    def __call__(self, start: SupervisedStart, on_progress: ProgressCallback) -> str: ...
+    def __call__(
+        self, start: SupervisedStart, on_progress: ProgressCallback, on_running: Callable[[str], None]
+    ) -> None: ...
 
 
 class LongLivedPods(NamedTuple):

@@ -20,11 +20,14 @@ from firkin.domain.json_decoding import decoded_json
 from firkin.domain.json_encoding import encoded_json
 from firkin.ports.agent_templates import TemplateProgress
 
+from .put_off_signals import PutOffSignals
+
 _OUTPUT = "supervisor.log"
 # An error has the last lines of a console twice, each of whose bytes may take six.
 _MESSAGE_BYTES = 1 << 18
 _GIVE_UP = b"!"
 _TELL_SECONDS = 5.0
+_KILLED = "the supervisor of the pod was killed while it started; `firkin gc` removes what it left"
 
 
 class _Message(msgspec.Struct, omit_defaults=True):
@@ -92,72 +95,90 @@ class Starter:
 class DetachedStart:
     """A supervisor that is starting, as the command sees it."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, signals: PutOffSignals) -> None:
         self._connection = connection
+        self._signals = signals
 
     def wait(self, on_progress: Callable[[TemplateProgress], None]) -> str:
-        """Wait until the pod runs, and return its name. Interrupting the wait gives the pod up.
+        """Wait until the pod runs, and return its name. A signal that comes before gives the pod up.
 
         Raises:
+            KeyboardInterrupt: it was given up.
             FirkinError: why it does not run; nothing of it is left.
         """
-        before = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGQUIT)}
-        try:
-            return self._waited(on_progress)
-        except KeyboardInterrupt:
-            self._give_up()
-            raise
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-            self._connection.close()
-
-    def _waited(self, on_progress: Callable[[TemplateProgress], None]) -> str:
-        while data := self._connection.recv(_MESSAGE_BYTES):
-            message = decoded_json(data, _Message)
+        while not self._signals.came_before(self._connection):
+            message = self._next()
+            if message is None:
+                raise FirkinError(_KILLED)
             if message.progress is not None:
                 on_progress(message.progress)
             elif message.failed is not None:
                 raise raised_again(message.failed)
             else:
                 return message.running
-        raise FirkinError("the supervisor of the pod was killed while it started; `firkin gc` removes what it left")
+        return self._given_up()
 
-    def _give_up(self) -> None:
-        """Ask for the end of what has begun, and wait for it: the supervisor closes its side when it is done."""
-        try:
+    def _given_up(self) -> str:
+        """Ask for the end of what has begun, and wait for it: the supervisor closes its side when it is done.
+
+        Returns the name of a pod that ran already when the supervisor was asked; a second signal ends the wait.
+        """
+        with contextlib.suppress(OSError):
             self._connection.send(_GIVE_UP)
-            while self._connection.recv(_MESSAGE_BYTES):
-                continue
-        except OSError:
-            return
+        while not self._signals.came_before(self._connection):
+            message = self._next()
+            if message is None:
+                break
+            if message.running:
+                return message.running
+        raise KeyboardInterrupt
+
+    def _next(self) -> _Message | None:
+        """What the supervisor tells next; None once it has told all and is gone."""
+        try:
+            data = self._connection.recv(_MESSAGE_BYTES)
+        except ConnectionResetError:
+            # It let go before it read that it was given up. What it told before that is still to be read.
+            data = self._connection.recv(_MESSAGE_BYTES)
+        return decoded_json(data, _Message) if data else None
 
 
-def _interrupt(number: int, _frame: object) -> NoReturn:
-    raise KeyboardInterrupt
+def start_detached(
+    work: Callable[[Starter], None],
+    on_progress: Callable[[TemplateProgress], None],
+    on_running: Callable[[str], None],
+) -> None:
+    """Run `work` in a process that no terminal, session or parent can take down; call it before any thread begins.
+
+    Returns after `on_running` was called with the pod's name. SIGINT, SIGTERM and SIGQUIT give a pod up that does not
+    run yet, and come too late for one that does.
+
+    Raises:
+        KeyboardInterrupt: it was given up; nothing of it is left, unless a second signal ended the wait for that.
+        FirkinError: why it does not run; nothing of it is left.
+    """
+    with PutOffSignals() as signals:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with ours:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            child = os.fork()
+            if child == 0:
+                ours.close()
+                _become_supervisor(work, theirs, signals)
+            theirs.close()
+            os.waitpid(child, 0)
+            on_running(DetachedStart(ours, signals).wait(on_progress))
 
 
-def start_detached(work: Callable[[Starter], None]) -> DetachedStart:
-    """Run `work` in a process that no terminal, session or parent can take down; call it before any thread begins."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    child = os.fork()
-    if child == 0:
-        ours.close()
-        _become_supervisor(work, theirs)
-    theirs.close()
-    os.waitpid(child, 0)
-    return DetachedStart(ours)
-
-
-def _become_supervisor(work: Callable[[Starter], None], connection: socket.socket) -> NoReturn:
+def _become_supervisor(work: Callable[[Starter], None], connection: socket.socket, signals: PutOffSignals) -> NoReturn:
     """Never returns: what the command has on its stack is the command's to undo."""
     code = 1
     try:
         os.setsid()
         # The leader of a session could get a terminal by opening one; its child cannot.
         if os.fork() == 0:
+            signals.restore()
             _let_go_of_everything(connection.fileno())
             _work(work, Starter(connection))
         code = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NoReturn
 
 from firkin.adapters.cli import CliServices, run_program
@@ -14,7 +15,7 @@ def long_lived_in_memory(registry: MemoryPodRegistry | None = None) -> LongLived
     """Services over a registry in memory, in which nothing can be started."""
     kept = registry or MemoryPodRegistry()
 
-    def start(start: SupervisedStart, on_progress: ProgressCallback) -> NoReturn:
+    def start(start: SupervisedStart, on_progress: ProgressCallback, on_running: Callable[[str], None]) -> NoReturn:
         raise AssertionError(f"asked to start {start.source}")
 
     return LongLivedPods(start, lambda: kept, lambda: kept.logs, lambda: MemoryPodControls(kept), lambda: ())
