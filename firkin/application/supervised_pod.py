@@ -156,11 +156,15 @@ class SupervisedPod:
         while not self._ended.done():
             running = {one.id for one in pod.containers() if one.state is ContainerPhase.RUNNING}
             try:
-                yield tuple(one for one in await pod.stats() if one.container_id in running)
+                told = tuple(one for one in await pod.stats() if one.container_id in running)
             except FirkinError:
                 if self.given_up.done():
                     return
                 raise
+            # Of a pod that was to end meanwhile, the sandbox may have told a part only.
+            if self.given_up.done():
+                return
+            yield told
             await asyncio.wait({self._ended}, timeout=interval_seconds)
 
 

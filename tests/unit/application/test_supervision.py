@@ -14,6 +14,7 @@ from firkin.adapters.memory import Faults, MemoryLeftovers
 from firkin.adapters.memory.pod_registry import MemoryClaim
 from firkin.application.collecting import collected
 from firkin.application.pod_ending import PodEnding
+from firkin.application.task_scope import TaskScope
 from firkin.domain.errors import (
     CommandNotFound,
     PodNotFound,
@@ -195,3 +196,18 @@ async def test_collecting_goes_on_past_what_cannot_be_removed_and_tells_why() ->
     assert (results["a"], results["b"], results["c"]) == ("", "", "")
     assert "busy" in results["stuck"]
     assert await place.found() == (Leftover("file", "stuck"),)
+
+
+async def test_nothing_is_told_of_a_pod_that_is_stopped_while_the_sandbox_is_asked_what_it_uses() -> None:
+    world, scope = SupervisedPods.in_memory(), TaskScope()
+    async with world.started(world.pod()) as supervised, world.connector.connected(POD) as control:
+
+        def stop(_: int, place: str) -> None:
+            if place == "agent.statistics after" and world.memory.faults.passed.count(place) == 2:
+                scope.start(control.stop(0), "stop the pod meanwhile")
+
+        world.memory.faults.on_passage = stop
+        told = [[one.container_id for one in containers] async for containers in control.statistics(0.01)]
+        assert (await supervised).phase is SupervisedPhase.EXITED
+    await scope.aclose()
+    assert told == [["a"]]
