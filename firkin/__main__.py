@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+
+class _StandardOutput(io.FileIO):
+    """Names itself where it cannot be written: that something has no space left tells nobody what."""
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, "standard output") from error
 
 
 def _hold_standard_streams() -> None:
@@ -15,8 +30,9 @@ def _hold_standard_streams() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)
     # The interpreter made no objects for those that were closed; standard input is left as it found it.
-    if sys.stdout is None:
-        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    output = io.BufferedWriter(_StandardOutput(1, "w", closefd=False))
+    usual = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stdout = io.TextIOWrapper(output, usual.encoding, usual.errors, line_buffering=bool(usual.line_buffering))
     if sys.stderr is None:
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
 

@@ -29,6 +29,21 @@ def test_ctrl_c_while_modules_load_ends_it_without_a_word(tmp_path: Path) -> Non
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
 
 
+@pytest.mark.parametrize("is_unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", [("ps",), ("--help",), ("doctor", "--json")])
+def test_a_list_that_a_full_disk_does_not_take_is_an_error_of_its_output(
+    firkin: Command, arguments: tuple[str, ...], is_unbuffered: str
+) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "firkin", *arguments],
+            env=firkin.environment({"PYTHONUNBUFFERED": is_unbuffered}),
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    told = "firkin: error: standard output: No space left on device\n"
+    assert (done.returncode, done.stderr) == (OWN_FAILURE, told)
+
+
 def test_a_missing_image_is_named(firkin: Command, tmp_path: Path) -> None:
     done = firkin.run("run", f"oci:{tmp_path}/nowhere:latest", "true")
     assert done.code == OWN_FAILURE

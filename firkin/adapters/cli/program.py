@@ -144,10 +144,10 @@ def _report(error: Exception, services: CliServices) -> int:
 
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
+    if isinstance(error, OSError):
+        _drop_what_cannot_be_written()
     if isinstance(error, BrokenPipeError):
-        # Whoever read the output went away; the interpreter must not complain about it again while it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
+        return BROKEN_PIPE  # whoever read the output went away
     if services.traceback_wanted():
         traceback.print_exception(error)
     if isinstance(error, FirkinError):
@@ -163,6 +163,14 @@ def _report(error: Exception, services: CliServices) -> int:
     told = f"{type(error).__name__}: {error}".rstrip(": ")
     _print_error(f"unexpected {told}; this is a defect of firkin, FIRKIN_DEBUG=1 shows where it happened")
     return OWN_FAILURE
+
+
+def _drop_what_cannot_be_written() -> None:
+    """Or the interpreter tried to write it once more while it exits, and complained with an exit code of its own."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def os_error_sentence(error: OSError) -> str:
