@@ -82,6 +82,13 @@ class Command:
             assert time.monotonic() < deadline, "it did not come to that"
             threading.Event().wait(_POLL_SECONDS)
 
+    def until_gone(self, left: Callable[[], list[str]]) -> None:
+        """Wait until nothing is left; tells what is when it stays."""
+        deadline = time.monotonic() + _DEADLINE_SECONDS
+        while found := left():
+            assert time.monotonic() < deadline, found
+            threading.Event().wait(_POLL_SECONDS)
+
     def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
         """This process's environment, with the directories."""
         directories = {"FIRKIN_STATE_DIR": str(self.state_dir), "FIRKIN_RUNTIME_DIR": str(self.runtime_dir)}
@@ -161,6 +168,13 @@ def _is_idle(group: Path) -> bool:
         return not any(procs.read_text() for procs in group.glob("**/cgroup.procs"))
     except OSError:
         return False
+
+
+def told_to_run(process: subprocess.Popen[bytes]) -> None:
+    """Wait until `run -v` tells that its container runs: from then on, and no sooner, a signal stops it in order."""
+    assert process.stderr is not None
+    while b"container runs as process" not in (line := process.stderr.readline()):
+        assert line, "it ended without having told"
 
 
 def finished(process: subprocess.Popen[bytes], stdin: bytes | None = None) -> Finished:

@@ -94,6 +94,8 @@ def test_all_who_are_attached_see_the_same_and_one_who_leaves_takes_nobody_along
         writer.stdin.close()
         assert writer.stdout.read() == b"further\n"
         assert writer.wait() == 0
+    # The container has ended, and its pod ends a moment later.
+    assert firkin.run("wait", "cat").stdout == b"0\n"
     assert firkin.run("rm", "cat").code == 0
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .command import Command, finished, idle_cgroups
+from .command import Command, finished, idle_cgroups, lasting_cgroups
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def own(tmp_path: Path) -> Iterator[Command]:
     before = idle_cgroups()
     command = Command(tmp_path)
     yield command
-    assert idle_cgroups() <= before
+    assert lasting_cgroups(before) == set()
     assert command.leftovers() == []
 
 

@@ -13,10 +13,10 @@ from .command import Command, finished
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
 
-def _manifest(directory: Path, image: str, containers: dict[str, str]) -> str:
+def _manifest(directory: Path, image: str, containers: dict[str, str], grace_seconds: int = 1) -> str:
     """A manifest of containers that each run a script of the shell."""
     lines = ["apiVersion: v1", "kind: Pod", "metadata: {name: pod-1}", "spec:", "  restartPolicy: Never"]
-    lines += ["  terminationGracePeriodSeconds: 1", "  containers:"]
+    lines += [f"  terminationGracePeriodSeconds: {grace_seconds}", "  containers:"]
     for name, script in containers.items():
         lines += [f"  - name: {name}", f"    image: {image}", "    command: [sh, -c]", "    args:", "    - |"]
         lines += [f"      {line}" for line in script.splitlines()]
@@ -62,16 +62,31 @@ def test_the_manifest_may_come_from_standard_input(firkin: Command, busybox_imag
     assert (done.code, done.stdout) == (0, b"a | hello\n")
 
 
-def test_a_signal_stops_all_containers(firkin: Command, busybox_image: str, tmp_path: Path) -> None:
+def test_a_signal_stops_all_containers_and_a_second_one_kills_those_that_go_on(
+    firkin: Command, busybox_image: str, tmp_path: Path
+) -> None:
     trapping = "trap 'echo stopping; exit 0' TERM\necho ready\nwhile :; do sleep 0.05; done"
-    manifest = _manifest(tmp_path, busybox_image, {"a": trapping, "b": trapping, "deaf": "sleep 1000"})
+    containers = {"a": trapping, "b": trapping, "deaf": "sleep 1000"}
+    manifest = _manifest(tmp_path, busybox_image, containers, grace_seconds=1000)
     with firkin.started("pod", "run", manifest) as process:
         assert process.stdout is not None
         assert sorted(process.stdout.readline() for _ in range(2)) == [b"a    | ready\n", b"b    | ready\n"]
         process.send_signal(signal.SIGINT)
+        assert sorted(process.stdout.readline() for _ in range(2)) == [b"a    | stopping\n", b"b    | stopping\n"]
+        process.send_signal(signal.SIGINT)
         done = finished(process)
-    assert sorted(done.stdout.splitlines()) == [b"a    | stopping", b"b    | stopping"]
-    assert done.code == 128 + signal.SIGKILL
+    assert (done.code, done.stdout) == (128 + signal.SIGKILL, b"")
+
+
+def test_what_ignores_a_signal_is_killed_after_the_grace_of_the_manifest(
+    firkin: Command, busybox_image: str, tmp_path: Path
+) -> None:
+    manifest = _manifest(tmp_path, busybox_image, {"deaf": "echo ready; sleep 1000"}, grace_seconds=1)
+    with firkin.started("pod", "run", manifest) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"deaf | ready\n"
+        process.send_signal(signal.SIGTERM)
+        assert finished(process).code == 128 + signal.SIGKILL
 
 
 def test_a_flood_of_output_arrives_in_whole_lines(firkin: Command, busybox_image: str, tmp_path: Path) -> None:
@@ -201,7 +216,8 @@ spec:
   - name: side
     image: "{busybox_image}"
     restartPolicy: Always
-    command: [sh, -c, "trap 'echo bye; exit 7' TERM; echo hello; sleep 1000 & wait"]
+    command: [sh, -c, "trap 'echo bye; exit 7' TERM; echo hello; touch /tmp/ready; sleep 1000 & wait"]
+    startupProbe: {{exec: {{command: [test, -e, /tmp/ready]}}, periodSeconds: 1, failureThreshold: 60}}
   containers:
   - {{name: main, image: "{busybox_image}", command: [sh, -c, "exit 3"]}}
 """
@@ -224,7 +240,8 @@ spec:
   containers:
   - name: main
     image: "{busybox_image}"
-    command: [sh, -c, "trap 'exit 7' TERM; sleep 1000 & wait"]
+    command: [sh, -c, "trap 'exit 7' TERM; touch /tmp/ready; sleep 1000 & wait"]
+    startupProbe: {{exec: {{command: [test, -e, /tmp/ready]}}, periodSeconds: 1, failureThreshold: 60}}
     livenessProbe: {{tcpSocket: {{port: 80}}, periodSeconds: 1, failureThreshold: 2}}
 """
     )

@@ -13,7 +13,7 @@ import pytest
 
 from firkin.host_side.tun_device import tun_obstacle
 
-from .command import Command, finished
+from .command import Command, finished, told_to_run
 
 ALL_BYTES = bytes(range(256)) * 1000
 
@@ -101,26 +101,27 @@ def test_a_command_that_cannot_be_started_has_its_exit_code(
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_the_command(firkin: Command, busybox_image: str, number: int) -> None:
     script = "trap 'echo stopping; exit 7' TERM; echo ready; while :; do sleep 0.05; done"
-    with firkin.started("run", busybox_image, "--", "sh", "-c", script) as process:
+    with firkin.started("run", "-v", busybox_image, "--", "sh", "-c", script) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
+        told_to_run(process)
         process.send_signal(number)
         assert finished(process)[:2] == (7, b"stopping\n")
 
 
 def test_what_ignores_the_stop_is_killed_after_the_grace(firkin: Command, busybox_image: str) -> None:
-    with firkin.started("run", "--grace", "0.2", busybox_image, "sh", "-c", "echo ready; sleep 1000") as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
+    with firkin.started("run", "-v", "--grace", "0.2", busybox_image, "sleep", "1000") as process:
+        told_to_run(process)
         process.send_signal(signal.SIGINT)
         assert finished(process).code == 128 + signal.SIGKILL
 
 
 def test_the_second_signal_kills_at_once(firkin: Command, busybox_image: str) -> None:
     script = "trap 'echo stopping' TERM; echo ready; while :; do sleep 0.05; done"
-    with firkin.started("run", "--grace", "1000", busybox_image, "sh", "-c", script) as process:
+    with firkin.started("run", "-v", "--grace", "1000", busybox_image, "sh", "-c", script) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
+        told_to_run(process)
         process.send_signal(signal.SIGINT)
         assert process.stdout.readline() == b"stopping\n"
         process.send_signal(signal.SIGINT)

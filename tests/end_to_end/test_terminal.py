@@ -64,9 +64,11 @@ def test_other_keys_may_detach(firkin: Command, busybox_image: str) -> None:
 def test_a_signal_stops_the_command_and_restores_the_terminal(
     firkin: Command, busybox_image: str, number: signal.Signals
 ) -> None:
-    script = "trap 'exit 4' TERM; echo ready; while :; do sleep 0.02; done"
+    # What is typed arrives once the command waits for the container's end: from then on a signal stops it in order.
+    script = "trap 'exit 4' TERM; read typed; echo ready; while :; do sleep 0.02; done"
     with on_terminal(firkin, "run", "-t", busybox_image, "sh", "-c", script) as terminal:
         before = terminal.modes()
+        terminal.type(b"typed\r")
         terminal.until(b"ready\r\n")
         terminal.process.send_signal(number)
         assert terminal.ended()[0] == 4

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
+from typing import IO
 
 from tests.images.busybox import busybox_layout
 from tests.images.cache import cache_directory
@@ -16,7 +18,8 @@ from tests.integration.pod.pods import SERVICE_VARIABLE
 from .reachable import SOURCES
 from .users import UnprivilegedUser
 
-_SECONDS = 500
+_SECONDS = 840
+"""Less than a test may take: it is to tell what hung."""
 
 
 def run_tests(
@@ -39,12 +42,22 @@ def run_tests(
     environment = {"FIRKIN_TEST_IMAGES": str(cache_directory()), "CI": os.environ.get("CI", "")}
     environment[SERVICE_VARIABLE] = service
     files = [f"{SOURCES}/{path}" for path in paths]
-    done = subprocess.run(
-        [*prefix, *user.command(sys.executable, "-m", "pytest", *arguments, *files, **environment)],
-        capture_output=True, text=True, timeout=_SECONDS, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, f"as user {user.name}:\n{done.stdout}{done.stderr}"
-    return done.stdout.splitlines()[-1]
+    command = [*prefix, *user.command(sys.executable, "-m", "pytest", *arguments, *files, **environment)]
+    # Into files: of tests that take too long, what they wrote is told as well.
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        try:
+            code = subprocess.run(command, stdout=output, stderr=errors, timeout=_SECONDS, check=False).returncode
+            came_to = f"exit code {code}"
+        except subprocess.TimeoutExpired:
+            came_to = f"still running after {_SECONDS} s"
+        told, complaints = (_read(file) for file in (output, errors))
+    assert came_to == "exit code 0", f"as user {user.name}, {came_to}:\n{told}{complaints}"
+    return told.splitlines()[-1]
+
+
+def _read(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")
 
 
 def make_images_readable() -> None:

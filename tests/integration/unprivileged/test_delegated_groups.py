@@ -22,8 +22,11 @@ async def test_delegated_groups_hold_containers_and_are_removed_with_the_pod(
     caller = own_group()
     async with real_runtime(tmp_path) as runtime:
         bundle = await runtime.images.resolve(busybox_image)
-        spec = firkin.PodBuilder("pod-1").container(shell("main", bundle, "sleep 1000 & sleep 1000"))
+        spec = firkin.PodBuilder("pod-1").container(shell("main", bundle, "sleep 1000 & echo ready; wait"))
         async with runtime.spawn(spec.build()) as pod:
+            stdout = pod.container("main").stdout
+            assert stdout is not None
+            assert await stdout.read_line() == b"ready\n"
             (group,) = caller.parent.glob("**/container/main")
             assert len((group / "cgroup.procs").read_text().split()) == 2
             # Only a control group tells user and system time apart.

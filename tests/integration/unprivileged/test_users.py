@@ -43,7 +43,7 @@ _LONGER_WITH_ONE_ID = (
 )
 _FOR_USERS = "tests/integration/unprivileged/test_what_users_meet.py"
 _USERS_AT_ONCE = 2
-_SECONDS = 120
+_SECONDS = 300
 
 
 @pytest.fixture

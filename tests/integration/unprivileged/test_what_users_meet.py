@@ -213,9 +213,14 @@ def _entry(name: str, kind: bytes) -> tarfile.TarInfo:
 async def test_statistics_are_added_up_over_the_processes(tmp_path: Path, busybox_image: str) -> None:
     async with nothing_left(), real_runtime(tmp_path) as runtime, asyncio.timeout(60):
         bundle = await runtime.images.resolve(busybox_image)
-        busy = shell("busy", bundle, "sleep 1000 & while :; do :; done")
+        # Until then the second process is a copy of the shell.
+        is_sleep = '[ "$(head -c 5 /proc/$!/cmdline)" = sleep ]'
+        script = f"sleep 1000 & until {is_sleep}; do :; done; echo ready; while :; do :; done"
+        busy = shell("busy", bundle, script)
         async with runtime.spawn(firkin.PodBuilder("pod-1").container(busy).build()) as pod:
             container = pod.container("busy")
+            assert container.stdout is not None
+            assert await container.stdout.read_line() == b"ready\n"
             async for sample in container.stats_stream(interval_seconds=0.05):
                 if sample.cpu.usage_usec:
                     break
