@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -32,17 +32,19 @@ _KEPT_WITH_ONE_ID = (
     "expectations", "files_and_statistics", "host_paths", "manifests", "output", "pod", "surroundings", "sync_pod",
 )  # fmt: skip
 _COMMANDS = "tests/end_to_end"
-_COMMANDS_WITH_IDS = ("test_attached.py", "test_images.py", "test_pod_run.py", "test_terminal.py")
-_RUN_WITH_IDS = (
-    "options_may_stand_before_and_after_the_image", "without_a_command_the_image_says_what_runs",
-    "the_second_run_starts_from_the_template",
+_COMMANDS_WITH_IDS = (
+    "test_attached.py", "test_images.py", "test_terminal.py",
+    "test_run.py::test_options_may_stand_before_and_after_the_image",
+    "test_run.py::test_without_a_command_the_image_says_what_runs",
+    "test_run.py::test_the_second_run_starts_from_the_template",
 )  # fmt: skip
-_LONGER_WITH_ONE_ID = (
-    "test_long_lived.py::test_the_whole_life_of_a_pod",
+_COMMANDS_WITH_ONE_ID = (
+    "test_run.py", "test_long_lived.py::test_the_whole_life_of_a_pod",
     "test_pod_run.py::test_the_hello_pod_exchanges_a_file_and_a_message",
-)
+)  # fmt: skip
+_LASTING_COMMANDS = ("test_long_lived.py", "test_pod_run.py")
+_KILLED_COMMANDS = ("test_gc.py",)
 _FOR_USERS = "tests/integration/unprivileged/test_what_users_meet.py"
-_USERS_AT_ONCE = 2
 _SECONDS = 300
 
 
@@ -92,16 +94,20 @@ def test_what_is_different_for_a_user_with_one_id(user_of_one_id: UnprivilegedUs
     assert " passed" in run_tests(user_of_one_id, [_FOR_USERS])
 
 
-def test_the_commands_of_several_users_at_once_do_what_those_of_root_do(
-    user: UnprivilegedUser, another_user: UnprivilegedUser, user_of_one_id: UnprivilegedUser
+def test_the_commands_of_two_users_at_once_do_what_those_of_root_do(
+    user: UnprivilegedUser, user_of_one_id: UnprivilegedUser
 ) -> None:
-    """Also of pods that go on by themselves, and of what killed ones left."""
-    suites = {
-        user: [*_COMMANDS_WITH_IDS, *(f"test_run.py::test_{name}" for name in _RUN_WITH_IDS)],
-        user_of_one_id: ["test_run.py", *_LONGER_WITH_ONE_ID],
-        another_user: ["test_gc.py", "test_long_lived.py"],
-    }
-    with ThreadPoolExecutor(_USERS_AT_ONCE) as threads:
+    _run_at_once({user: _COMMANDS_WITH_IDS, user_of_one_id: _COMMANDS_WITH_ONE_ID})
+
+
+def test_pods_of_two_users_at_once_go_on_by_themselves_and_leave_what_is_removed(
+    user: UnprivilegedUser, another_user: UnprivilegedUser
+) -> None:
+    _run_at_once({user: _LASTING_COMMANDS, another_user: _KILLED_COMMANDS})
+
+
+def _run_at_once(suites: Mapping[UnprivilegedUser, Sequence[str]]) -> None:
+    with ThreadPoolExecutor(len(suites)) as threads:
         running = [
             threads.submit(run_tests, who, [f"{_COMMANDS}/{name}" for name in names]) for who, names in suites.items()
         ]
