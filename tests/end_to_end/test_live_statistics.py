@@ -27,8 +27,8 @@ def test_a_line_of_json_comes_at_each_interval_until_ctrl_c(firkin: Command, web
     with firkin.started("stats", "--json", "--interval", "0.5", web) as stats:
         assert stats.stdout is not None
         samples = [json.loads(stats.stdout.readline())]
-        # Each tells the latest that the pod has told: on a busy machine that may be the same once more.
-        while len(samples) < 4 or _moment(samples[0]) == _moment(samples[-1]):
+        # On a busy machine one may tell the same once more, or that the pod had no turn.
+        while len(samples) < 4 or _moment(samples[0]) == _moment(samples[-1]) or not samples[-1][0]["cpu_percent"]:
             samples.append(json.loads(stats.stdout.readline()))
         stats.send_signal(signal.SIGINT)
         done = finished(stats)
@@ -36,7 +36,7 @@ def test_a_line_of_json_comes_at_each_interval_until_ctrl_c(firkin: Command, web
     assert (done.code, done.stderr) == (128 + signal.SIGINT, "\n")
     assert [[one["pod"] for one in sample] for sample in samples] == [[web]] * len(samples)
     assert sorted(map(_moment, samples)) == list(map(_moment, samples))
-    assert min(sample[0]["cpu_percent"] for sample in samples) > 0
+    assert min(sample[0]["cpu_percent"] for sample in samples) >= 0
 
 
 def _moment(sample: list[dict[str, float]]) -> float:

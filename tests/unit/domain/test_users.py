@@ -49,6 +49,7 @@ def resolved(user: str) -> ResolvedUser:
         ("app:video", ResolvedUser(1000, 44, (44,), "/home/app", "app")),
         ("app:29", ResolvedUser(1000, 29, (29,), "/home/app", "app")),
         ("app:", ResolvedUser(1000, 1001, (1001, 1, 44, 29), "/home/app", "app")),
+        (":", ResolvedUser(0, 0, (0,), "/root", "root")),
         (":video", ResolvedUser(0, 44, (44,), "/root", "root")),
         ("4000", ResolvedUser(4000, 0, (0,), "/", "")),
         ("4000:5000", ResolvedUser(4000, 5000, (5000,), "/", "")),
