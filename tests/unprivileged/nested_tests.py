@@ -42,7 +42,7 @@ def run_tests(
     environment = {"FIRKIN_TEST_IMAGES": str(cache_directory()), "CI": os.environ.get("CI", "")}
     environment[SERVICE_VARIABLE] = service
     files = [f"{SOURCES}/{path}" for path in paths]
-    command = [*prefix, *user.command(sys.executable, "-m", "pytest", *arguments, *files, **environment)]
+    command = [*prefix, *user.command(sys.executable, "-u", "-m", "pytest", *arguments, *files, **environment)]
     # Into files: of tests that take too long, what they wrote is told as well.
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         try:
