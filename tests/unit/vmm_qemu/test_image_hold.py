@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -109,11 +110,15 @@ async def test_qemu_starts_while_the_image_is_held_and_a_failed_boot_lets_go_of_
     qemu.write_text(_LOOKS_AT_THE_IMAGE.format(root=image.root))
     qemu.chmod(0o755)
     search_path = f"{programs}:{os.environ['PATH']}:{ADMINISTRATION_PATH}"
-    vmm = QemuVmm(tmp_path / "run", images, search_path, QemuSettings(acceleration="tcg", vsock="vhost_user"))
+    settings = QemuSettings(acceleration="tcg", vsock="vhost_user")
     store = StoreMedium(tmp_path / "store.ext4", "ext4", "a store")
     request = SandboxRequest(PodId("pod-1"), VmConfig(), store, "guest-name")
-    with pytest.raises(BootFailed, match="exited with status 1") as failed:
-        async with vmm.booted(request):
+    # Sockets are below it, whose paths are short ones.
+    with (
+        tempfile.TemporaryDirectory(prefix="fk-", dir="/tmp") as place,
+        pytest.raises(BootFailed, match="exited with status 1") as failed,
+    ):
+        async with QemuVmm(Path(place), images, search_path, settings).booted(request):
             pass
     assert failed.value.console_tail.split() == ["held"]
     assert (failed.value.step, failed.value.phase, failed.value.exit_status) == ("start QEMU", "boot", 1)
