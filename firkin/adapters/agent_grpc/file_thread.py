@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -60,3 +61,30 @@ class FileThread(Generic[T]):
     def _tell(self, settle: Callable[[R], None], outcome: R) -> None:
         with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
             self._loop.call_soon_threadsafe(settle, outcome)
+
+
+def connection_thread(work: Callable[[socket.socket], T], connection: socket.socket) -> FileThread[T]:
+    """A thread that sends files over a connection, which is broken off when it is to give up.
+
+    It has a descriptor of its own, which it keeps for as long as its disk hangs.
+
+    Raises:
+        OSError: there are no more descriptors.
+    """
+    connection.setblocking(True)
+    own = connection.dup()
+
+    def with_its_own() -> T:
+        with own:
+            return work(own)
+
+    try:
+        return FileThread(with_its_own, lambda: _broken_off(connection), "firkin-layer")
+    except BaseException:
+        own.close()
+        raise
+
+
+def _broken_off(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
 from collections.abc import Callable
 
 from firkin.domain.errors import ImageError
 from firkin.domain.image import ImageBundle, Layer
 
 from .bulk_listener import BulkListener
-from .file_thread import FileThread
+from .file_thread import FileThread, connection_thread
 from .layer_sending import LayerSending
 
 
@@ -39,7 +37,7 @@ class LayerFeed:
             self._on_progress()
             sending = LayerSending(layer, self._bundle.reference, self._on_progress, hands_over=self._hands_over)
             try:
-                thread = self._under_way[sending] = _in_thread(sending, connection)
+                thread = self._under_way[sending] = connection_thread(sending.problem, connection)
                 problem = await thread.result()
             except OSError as error:
                 problem = sending.unreadable(error)
@@ -55,19 +53,3 @@ class LayerFeed:
         for thread in [thread for sending, thread in self._under_way.items() if sending.is_handed_over]:
             self._failure = self._failure or await thread.given_up()
         return self._failure
-
-
-def _in_thread(sending: LayerSending, connection: socket.socket) -> FileThread[ImageError | None]:
-    """The thread has a descriptor of its own, which it keeps for as long as its disk hangs."""
-    connection.setblocking(True)
-    own = connection.dup()
-    try:
-        return FileThread(lambda: sending.problem(own), lambda: _broken_off(connection), "firkin-layer")
-    except BaseException:
-        own.close()
-        raise
-
-
-def _broken_off(connection: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)

@@ -31,12 +31,12 @@ class LayerSending:
         self.is_handed_over = False
 
     def problem(self, connection: socket.socket) -> ImageError | None:
-        """Send all of it over a blocking connection, and close that; returns what is wrong with the file.
+        """Send all of it over a blocking connection; returns what is wrong with the file.
 
         A guest that closes the stream has a reason of its own, which it will tell.
         """
         try:
-            with connection, _opened_at_once(self._layer) as file:
+            with _opened_at_once(self._layer) as file:
                 return self._sent(file, connection)
         except FileNotFoundError:
             return BlobMissing(self._reference, self._layer.digest)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import functools
 import socket
 import time
 from collections import Counter
@@ -21,6 +19,7 @@ from firkin.ports.agent_templates import ProgressCallback, TemplateProgress, Tem
 from firkin.wire import sandbox_context_pb2 as wire
 
 from ..features import LAYER_LIMITS
+from ..file_thread import connection_thread
 from ..stall_deadline import StallDeadline
 from .calls import SandboxContextPart
 from .layer_additions import limits_metadata, told_layer_stages, told_replacements
@@ -152,16 +151,13 @@ async def _sent(
     layer: Layer, reference: str, connection: socket.socket, stall: StallDeadline, seconds: dict[str, float]
 ) -> ImageError | None:
     """Send in a thread, which a cancellation ends by taking its connection away."""
-    connection.setblocking(True)
-    send = functools.partial(sent_and_checked, layer, reference, connection, stall.progressed_in_thread, seconds)
-    sending = asyncio.get_running_loop().run_in_executor(None, send)
+
+    def send(own: socket.socket) -> ImageError | None:
+        return sent_and_checked(layer, reference, own, stall.progressed_in_thread, seconds)
+
     try:
-        problem = await asyncio.shield(sending)
+        problem = await connection_thread(send, connection).result()
         connection.shutdown(socket.SHUT_WR)
-    except asyncio.CancelledError:
-        connection.shutdown(socket.SHUT_RDWR)
-        await asyncio.wait([sending])
-        raise
     except OSError:
         return None  # the guest was quicker to close; its answer says why
     return problem
