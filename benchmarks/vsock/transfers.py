@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import statistics
 import struct
@@ -18,6 +19,8 @@ from .machine import COUNT, ECHO, SEND
 Dial = Callable[[int], socket.socket]
 _PIECE_BYTES = 1 << 20
 _ROUND_TRIPS = 100
+_PEER_SECONDS = 600.0
+"""More than a boot and the largest file take without KVM."""
 
 
 def hand_over(dial: Dial, file: Path) -> float:
@@ -76,7 +79,7 @@ class PythonPeer:
         self._size = file.stat().st_size
         script = Path(__file__).with_name("python_device.py")
         self._process = subprocess.Popen(
-            [sys.executable, script, vsock_socket, file], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, script, vsock_socket, file], bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
 
     def __enter__(self) -> Self:
@@ -101,4 +104,6 @@ class PythonPeer:
 
     def _line(self) -> bytes:
         assert self._process.stdout is not None
+        if not select.select([self._process.stdout], [], [], _PEER_SECONDS)[0]:
+            raise TimeoutError(f"the device in Python has said nothing for {_PEER_SECONDS:g} s")
         return self._process.stdout.readline()
