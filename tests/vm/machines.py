@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import firkin
+from firkin.adapters.agent_grpc import GrpcAgentConnector
 from firkin.adapters.guest_image_host import HostGuestImages
 from firkin.adapters.store_ext4 import Ext4PodStore
 from firkin.adapters.vmm_qemu import QemuVmm
@@ -32,9 +33,9 @@ def guest_images() -> HostGuestImages:
     return HostGuestImages(cache_directory().parent / "guest", SEARCH_PATH)
 
 
-def qemu_vmm(directory: Path) -> QemuVmm:
+def qemu_vmm(directory: Path, images: HostGuestImages | None = None) -> QemuVmm:
     """A VMM whose sockets lie below `directory`."""
-    return QemuVmm(directory / "run", guest_images(), SEARCH_PATH)
+    return QemuVmm(directory / "run", images or guest_images(), SEARCH_PATH)
 
 
 def small_machine(boot_log: Path | None = None) -> VmConfig:
@@ -58,12 +59,14 @@ def request_for(medium: StoreMedium, config: VmConfig | None = None) -> SandboxR
 
 
 @contextlib.asynccontextmanager
-async def machine_runtime(directory: Path, agents: AgentConnector | str = "grpc") -> AsyncIterator[firkin.Runtime]:
-    """A runtime of virtual machines whose files all lie below `directory`."""
+async def machine_runtime(
+    directory: Path, agents: AgentConnector | None = None, images: HostGuestImages | None = None
+) -> AsyncIterator[firkin.Runtime]:
+    """A runtime of virtual machines whose files all lie below `directory`; its calls may take as long as a boot."""
     config = firkin.RuntimeConfig(
-        vmm=qemu_vmm(directory),
+        vmm=qemu_vmm(directory, images),
         store=Ext4PodStore(directory / "state", SEARCH_PATH, for_machines=True),
-        agents=agents,
+        agents=agents or GrpcAgentConnector(BOOT_SECONDS),
         state_dir=directory / "state",
         runtime_dir=directory / "run",
     )

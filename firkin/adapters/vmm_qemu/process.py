@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -88,12 +89,11 @@ class QemuProcess:
 
     async def ends_within(self, seconds: float) -> bool:
         """Wait for its end, no longer than that."""
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._ended.wait()
-        except TimeoutError:
-            return False
-        return True
+        # Both may have come while this process was not running.
+        return self._ended.is_set()
 
     def kill(self) -> None:
         """Send SIGKILL, if it still runs."""
