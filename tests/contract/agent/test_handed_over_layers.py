@@ -44,7 +44,7 @@ async def taken_file(stream: socket.socket) -> FileIO:
     finally:
         loop.remove_reader(stream)
     assert data == b"\0"
-    assert stream.recv(1) == b""
+    assert await loop.sock_recv(stream, 1) == b""
     return FileIO(files[0])
 
 
