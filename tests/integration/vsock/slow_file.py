@@ -97,8 +97,8 @@ class SlowFile:
             except (BlockingIOError, FileNotFoundError):
                 continue  # whoever asked was interrupted
             except OSError as error:
-                if error.errno == errno.ENODEV:
-                    return  # nobody has it any more
+                if error.errno in (errno.ENODEV, errno.ECONNABORTED):
+                    return  # nobody has it any more; the second when that came amid a request
                 raise
             _, operation, number, *_ = _REQUEST_HEADER.unpack_from(data)
             request = Request(operation, number, data[_REQUEST_HEADER.size :])
